@@ -1,0 +1,27 @@
+//! The words all floors share: ids, items, commands, errors and the two API traits.
+//!
+//! Every protocol front-end speaks to [`MailboxApi`] and [`DirectoryApi`] only; the real implementation is the
+//! router. The types here are also what is written into the Raft log and sent between nodes, in CBOR with numbered
+//! fields (see [`codec`]): a newer node may add optional fields and new variants, never re-use a number.
+//!
+//! This crate knows no async runtime, no storage and no outside protocol.
+
+pub mod body;
+pub mod codec;
+pub mod directory;
+pub mod error;
+pub mod ids;
+pub mod mailbox;
+pub mod search;
+pub mod traits;
+pub mod uids;
+
+pub use body::{BlobRef, Body, Codec, Place, PreparedBody};
+pub use bytes::Bytes;
+pub use directory::{DirectoryCommand, DirectoryQuery, DirectoryReply};
+pub use error::{Error, Result};
+pub use ids::*;
+pub use mailbox::{Flags, MailboxCommand, MailboxQuery, MailboxReply, Receipt};
+pub use search::SearchExpr;
+pub use traits::{Actor, BodyStream, Call, DirectoryApi, Freshness, MailboxApi};
+pub use uids::UidSet;

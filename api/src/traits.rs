@@ -1,0 +1,92 @@
+//! The one surface: two traits with closed enums of queries and commands.
+
+use crate::body::{BlobRef, Body, PreparedBody};
+use crate::directory::{DirectoryCommand, DirectoryQuery, DirectoryReply};
+use crate::error::Result;
+use crate::ids::{AccountId, ModSeq, RequestId};
+use crate::mailbox::{MailboxCommand, MailboxQuery, MailboxReply, Receipt};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Who asks; checked against rights where it is not the mailbox's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A signed-in account.
+    Account(AccountId),
+    /// An administrator of the whole cluster.
+    Admin(AccountId),
+    /// A delivery edge (LMTP, SMTP).
+    Delivery,
+    /// The cluster itself.
+    System,
+}
+
+/// A question or command on its way.
+#[derive(Clone, Debug)]
+pub struct Call<T> {
+    /// Who asks.
+    pub actor: Actor,
+    /// Whose mailbox.
+    pub account: AccountId,
+    /// The intention's id. A caller that repeats a write because it does not know the outcome repeats this id.
+    pub request: RequestId,
+    /// How long the caller waits, over all retries.
+    pub timeout: Duration,
+    /// The question or command.
+    pub body: T,
+}
+
+/// Pieces of a body, in order.
+pub type BodyStream = BoxStream<'static, Result<Bytes>>;
+
+/// Everything a front-end may do with mailboxes.
+pub trait MailboxApi: Send + Sync + 'static {
+    /// Answers at a position not older than the call's begin (linearizable).
+    fn read(&self, call: Call<MailboxQuery>) -> BoxFuture<'_, Result<MailboxReply>>;
+
+    /// Answers once a quorum has the command on disk and it is applied. `Unavailable` = unknown outcome.
+    fn write(&self, call: Call<MailboxCommand>) -> BoxFuture<'_, Result<Receipt>>;
+
+    /// Makes a body ready to be named in [`MailboxCommand::AddMessage`] for this account: small ones at once, large
+    /// ones by writing their chunks into the account's shard under the call's request id.
+    fn put(&self, call: Call<PreparedBody>) -> BoxFuture<'_, Result<Body>>;
+
+    /// Streams the bytes `range` (of the uncompressed message) of a body; each piece at most 256 KiB. A stream error
+    /// ends it.
+    fn get(&self, call: Call<BlobRef>, range: Range<u64>) -> BoxFuture<'_, Result<BodyStream>>;
+
+    /// Yields the mailbox's mod-sequence each time it has risen above what was yielded before (first: above `since`);
+    /// several rises may be told as one. A hint to ask [`MailboxQuery::Changes`]. Survives any failover; ends only
+    /// when the mailbox is gone or the node stops.
+    fn watch(&self, account: AccountId, since: ModSeq) -> BoxStream<'static, ModSeq>;
+}
+
+/// How fresh a directory answer must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// From the local replica, but a "no such" answer is confirmed by `Linearizable` first.
+    Local,
+    /// Not older than the call's begin; falls back on the local replica (and says so in the log) when no leader
+    /// answers within the timeout.
+    Recent,
+    /// Not older than the call's begin, or `Unavailable`.
+    Linearizable,
+}
+
+/// Everything a front-end may do with the directory.
+pub trait DirectoryApi: Send + Sync + 'static {
+    /// Answers from this node's replica of the directory.
+    fn read(&self, query: DirectoryQuery, freshness: Freshness) -> BoxFuture<'_, Result<DirectoryReply>>;
+
+    /// Answers once a quorum has the command on disk and this node has applied it, so that the caller's next local
+    /// read sees it.
+    fn write(
+        &self,
+        actor: Actor,
+        request: RequestId,
+        command: DirectoryCommand,
+    ) -> BoxFuture<'_, Result<DirectoryReply>>;
+}
