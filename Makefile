@@ -1,0 +1,61 @@
+# zcluster's build. Each target first runs deploy/prerequisites, which is quick when everything is there.
+#
+#   make demo            three real nodes on loopback, with mail in them   (ARGS="--nodes 5" is passed on)
+#   make failover        the demo that kills a primary under load and counts what was lost
+#   make test            everything: format, lints, unit, property and end-to-end tests
+#   make bench           zcluster with one node and with three beside Dovecot, on this machine in one run
+#   make build           an optimised binary
+#
+# CARGO_TARGET_DIR is respected. ZCLUSTER_TEST=full makes the end-to-end tests longer (20 kills, 10,000 idle connections).
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.PHONY: demo failover test lint unit bench build prerequisites
+
+ARGS ?=
+# Every recipe builds with the RocksDB archive that the prerequisites keep.
+with_env = eval "$$(deploy/prerequisites env)"
+say = printf '\n== %s (%s)\n' "$(1)" "$$(date +%T)"
+
+demo: prerequisites
+	@$(with_env)
+	$(call say,building zcluster: about 8 minutes the first time on two cores; seconds later)
+	cargo build --locked --bin zcluster
+	exec cargo run --locked --quiet --bin zcluster -- demo $(ARGS)
+
+failover: prerequisites
+	@$(with_env)
+	cargo build --locked --bin zcluster
+	exec cargo run --locked --quiet --bin zcluster -- demo --failover $(ARGS)
+
+test: prerequisites lint unit
+	@$(call say,all tests passed)
+
+lint: prerequisites
+	@$(with_env)
+	$(call say,format)
+	cargo fmt --all --check
+	$(call say,lints: checks every crate and its tests without linking them)
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit: prerequisites
+	@$(with_env)
+	$(call say,building every crate and its tests in the demo's profile)
+	cargo test --locked --workspace --no-run
+	$(call say,tests: the end-to-end ones start real nodes and kill them; about 5 minutes)
+	cargo test --locked --workspace
+
+build: prerequisites
+	@$(with_env)
+	$(call say,building the release binary)
+	cargo build --locked --release --bin zcluster
+
+bench:
+	@deploy/prerequisites bench
+	$(with_env)
+	$(call say,building zcluster and its load generator for release)
+	cargo build --locked --release --bin zcluster --bin zcluster-bench -p zcluster -p zcluster-bench
+	exec cargo run --locked --release --quiet -p zcluster-bench -- compare $(ARGS)
+
+prerequisites:
+	@deploy/prerequisites
