@@ -1,0 +1,157 @@
+//! Stored password hashes: argon2id as we write it, salted SHA as Zimbra exports it.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// Bytes of a password; longer ones are wrong.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Memory a stored hash may ask for, KiB; more is taken for an attack on the node.
+const MEMORY_KIB_MAX: u32 = 256 * 1024;
+/// Passes over that memory a stored hash may ask for.
+const PASSES_MAX: u32 = 32;
+/// Lanes a stored hash may ask for.
+const LANES_MAX: u32 = 16;
+
+/// What an argon2id hash costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashParams {
+    /// Memory, KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+}
+
+impl Default for HashParams {
+    /// OWASP's recommendation (RFC 9106 §4 allows more where memory is plentiful): 19 MiB, two passes.
+    fn default() -> Self {
+        HashParams { memory_kib: 19 * 1024, passes: 2 }
+    }
+}
+
+impl HashParams {
+    /// As cheap as argon2 allows: for tests only.
+    pub fn cheap() -> Self {
+        HashParams { memory_kib: 8, passes: 1 }
+    }
+
+    fn argon2(self) -> Argon2<'static> {
+        let params = Params::new(self.memory_kib, self.passes, 1, None).unwrap_or_default();
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+    }
+}
+
+/// A hash to store, with the default cost. Takes tens of milliseconds: not on an event loop.
+pub fn hash_password(password: &str) -> String {
+    hash_password_with(HashParams::default(), password)
+}
+
+/// A hash to store, with the given cost, as a PHC string.
+pub fn hash_password_with(params: HashParams, password: &str) -> String {
+    let salt: [u8; 16] = zcluster_runtime::random_bytes();
+    // A 16-byte salt and parameters checked by `Params::new` leave nothing to go wrong; an empty string verifies
+    // nothing, should it happen all the same.
+    params.argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|h| h.to_string()).unwrap_or_default()
+}
+
+/// Whether a value of `userPassword` is a hash that [`verify_password`] understands (rather than a plain password).
+pub fn is_password_hash(stored: &str) -> bool {
+    bounded_argon2(stored).is_some() || salted_sha(stored).is_some()
+}
+
+/// Whether `password` is what `stored` was made of. Costs what `stored` says: not on an event loop.
+pub fn verify_password(stored: &str, password: &[u8]) -> bool {
+    if password.len() > PASSWORD_BYTES_MAX {
+        return false;
+    }
+    if let Some(hash) = bounded_argon2(stored) {
+        return Argon2::default().verify_password(password, &hash).is_ok();
+    }
+    salted_sha(stored).is_some_and(|(algorithm, expected, salt)| {
+        let mut context = digest::Context::new(algorithm);
+        context.update(password);
+        context.update(&salt);
+        verify_slices_are_equal(context.finish().as_ref(), &expected).is_ok()
+    })
+}
+
+fn bounded_argon2(stored: &str) -> Option<PasswordHash> {
+    if !stored.starts_with("$argon2") {
+        return None;
+    }
+    let hash = PasswordHash::new(stored).ok()?;
+    let params = Params::try_from(&hash).ok()?;
+    let bounded =
+        params.m_cost() <= MEMORY_KIB_MAX && params.t_cost() <= PASSES_MAX && params.p_cost() <= LANES_MAX;
+    (bounded && hash.hash.is_some()).then_some(hash)
+}
+
+/// `{SSHA}` and its longer kin (RFC 2307 §5.3 style): base64 of the digest followed by the salt.
+fn salted_sha(stored: &str) -> Option<(&'static digest::Algorithm, Vec<u8>, Vec<u8>)> {
+    let (scheme, encoded) = stored.strip_prefix('{')?.split_once('}')?;
+    let algorithm = match scheme.to_ascii_uppercase().as_str() {
+        "SSHA" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        "SSHA256" => &digest::SHA256,
+        "SSHA512" => &digest::SHA512,
+        _ => return None,
+    };
+    let mut expected = STANDARD.decode(encoded).ok()?;
+    if expected.len() <= algorithm.output_len() {
+        return None;
+    }
+    let salt = expected.split_off(algorithm.output_len());
+    Some((algorithm, expected, salt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn argon2_round_trip() {
+        let stored = hash_password_with(HashParams::cheap(), "näive pässword");
+        assert!(stored.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{stored}");
+        assert!(verify_password(&stored, "näive pässword".as_bytes()));
+        assert!(!verify_password(&stored, b"other"));
+        assert!(!verify_password(&stored, b""));
+        assert_ne!(stored, hash_password_with(HashParams::cheap(), "näive pässword"), "salted");
+        assert!(hash_password("x").starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    }
+
+    #[test]
+    fn salted_sha_as_openldap_writes_it() {
+        // printf 'secretsalt' | openssl dgst -sha1 -binary, then the salt, then base64.
+        let make = |scheme: &str, algorithm| {
+            let mut bytes = digest::digest(algorithm, b"secretsalt").as_ref().to_vec();
+            bytes.extend_from_slice(b"salt");
+            format!("{{{scheme}}}{}", STANDARD.encode(bytes))
+        };
+        for (scheme, algorithm) in [
+            ("SSHA", &digest::SHA1_FOR_LEGACY_USE_ONLY),
+            ("ssha256", &digest::SHA256),
+            ("SSHA512", &digest::SHA512),
+        ] {
+            let stored = make(scheme, algorithm);
+            assert!(is_password_hash(&stored));
+            assert!(verify_password(&stored, b"secret"), "{stored}");
+            assert!(!verify_password(&stored, b"Secret"));
+        }
+        assert!(verify_password("{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0", b"secret"));
+    }
+
+    #[test]
+    fn nonsense_and_greedy_hashes_verify_nothing() {
+        let greedy = "$argon2id$v=19$m=4294967295,t=2,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        for stored in ["", "secret", "{SSHA}", "{SSHA}!!!!", "{SSHA}AAAA", "{CRYPT}x", "$argon2id$", "$1$x$y", greedy] {
+            assert!(!is_password_hash(stored), "{stored}");
+            assert!(!verify_password(stored, b"secret"), "{stored}");
+            assert!(!verify_password(stored, stored.as_bytes()), "{stored}");
+        }
+        let stored = hash_password_with(HashParams::cheap(), &"x".repeat(2000));
+        assert!(!verify_password(&stored, "x".repeat(2000).as_bytes()), "too long");
+    }
+}
