@@ -1,1 +1,23 @@
+//! What a command means: the pure state machines of the directory and of mailboxes.
+//!
+//! Nothing here knows a clock, chance, threads, I/O, floating point or a hash map's order: replicas that apply the
+//! same log hold the same bytes. [`apply`] changes a group's tables by one [`Proposal`]; [`read_mailbox`] and
+//! [`read_directory`] answer questions from them; [`body_chunk`] reads stored bodies. Storage is behind [`Kv`].
+//! [`memory::Memory`] binds it all into a back end in one process, for tests of the floors above.
 
+mod apply;
+mod bodies;
+mod content;
+mod directory;
+mod kv;
+mod mailbox;
+pub mod memory;
+mod proposal;
+
+pub use apply::apply;
+pub use bodies::body_chunk;
+pub use content::{Candidate, Content};
+pub use directory::read_directory;
+pub use kv::{Kv, KvRead, Table, Visit};
+pub use mailbox::read_mailbox;
+pub use proposal::{Applied, Change, Effect, Proposal, Reply, Stamp};
