@@ -1,7 +1,18 @@
 //! How nodes talk: opaque frames between cluster members, over mutually authenticated TLS.
 //!
 //! [`Network`] is the seam: raft and router call peers through it and never see a socket. Production is
-//! [`tonic_network`](crate) (gRPC); the simulator brings its own.
+//! [`TonicNetwork`] (gRPC) and [`serve`]; the simulator brings its own.
+
+pub mod client;
+pub mod fault;
+pub mod frame;
+pub mod identity;
+pub mod server;
+
+pub use client::{JoinError, TonicNetwork, join_call};
+pub use fault::FaultSwitch;
+pub use identity::{Identity, node_dns_name, node_number};
+pub use server::{JoinHandler, ServerConfig, serve};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

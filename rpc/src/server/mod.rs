@@ -1,0 +1,65 @@
+//! The answering side: [`serve`].
+
+mod accept;
+mod check;
+mod service;
+
+use crate::fault::FaultSwitch;
+use crate::identity::Identity;
+use crate::{RpcError, Service};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// The bidirectional stream of the Raft lane.
+pub(crate) const FRAMES_PATH: &str = "/zcluster.Cluster/Frames";
+/// One call, one answer.
+pub(crate) const CALL_PATH: &str = "/zcluster.Cluster/Call";
+/// One call, a stream of answers.
+pub(crate) const STREAM_PATH: &str = "/zcluster.Cluster/Stream";
+/// A node that has no certificate yet asks to become a member.
+pub(crate) const JOIN_PATH: &str = "/zcluster.Cluster/Join";
+/// Metadata: cluster id.
+pub(crate) const CLUSTER_KEY: &str = "zc-cluster";
+/// Metadata: the caller's raft node id.
+pub(crate) const FROM_KEY: &str = "zc-from";
+/// Metadata: the raft node id that the caller expects here.
+pub(crate) const TO_KEY: &str = "zc-to";
+/// Metadata: the caller's process.
+pub(crate) const BOOT_KEY: &str = "zc-boot";
+/// Metadata: method number.
+pub(crate) const METHOD_KEY: &str = "zc-method";
+/// Metadata of an error answer: which [`RpcError`] it is.
+pub(crate) const ERROR_KEY: &str = "zc-error";
+
+/// Decides on a request to join: the caller's address and message in, the answer out. It proves nothing about the
+/// caller; the message must carry a token.
+pub type JoinHandler = Arc<dyn Fn(SocketAddr, Bytes) -> BoxFuture<'static, Result<Bytes, RpcError>> + Send + Sync>;
+
+/// Raft node ids that are known to be members, by node number: a caller with an older incarnation is refused.
+pub type Members = Arc<dyn Fn() -> Arc<BTreeMap<u64, String>> + Send + Sync>;
+
+/// What [`serve`] needs.
+pub struct ServerConfig {
+    /// Who answers.
+    pub identity: Arc<Identity>,
+    /// Answers calls.
+    pub service: Arc<dyn Service>,
+    /// Answers requests to join; `None`: they are refused.
+    pub join: Option<JoinHandler>,
+    /// The members as far as this node knows ([`crate::TonicNetwork::peers`]).
+    pub members: Members,
+    /// For partition tests.
+    pub faults: Option<FaultSwitch>,
+}
+
+/// Answers peers on `listener` until the future is dropped (established connections then go on until they break).
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(listener: TcpListener, config: ServerConfig) -> std::io::Result<()> {
+    accept::run(listener, Arc::new(config)).await
+}
