@@ -1,1 +1,24 @@
+//! Where a group's state lives on a node: the engine, the apply loop on it, snapshots, bodies, the change feed.
+//!
+//! One engine holds the rows of all groups ([`engine`]). A group's machine ([`Replicas::machine`]) applies its log in
+//! batches that carry the position they lead to, so that what a crash leaves is always the state at some position,
+//! and the log replays the rest. [`Replicas`] answers questions from consistent views and tells who follows a mailbox
+//! of its changes. [`proposal`] turns commands into log payloads for the router, which knows no state machine.
 
+mod body;
+mod content;
+mod durable;
+pub mod engine;
+mod feed;
+mod keys;
+mod kv;
+mod machine;
+mod meta;
+mod node;
+pub mod proposal;
+mod replicas;
+mod snapshot;
+
+pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
+pub use feed::{Feed, Subscription};
+pub use replicas::{MailboxRead, ReplicaStatus, Replicas};

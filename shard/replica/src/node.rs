@@ -1,0 +1,134 @@
+//! What all groups of a node share.
+
+use crate::durable::Durability;
+use crate::engine::StateEngine;
+use crate::feed::Feed;
+use crate::kv::GroupKv;
+use crate::meta;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use zcluster_api::{Epoch, Error, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result};
+use zcluster_raft::Fatal;
+use zcluster_runtime::watch;
+use zcluster_state::{Content, Effect, KvRead};
+
+/// Engine, feed and positions, as the machines and the readers use them.
+pub(crate) struct NodeState {
+    pub engine: Arc<dyn StateEngine>,
+    pub durability: Arc<Durability>,
+    pub feed: Arc<Feed>,
+    pub positions: Positions,
+    pub fatal: Fatal,
+}
+
+/// How far groups are applied here, and what the directory's log set in motion.
+pub(crate) struct Positions {
+    applied: Mutex<BTreeMap<GroupId, Option<u64>>>,
+    pub directory: watch::Sender<u64>,
+    pub topology: watch::Sender<u64>,
+    pub deletions: watch::Sender<u64>,
+}
+
+impl Default for Positions {
+    fn default() -> Self {
+        let counter = || watch::channel(0).0;
+        Positions { applied: Mutex::default(), directory: counter(), topology: counter(), deletions: counter() }
+    }
+}
+
+fn bump(counter: &watch::Sender<u64>) {
+    counter.send_if_modified(|n| {
+        *n += 1;
+        true
+    });
+}
+
+impl Positions {
+    pub fn applied(&self, group: GroupId, index: Option<u64>) {
+        self.applied.lock().insert(group, index);
+        if group == GroupId::DIRECTORY {
+            self.directory.send_replace(index.map_or(0, |i| i + 1));
+        }
+    }
+    pub fn get(&self, group: GroupId) -> Option<u64> {
+        self.applied.lock().get(&group).copied().flatten()
+    }
+    pub fn forget(&self, group: GroupId) {
+        self.applied.lock().remove(&group);
+    }
+    pub fn effects(&self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::EmptyMailbox(_) => bump(&self.deletions),
+                Effect::NodesChanged | Effect::ShardsChanged => bump(&self.topology),
+            }
+        }
+    }
+    pub fn everything_changed(&self) {
+        bump(&self.topology);
+        bump(&self.deletions);
+    }
+}
+
+/// A query about positions looks into no message.
+struct NoContent;
+
+impl Content for NoContent {
+    fn matches(&self, _: &zcluster_api::SearchExpr, _: &zcluster_state::Candidate<'_>) -> Result<bool> {
+        Err(Error::Internal("no text is searched here".into()))
+    }
+}
+
+impl NodeState {
+    /// Runs `read` on a consistent view of a group. A disk error stops the node.
+    ///
+    /// # Errors
+    /// What `read` returned, or `Unavailable` on a disk error.
+    pub fn view<T>(&self, group: GroupId, read: impl FnOnce(&dyn KvRead) -> Result<T>) -> Result<T> {
+        let view = self.engine.view();
+        let outcome = meta::read_position(view.as_ref(), group).and_then(|(generation, _)| {
+            let kv = GroupKv::new(view.as_ref(), group, generation);
+            let result = read(&kv);
+            kv.check().map(|()| result)
+        });
+        outcome.unwrap_or_else(|e| self.disk_failed(&e))
+    }
+
+    /// Reports a failed disk.
+    pub fn disk_failed<T>(&self, e: &io::Error) -> Result<T> {
+        self.fatal.report(format!("state database: {e}"));
+        Err(Error::Unavailable("this node's disk failed".into()))
+    }
+
+    /// A mailbox's mod-sequence here, whatever its epoch; `None` when this replica has no such mailbox.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn modseq(&self, group: GroupId, mailbox: MailboxId) -> Result<Option<ModSeq>> {
+        self.view(group, |kv| {
+            let ask = |epoch| zcluster_state::read_mailbox(kv, group, mailbox, epoch, 0, &MailboxQuery::Info, &NoContent);
+            // Epoch 0 never is a home's: the answer names the one there is.
+            let reply = match ask(Epoch(0)) {
+                Err(Error::WrongHome { epoch: Epoch(0), .. }) => return Ok(None),
+                Err(Error::WrongHome { epoch, .. }) => ask(epoch)?,
+                other => other?,
+            };
+            match reply {
+                MailboxReply::Info { modseq, .. } => Ok(Some(modseq)),
+                other => Err(Error::Internal(format!("expected mailbox info, got {other:?}"))),
+            }
+        })
+    }
+
+    /// A snapshot took the place of a group's state: whoever follows something there must look again.
+    pub fn replaced(&self, group: GroupId) {
+        let applied = meta::read_position(self.engine.as_ref(), group).ok().and_then(|(_, last)| last);
+        self.positions.applied(group, applied.map(|l| l.index));
+        self.feed.refresh(group, |mailbox| self.modseq(group, mailbox).ok().flatten());
+        if group == GroupId::DIRECTORY {
+            self.positions.everything_changed();
+        }
+    }
+}

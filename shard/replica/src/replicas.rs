@@ -1,0 +1,267 @@
+//! All replicas of a node: opening, reading, following, removing.
+
+use crate::body;
+use crate::content::MailContent;
+use crate::durable::Durability;
+use crate::engine::{Column, RocksConfig, RocksEngine, StateEngine};
+use crate::feed::{Feed, Subscription};
+use crate::machine::Machine;
+use crate::node::{NodeState, Positions};
+use crate::snapshot::sink::removal;
+use crate::{keys, meta};
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use zcluster_api::{
+    BlobRef, BodyStream, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId, MailboxQuery, MailboxReply,
+    ModSeq, Result,
+};
+use zcluster_raft::{Fatal, StateMachine};
+use zcluster_runtime::watch;
+
+/// Searches that run at a time on one node; more wait. Each may hold one parsed body.
+const SEARCHES_MAX: usize = 4;
+/// Messages a query may name and still be answered on the event loop; larger pages go to a blocking thread.
+const INLINE_MESSAGES_MAX: u64 = 64;
+
+/// This node's replicas of all groups, in one engine.
+pub struct Replicas {
+    node: Arc<NodeState>,
+    searches: Arc<Semaphore>,
+}
+
+/// A question to a mailbox as its home shard is asked.
+#[derive(Clone, Debug)]
+pub struct MailboxRead {
+    /// The shard's group.
+    pub group: GroupId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// The home epoch the asker knows.
+    pub epoch: Epoch,
+    /// The account's quota, told back in `Info`.
+    pub quota: u64,
+    /// The question.
+    pub query: MailboxQuery,
+}
+
+/// One group's state on this node's disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaStatus {
+    /// The last applied log index.
+    pub applied: Option<u64>,
+    /// The applied log index that would survive a power cut without the log.
+    pub durable: Option<u64>,
+}
+
+impl Replicas {
+    /// Opens the database in `dir`, and cleans it of unfinished snapshots.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn open(dir: &Path, config: &RocksConfig, fatal: Fatal) -> io::Result<Arc<Self>> {
+        Self::with_engine(RocksEngine::open(dir, config)?, fatal)
+    }
+
+    /// Like [`open`](Self::open), on any engine. Must be called where tasks can be spawned.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn with_engine(engine: Arc<dyn StateEngine>, fatal: Fatal) -> io::Result<Arc<Self>> {
+        clean(engine.as_ref())?;
+        let durability = Durability::new(engine.clone());
+        zcluster_runtime::spawn(Durability::run(Arc::downgrade(&durability), fatal.clone()));
+        let node = NodeState { engine, durability, feed: Feed::new(), positions: Positions::default(), fatal };
+        Ok(Arc::new(Replicas { node: Arc::new(node), searches: Arc::new(Semaphore::new(SEARCHES_MAX)) }))
+    }
+
+    /// The machine of a group, for raft. At most one at a time per group.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn machine(&self, group: GroupId) -> io::Result<Box<dyn StateMachine>> {
+        Ok(Box::new(Machine::open(self.node.clone(), group)?))
+    }
+
+    /// The groups that have state here.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn on_disk(&self) -> io::Result<Vec<GroupId>> {
+        Ok(generations(self.node.engine.as_ref())?.into_keys().collect())
+    }
+
+    /// Removes a group's state from this node. Its machine must be gone.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn remove(&self, group: GroupId) -> io::Result<()> {
+        let mut batch = crate::engine::Batch::new();
+        let (from, to) = keys::group(group);
+        for column in Column::ALL {
+            batch.delete_range(column, from.clone(), to.clone());
+        }
+        self.node.engine.write(batch)?;
+        self.node.durability.forget(group);
+        self.node.positions.forget(group);
+        Ok(())
+    }
+
+    /// Answers a mailbox query from this replica as it is now. The caller has passed a read barrier.
+    ///
+    /// # Errors
+    /// `WrongHome`, or what the query documents.
+    pub async fn read_mailbox(self: &Arc<Self>, read: MailboxRead) -> Result<MailboxReply> {
+        let heavy = match &read.query {
+            MailboxQuery::Search { .. } => true,
+            MailboxQuery::Messages { uids, limit, .. } => uids.len().min(u64::from(*limit)) > INLINE_MESSAGES_MAX,
+            _ => false,
+        };
+        if !heavy {
+            return self.read_now(&read);
+        }
+        let _permit = match &read.query {
+            MailboxQuery::Search { .. } => self.searches.clone().acquire_owned().await.ok(),
+            _ => None,
+        };
+        let this = self.clone();
+        let reply = zcluster_runtime::spawn_blocking(move || this.read_now(&read)).await;
+        reply.unwrap_or_else(|e| Err(Error::Internal(format!("mailbox query: {e}"))))
+    }
+
+    fn read_now(&self, read: &MailboxRead) -> Result<MailboxReply> {
+        let MailboxRead { group, mailbox, epoch, quota, query } = read;
+        let content = MailContent::default();
+        self.node.view(*group, |kv| {
+            zcluster_state::read_mailbox(kv, *group, *mailbox, *epoch, *quota, query, &content)
+        })
+    }
+
+    /// Answers a directory query from this node's replica of group 0.
+    ///
+    /// # Errors
+    /// What the query documents.
+    pub fn read_directory(&self, query: &DirectoryQuery) -> Result<DirectoryReply> {
+        self.node.view(GroupId::DIRECTORY, |kv| zcluster_state::read_directory(kv, query))
+    }
+
+    /// A mailbox's mod-sequence in this replica; `None` when it is not here.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn modseq(&self, group: GroupId, mailbox: MailboxId) -> Result<Option<ModSeq>> {
+        self.node.modseq(group, mailbox)
+    }
+
+    /// The bytes `range` of a body in pieces of at most 256 KiB, or `None` when this replica does not have it. Bodies
+    /// are named by their content, so that any replica's copy is the right one, however far it lags.
+    ///
+    /// # Errors
+    /// `Invalid` (range), the disk.
+    pub async fn body(&self, group: GroupId, blob: &BlobRef, range: Range<u64>) -> Result<Option<BodyStream>> {
+        body::open(&self.node, group, blob, range).await
+    }
+
+    /// Follows a mailbox as this replica applies its changes.
+    pub fn subscribe(&self, group: GroupId, mailbox: MailboxId) -> Subscription {
+        self.node.feed.subscribe(group, mailbox)
+    }
+
+    /// How many mailboxes are followed on this node.
+    pub fn followed(&self) -> usize {
+        self.node.feed.len()
+    }
+
+    /// Rises with every applied entry of the directory (its index + 1): the key of anything cached from it.
+    pub fn directory_version(&self) -> watch::Receiver<u64> {
+        self.node.positions.directory.subscribe()
+    }
+
+    /// The value of [`directory_version`](Self::directory_version) now.
+    pub fn directory_version_now(&self) -> u64 {
+        *self.node.positions.directory.borrow()
+    }
+
+    /// Changes whenever nodes or the shard map changed.
+    pub fn topology(&self) -> watch::Receiver<u64> {
+        self.node.positions.topology.subscribe()
+    }
+
+    /// Changes whenever an account was deleted and its mailbox waits to be emptied.
+    pub fn deletions(&self) -> watch::Receiver<u64> {
+        self.node.positions.deletions.subscribe()
+    }
+
+    /// Positions of a group.
+    pub fn status(&self, group: GroupId) -> ReplicaStatus {
+        ReplicaStatus { applied: self.node.positions.get(group), durable: self.node.durability.durable(group) }
+    }
+
+    /// The engine's figures (bytes on disk and in memory).
+    pub fn figures(&self) -> Vec<(&'static str, u64)> {
+        self.node.engine.figures()
+    }
+
+    /// A hash over all rows of a group and the index it is at. Replicas at one index must agree. Reads everything.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn state_hash(&self, group: GroupId) -> io::Result<(Option<u64>, [u8; 32])> {
+        let view = self.node.engine.view();
+        let (generation, last) = meta::read_position(view.as_ref(), group)?;
+        let (from, to) = keys::generation(group, generation);
+        let mut hash = blake3::Hasher::new();
+        for column in Column::ALL {
+            for row in view.scan(column, &from, &to, false) {
+                let (key, value) = row?;
+                let key = key.get(keys::PREFIX - 1..).unwrap_or_default();
+                for part in [key, &value] {
+                    hash.update(&(part.len() as u64).to_le_bytes());
+                    hash.update(part);
+                }
+            }
+        }
+        Ok((last.map(|l| l.index), *hash.finalize().as_bytes()))
+    }
+
+    /// Makes everything applied durable, for a clean stop. Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn flush(&self) -> io::Result<()> {
+        self.node.durability.flush()
+    }
+}
+
+/// The generations that have rows, per group, found by one seek each.
+fn generations(engine: &dyn StateEngine) -> io::Result<BTreeMap<GroupId, Vec<u32>>> {
+    let mut found: BTreeMap<GroupId, Vec<u32>> = BTreeMap::new();
+    let to = keys::after(GroupId(u32::MAX), u32::MAX);
+    for column in Column::ALL {
+        let mut from = keys::generation(GroupId(0), 0).0;
+        while let Some(row) = engine.scan(column, &from, &to, false).next() {
+            let (key, _) = row?;
+            let Some((group, generation)) = keys::parse(&key) else {
+                return Err(meta::damaged("a row without group"));
+            };
+            found.entry(group).or_default().push(generation);
+            from = keys::after(group, generation);
+        }
+    }
+    Ok(found)
+}
+
+/// Removes generations that no group's record names: snapshots that were cut short, or replaced ones whose removal was.
+fn clean(engine: &dyn StateEngine) -> io::Result<()> {
+    for (group, generations) in generations(engine)? {
+        let present = meta::read(engine, group)?;
+        for generation in generations.into_iter().filter(|g| *g != 0 && *g != present.generation) {
+            tracing::info!(group = group.0, generation, "rows of an unfinished snapshot removed");
+            engine.write(removal(group, generation))?;
+        }
+    }
+    Ok(())
+}
