@@ -1,1 +1,14 @@
+//! Any node can answer: the two API traits over the whole cluster.
+//!
+//! [`Router`] finds a mailbox's home in this node's directory replica, carries the call to the home shard's leader
+//! (here or on a peer), and repeats it under the same request id until the outcome is known or the deadline has
+//! passed. What it remembers of leaders and homes is a hint: the shard's own check of the home epoch, and its log,
+//! decide. It also keeps the cluster in shape: see [`Router::run_background`].
 
+mod config;
+mod router;
+mod status;
+
+pub use config::RouterConfig;
+pub use router::Router;
+pub use status::{ClusterStatus, GroupSummary, Lag, NodeReport, NodeStatus, Part, ReplicaReport};
