@@ -1,0 +1,153 @@
+//! Dovecot 2.3 as a peer of the comparison: its own configuration in a temporary folder, mdbox, fsync on every delivery.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use super::{CompareOptions, Running, account_names};
+
+/// Where Debian puts it.
+const BINARIES: [&str; 2] = ["/usr/sbin/dovecot", "/usr/local/sbin/dovecot"];
+/// Unprivileged user that the mail belongs to when the comparison runs as root: Debian's `nobody`.
+const MAIL_UID: u32 = 65_534;
+
+struct Guard {
+    dovecot: Child,
+    folder: PathBuf,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(pid) = self.dovecot.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) {
+            // SAFETY: kill takes no pointers; the child has not been waited for, so the id is still its own.
+            unsafe { libc::kill(pid, libc::SIGTERM) };
+            for _ in 0..50 {
+                if matches!(self.dovecot.try_wait(), Ok(Some(_))) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        let _ = self.dovecot.start_kill();
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            eprintln!("cannot remove {}: {error}", self.folder.display());
+        }
+    }
+}
+
+/// Starts it, or returns none when it is not installed.
+pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
+    let Some(binary) = BINARIES.iter().map(Path::new).find(|path| path.exists()) else { return Ok(None) };
+    let folder = options.data.join(format!("dovecot-bench-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("mail"))?;
+    let accounts = account_names(options.accounts);
+    let (imap, lmtp) = (options.base_port + 43, options.base_port + 24);
+    let config = folder.join("dovecot.conf");
+    std::fs::write(&config, configuration(&folder, imap, lmtp)?)?;
+    let log = std::fs::File::create(folder.join("stderr"))?;
+    let dovecot = Command::new(binary)
+        .arg("-F")
+        .arg("-c")
+        .arg(&config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot start dovecot")?;
+    let pid = dovecot.id().context("dovecot ended at once")?;
+    let guard = Guard { dovecot, folder: folder.clone() };
+    let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    wait_for(address(imap), &folder).await?;
+    wait_for(address(lmtp), &folder).await?;
+    Ok(Some(Running {
+        name: format!("Dovecot {}", version(binary).await?),
+        lmtp: vec![address(lmtp)],
+        imap: vec![address(imap)],
+        pids: vec![pid],
+        accounts,
+        _guard: Box::new(guard),
+    }))
+}
+
+async fn version(binary: &Path) -> Result<String> {
+    let output = Command::new(binary).arg("--version").output().await?;
+    Ok(String::from_utf8_lossy(&output.stdout).split_whitespace().next().unwrap_or("?").to_owned())
+}
+
+async fn wait_for(address: SocketAddr, folder: &Path) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while TcpStream::connect(address).await.is_err() {
+        if Instant::now() > deadline {
+            let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+            let stderr = std::fs::read_to_string(folder.join("stderr")).unwrap_or_default();
+            bail!("dovecot does not listen on {address}: {stderr}{log}");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// Everything a site of this kind would set: fsync on every delivery (as zcluster does), login processes that serve
+/// many connections, no limit that the loads would run into.
+fn configuration(folder: &Path, imap: u16, lmtp: u16) -> Result<String> {
+    let folder = folder.display();
+    // SAFETY: these read the process's own ids.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let mail_uid = if uid == 0 { MAIL_UID } else { uid };
+    let mail_gid = if uid == 0 { MAIL_UID } else { gid };
+    let mut text = format!(
+        "base_dir = {folder}/run\n\
+         state_dir = {folder}/run\n\
+         log_path = {folder}/log\n\
+         protocols = imap lmtp\n\
+         listen = 127.0.0.1\n\
+         ssl = no\n\
+         disable_plaintext_auth = no\n\
+         auth_mechanisms = plain\n\
+         auth_cache_size = 1M\n\
+         first_valid_uid = 1\n\
+         mail_fsync = always\n\
+         mail_location = mdbox:~/mdbox\n\
+         mail_max_userip_connections = 0\n\
+         default_client_limit = 20000\n\
+         default_process_limit = 20000\n\
+         postmaster_address = postmaster@example.com\n\
+         passdb {{\n  driver = static\n  args = password={{SHA512-CRYPT}}{CRYPTED}\n}}\n\
+         userdb {{\n  driver = static\n  args = uid={mail_uid} gid={mail_gid} home={folder}/mail/%u allow_all_users=yes\n}}\n\
+         service imap-login {{\n  service_count = 0\n  process_min_avail = 2\n  client_limit = 20000\n  process_limit = 2\n\
+         \x20 inet_listener imap {{\n    address = 127.0.0.1\n    port = {imap}\n  }}\n  inet_listener imaps {{\n    port = 0\n  }}\n}}\n\
+         service imap {{\n  process_limit = 20000\n}}\n\
+         service lmtp {{\n  inet_listener lmtp {{\n    address = 127.0.0.1\n    port = {lmtp}\n  }}\n}}\n"
+    );
+    std::fs::create_dir_all(format!("{folder}/mail"))?;
+    if uid == 0 {
+        std::os::unix::fs::chown(format!("{folder}/mail"), Some(MAIL_UID), Some(MAIL_UID))?;
+    } else {
+        unprivileged(&mut text)?;
+    }
+    Ok(text)
+}
+
+/// The hash of `demo`, so that a login costs Dovecot what it costs a site.
+const CRYPTED: &str = include_str!("demo.sha512crypt");
+
+/// Without root, every process of Dovecot runs as the caller and none can change its root.
+fn unprivileged(text: &mut String) -> Result<()> {
+    let name = |flag: &str| -> Result<String> {
+        let output = std::process::Command::new("id").arg(flag).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let (user, group) = (name("-un")?, name("-gn")?);
+    writeln!(text, "default_internal_user = {user}\ndefault_login_user = {user}\ndefault_internal_group = {group}")?;
+    for service in ["imap-login", "anvil", "stats", "ipc"] {
+        writeln!(text, "service {service} {{\n  chroot =\n}}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! The loads of the comparison, in the order in which one prepares the next.
+
+use anyhow::Result;
+
+use super::{CompareOptions, Running};
+use crate::deliver::{self, DeliverOptions, Dialect};
+use crate::imap;
+use crate::options::{IdleLatency, IdleMemory, ImapOptions, Target};
+use crate::stats::{Report, micros, number};
+
+/// Bytes of a message: ordinary text mail.
+const SIZE: usize = 6 * 1024;
+/// Connections that deliver at the same time.
+const CONNECTIONS: usize = 16;
+/// Messages in the folder that is listed.
+const ENVELOPES: usize = 10_000;
+
+/// Runs all wanted loads on one server.
+pub async fn run(options: &CompareOptions, running: &Running) -> Result<Vec<Report>> {
+    let scale = |count: usize| if options.quick { count / 10 } else { count };
+    let wanted = |name: &str| options.loads.is_empty() || options.loads.iter().any(|load| load == name);
+    let mut reports = Vec::new();
+    let mut done = |mut report: Report, name: &str| {
+        report.load = name.to_owned();
+        progress(&report);
+        reports.push(report);
+    };
+    let all = &running.accounts;
+    let lister = &all[all.len() - 1..];
+    let rest = &all[..all.len() - 1];
+
+    if wanted("deliver") {
+        deliver::run(&delivery(running, rest, scale(2_000)), Dialect::Lmtp).await?; // warm-up
+        done(deliver::run(&delivery(running, rest, scale(10_000)), Dialect::Lmtp).await?, "LMTP delivery, 6 KB");
+    }
+    if wanted("login") {
+        imap::login::run(&session(running, rest, CONNECTIONS, scale(200).max(rest.len()))).await?;
+        done(imap::login::run(&session(running, rest, CONNECTIONS, scale(3_000))).await?, "IMAP login");
+    }
+    if wanted("select") {
+        done(imap::select::run(&session(running, rest, CONNECTIONS, scale(20_000))).await?, "IMAP SELECT");
+    }
+    if wanted("store") {
+        deliver::run(&delivery(running, rest, CONNECTIONS * 10), Dialect::Lmtp).await?;
+        done(imap::store::run(&session(running, rest, CONNECTIONS, scale(10_000))).await?, "IMAP STORE");
+    }
+    if wanted("append") {
+        done(imap::append::run(&session(running, rest, CONNECTIONS, scale(5_000))).await?, "IMAP APPEND, 6 KB");
+    }
+    if wanted("fetch") {
+        eprintln!("   filling a folder with {} messages", scale(ENVELOPES));
+        deliver::run(&delivery(running, lister, scale(ENVELOPES)), Dialect::Lmtp).await?;
+        imap::fetch::run(&session(running, lister, 1, 1)).await?;
+        done(imap::fetch::run(&session(running, lister, 1, 5)).await?, "IMAP FETCH envelopes");
+    }
+    if wanted("idle-latency") {
+        let imap = session(running, &all[..1], 1, scale(200));
+        let last = running.lmtp[running.lmtp.len() - 1];
+        done(imap::idle::latency(&IdleLatency { imap, lmtp: last, pause_ms: 20 }).await?, "delivery to EXISTS");
+    }
+    if wanted("idle-memory") {
+        let imap = session(running, rest, 1, scale(1_000));
+        done(imap::idle::memory(&IdleMemory { imap }).await?, "idle connection");
+    }
+    Ok(reports)
+}
+
+fn target(running: &Running, address: &[std::net::SocketAddr], accounts: &[String], connections: usize) -> Target {
+    Target { address: address.to_vec(), accounts: accounts.to_vec(), pids: running.pids.clone(), connections }
+}
+
+fn delivery(running: &Running, accounts: &[String], messages: usize) -> DeliverOptions {
+    DeliverOptions { target: target(running, &running.lmtp, accounts, CONNECTIONS), messages, size: SIZE }
+}
+
+fn session(running: &Running, accounts: &[String], connections: usize, count: usize) -> ImapOptions {
+    ImapOptions {
+        target: target(running, &running.imap, accounts, connections),
+        password: "demo".to_owned(),
+        folder: "INBOX".to_owned(),
+        count,
+        size: SIZE,
+    }
+}
+
+fn progress(report: &Report) {
+    let cpu = report.cpu_s_per_1000.map_or_else(String::new, |cpu| format!(", {cpu:.3} CPU-s per 1000"));
+    let memory = report.kib_per_connection.map_or_else(String::new, |kib| format!(", {kib:.1} KiB per connection"));
+    eprintln!(
+        "   {:<22} {:>9}/s, p50 {}, p99 {}, p99.9 {}{cpu}{memory}, {} errors {}",
+        report.load,
+        number(report.per_second),
+        micros(report.p50_us),
+        micros(report.p99_us),
+        micros(report.p999_us),
+        report.errors,
+        report.first_error.as_deref().unwrap_or(""),
+    );
+}

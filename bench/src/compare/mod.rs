@@ -1,0 +1,115 @@
+//! `zcluster-bench compare`: the same loads on the same machine in the same run against zcluster with one node, with
+//! three nodes, and Dovecot.
+
+mod dovecot;
+mod loads;
+mod table;
+mod zcluster;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde::Serialize;
+
+use crate::stats::Report;
+
+/// Options of the comparison.
+#[derive(Args, Clone, Debug)]
+pub struct CompareOptions {
+    /// The zcluster binary; the one beside this program unless given.
+    #[arg(long)]
+    pub zcluster: Option<PathBuf>,
+    /// Servers to run: `one`, `three`, `dovecot`.
+    #[arg(long, num_args = 1.., value_delimiter = ',', default_value = "dovecot,one,three")]
+    pub servers: Vec<String>,
+    /// Loads to run, all unless given: deliver, login, select, fetch, store, append, idle-latency, idle-memory.
+    #[arg(long, num_args = 1.., value_delimiter = ',')]
+    pub loads: Vec<String>,
+    /// A tenth of the work, to see whether everything runs.
+    #[arg(long)]
+    pub quick: bool,
+    /// Where data is written; its disk is part of what is measured. A folder below it is made and removed.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    pub data: PathBuf,
+    /// The first port of the zcluster demos.
+    #[arg(long, default_value_t = 21000)]
+    pub base_port: u16,
+    /// How many accounts the mail is spread over.
+    #[arg(long, default_value_t = 16)]
+    pub accounts: usize,
+}
+
+/// A server that is running, with all that a load must know.
+pub struct Running {
+    /// Its name in the table.
+    pub name: String,
+    /// LMTP listeners, one a node.
+    pub lmtp: Vec<std::net::SocketAddr>,
+    /// IMAP listeners, one a node.
+    pub imap: Vec<std::net::SocketAddr>,
+    /// Its processes.
+    pub pids: Vec<u32>,
+    /// Accounts that may log in, all with the password `demo`.
+    pub accounts: Vec<String>,
+    /// Stops the server and removes its data when dropped.
+    _guard: Box<dyn std::any::Any>,
+}
+
+/// All reports of one server.
+#[derive(Serialize)]
+pub struct Column {
+    /// The server.
+    pub server: String,
+    /// What it did.
+    pub reports: Vec<Report>,
+}
+
+/// Runs everything and prints the table.
+pub async fn run(options: CompareOptions, json: bool) -> Result<()> {
+    let binary = binary(&options)?;
+    std::fs::create_dir_all(&options.data)?;
+    let mut columns = Vec::new();
+    for server in &options.servers {
+        let running = match server.as_str() {
+            "one" => zcluster::start(&options, &binary, 1).await?,
+            "three" => zcluster::start(&options, &binary, 3).await?,
+            "dovecot" => match dovecot::start(&options).await? {
+                Some(running) => running,
+                None => {
+                    eprintln!("Dovecot is not installed: skipped. `deploy/prerequisites bench` installs it.");
+                    continue;
+                }
+            },
+            other => bail!("unknown server {other}: one, three or dovecot"),
+        };
+        eprintln!("== {}", running.name);
+        columns.push(Column { server: running.name.clone(), reports: loads::run(&options, &running).await? });
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&columns)?);
+    } else {
+        table::print(&columns);
+    }
+    Ok(())
+}
+
+fn binary(options: &CompareOptions) -> Result<PathBuf> {
+    let path = match &options.zcluster {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name("zcluster"),
+    };
+    let needed = options.servers.iter().any(|server| server != "dovecot");
+    if needed && !path.exists() {
+        bail!(
+            "{} does not exist: build it with `cargo build --release --bin zcluster`, or name it with --zcluster",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// The accounts that every server gets.
+fn account_names(count: usize) -> Vec<String> {
+    (1..=count).map(|number| format!("user{number}@example.com")).collect()
+}

@@ -1,0 +1,134 @@
+//! zcluster as a peer of the comparison: `zcluster demo --json`, with accounts added by `zcluster prov`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use super::{CompareOptions, Running, account_names};
+
+/// How long the cluster may take to be ready.
+const STARTUP: Duration = Duration::from_secs(90);
+
+/// What `demo --json` prints, as far as it matters here.
+#[derive(Deserialize)]
+struct Demo {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    pid: u32,
+    ports: Ports,
+    #[serde(default)]
+    data: Option<std::path::PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Ports {
+    lmtp: u16,
+    imap: u16,
+}
+
+struct Guard {
+    demo: Child,
+    data: std::path::PathBuf,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(pid) = self.demo.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) {
+            // SAFETY: kill takes no pointers; the child has not been waited for, so the id is still its own.
+            unsafe { libc::kill(pid, libc::SIGINT) };
+            for _ in 0..100 {
+                if matches!(self.demo.try_wait(), Ok(Some(_))) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        let _ = self.demo.start_kill();
+        if let Err(error) = std::fs::remove_dir_all(&self.data) {
+            eprintln!("cannot remove {}: {error}", self.data.display());
+        }
+    }
+}
+
+/// Starts a demo cluster of so many nodes and creates the accounts.
+pub async fn start(options: &CompareOptions, binary: &Path, nodes: usize) -> Result<Running> {
+    let data = options.data.join(format!("zcluster-bench-{}-{nodes}", std::process::id()));
+    let mut demo = Command::new(binary)
+        .args([
+            "demo",
+            "--json",
+            "--nodes",
+            &nodes.to_string(),
+            "--base-port",
+            &options.base_port.to_string(),
+            "--data",
+        ])
+        .arg(&data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("cannot start {}", binary.display()))?;
+    let stdout = demo.stdout.take().context("the demo has no output")?;
+    let guard = Guard { demo, data: data.clone() };
+    let described: Demo = tokio::time::timeout(STARTUP, read_description(stdout))
+        .await
+        .with_context(|| format!("the demo was not ready within {STARTUP:?}"))??;
+    let accounts = account_names(options.accounts);
+    let first = described.nodes.first().context("the demo has no nodes")?;
+    let node_data = first.data.clone().unwrap_or_else(|| data.join("node1"));
+    for account in &accounts {
+        create_account(binary, &node_data, account).await?;
+    }
+    let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    Ok(Running {
+        name: format!("zcluster, {nodes} node{}", if nodes == 1 { "" } else { "s" }),
+        lmtp: described.nodes.iter().map(|node| address(node.ports.lmtp)).collect(),
+        imap: described.nodes.iter().map(|node| address(node.ports.imap)).collect(),
+        pids: described.nodes.iter().map(|node| node.pid).collect(),
+        accounts,
+        _guard: Box::new(guard),
+    })
+}
+
+/// The demo prints one JSON object, on one line or several, and keeps running.
+async fn read_description(stdout: tokio::process::ChildStdout) -> Result<Demo> {
+    let mut lines = BufReader::new(stdout).lines();
+    let mut text = String::new();
+    while let Some(line) = lines.next_line().await? {
+        text.push_str(&line);
+        text.push('\n');
+        match serde_json::from_str(&text) {
+            Ok(demo) => {
+                // What it prints later must not block it.
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return Ok(demo);
+            }
+            Err(error) if error.is_eof() => {}
+            Err(error) => return Err(error).context("the demo printed something else than its JSON"),
+        }
+    }
+    bail!("the demo ended before it was ready")
+}
+
+async fn create_account(binary: &Path, data: &Path, account: &str) -> Result<()> {
+    let output = Command::new(binary)
+        .args(["prov", "--data"])
+        .arg(data)
+        .args(["createAccount", account, "demo"])
+        .output()
+        .await?;
+    if !output.status.success() {
+        bail!("cannot create {account}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Delivery over LMTP and SMTP: each message is one transaction with one recipient, commands pipelined (RFC 2920).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use futures::future::try_join_all;
+
+use crate::connection::Connection;
+use crate::message::Messages;
+use crate::options::Target;
+use crate::stats::{Meter, Recorder, Report};
+
+/// Which of the two to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// RFC 2033.
+    Lmtp,
+    /// RFC 5321.
+    Smtp,
+}
+
+/// Options of the delivery loads.
+#[derive(Args, Clone, Debug)]
+pub struct DeliverOptions {
+    /// The server and its accounts.
+    #[command(flatten)]
+    pub target: Target,
+    /// Messages in all.
+    #[arg(long, default_value_t = 5_000)]
+    pub messages: usize,
+    /// Bytes of one message.
+    #[arg(long, default_value_t = 6 * 1024)]
+    pub size: usize,
+}
+
+/// Delivers the messages over all connections and reports.
+pub async fn run(options: &DeliverOptions, dialect: Dialect) -> Result<Report> {
+    crate::check(&options.target)?;
+    let shared = Arc::new((Messages::new(options.size), AtomicUsize::new(options.messages)));
+    let mut sessions = Vec::new();
+    for index in 0..options.target.connections {
+        sessions.push(Session::open(options.target.address_of(index), dialect).await?);
+    }
+    let meter = Meter::start(&options.target.pids);
+    let workers = sessions.into_iter().enumerate().map(|(index, session)| {
+        let accounts: Vec<String> = rotated(&options.target.accounts, index);
+        tokio::spawn(work(session, accounts, shared.clone()))
+    });
+    let mut all = Recorder::default();
+    for recorder in try_join_all(workers).await? {
+        all.merge(recorder?);
+    }
+    let name = if dialect == Dialect::Lmtp { "lmtp delivery" } else { "smtp delivery" };
+    Ok(meter.finish(name, all, 1))
+}
+
+/// Every worker starts with another account, so that all mailboxes are written to at the same time.
+fn rotated(accounts: &[String], by: usize) -> Vec<String> {
+    let mut accounts = accounts.to_vec();
+    let by = by % accounts.len().max(1);
+    accounts.rotate_left(by);
+    accounts
+}
+
+type Shared = Arc<(Messages, AtomicUsize)>;
+
+async fn work(mut session: Session, accounts: Vec<String>, shared: Shared) -> Result<Recorder> {
+    let mut recorder = Recorder::default();
+    for account in accounts.iter().cycle() {
+        let left = shared.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left.is_err() {
+            break;
+        }
+        let text = shared.0.next(account);
+        let started = Instant::now();
+        match session.deliver(account, &text).await? {
+            Ok(()) => recorder.record(started.elapsed()),
+            Err(reply) => recorder.error(&reply),
+        }
+    }
+    Ok(recorder)
+}
+
+/// One LMTP or SMTP connection.
+pub struct Session {
+    connection: Connection,
+    /// Whether the server knows the SIZE parameter (RFC 1870 §3); Dovecot's LMTP does not.
+    knows_size: bool,
+}
+
+impl Session {
+    /// Connects and says hello.
+    pub async fn open(address: std::net::SocketAddr, dialect: Dialect) -> Result<Self> {
+        let mut connection = Connection::open(address).await?;
+        connection.expect(220).await?;
+        let hello = if dialect == Dialect::Lmtp { "LHLO" } else { "EHLO" };
+        connection.send(format!("{hello} bench.example.org\r\n").as_bytes()).await?;
+        let mut knows_size = false;
+        let (code, line) = connection
+            .reply_lines(|line| knows_size |= line.get(4..).is_some_and(|word| word.starts_with(b"SIZE")))
+            .await?;
+        ensure!(code == 250, "the server answers hello with {line}");
+        Ok(Self { connection, knows_size })
+    }
+
+    /// One message to one recipient; a refusal is returned, a broken connection is an error.
+    pub async fn deliver(&mut self, to: &str, text: &str) -> Result<Result<(), String>> {
+        if let Err(refused) = self.begin(to, text.len()).await? {
+            return Ok(Err(refused));
+        }
+        self.body(text).await?;
+        self.outcome().await
+    }
+
+    /// Opens the transaction, up to DATA's 354.
+    pub async fn begin(&mut self, to: &str, size: usize) -> Result<Result<(), String>> {
+        let size = if self.knows_size { format!(" SIZE={size}") } else { String::new() };
+        let commands = format!("MAIL FROM:<bench@example.org>{size}\r\nRCPT TO:<{to}>\r\nDATA\r\n");
+        self.connection.send(commands.as_bytes()).await?;
+        let mut refused = None;
+        for wanted in [250, 250, 354] {
+            let (code, line) = self.connection.reply().await?;
+            if code != wanted && refused.is_none() {
+                refused = Some(line);
+            } else if code == 354 && refused.is_some() {
+                // RFC 2920 §3.1: DATA without a recipient may be accepted; an empty message ends it.
+                self.connection.send(b".\r\n").await?;
+                self.connection.reply().await?;
+            }
+        }
+        match refused {
+            None => Ok(Ok(())),
+            Some(line) => {
+                self.connection.send(b"RSET\r\n").await?;
+                self.connection.expect(250).await?;
+                Ok(Err(line))
+            }
+        }
+    }
+
+    /// Sends the message and the final dot. The text needs no dot stuffing.
+    pub async fn body(&mut self, text: &str) -> Result<()> {
+        let mut bytes = Vec::with_capacity(text.len() + 3);
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.extend_from_slice(b".\r\n");
+        self.connection.send(&bytes).await
+    }
+
+    /// What became of it.
+    pub async fn outcome(&mut self) -> Result<Result<(), String>> {
+        let (code, line) = self.connection.reply().await?;
+        Ok(if code == 250 { Ok(()) } else { Err(line) })
+    }
+}

@@ -1,0 +1,177 @@
+//! A small IMAP client: tagged commands, untagged responses counted, literals skipped.
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, bail};
+
+use crate::connection::Connection;
+
+/// One IMAP session.
+pub struct Client {
+    connection: Connection,
+    tag: u64,
+}
+
+/// How a command ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Whether the server said OK.
+    pub ok: bool,
+    /// The tagged line.
+    pub line: String,
+    /// How many untagged FETCH responses came before it.
+    pub fetches: u64,
+    /// The number of the last untagged EXISTS.
+    pub exists: Option<u64>,
+}
+
+impl Client {
+    /// Connects and reads the greeting.
+    pub async fn open(address: SocketAddr) -> Result<Self> {
+        Self::greeted(Connection::open(address).await?).await
+    }
+
+    /// The same with small buffers.
+    pub async fn open_small(address: SocketAddr) -> Result<Self> {
+        Self::greeted(Connection::open_small(address).await?).await
+    }
+
+    async fn greeted(mut connection: Connection) -> Result<Self> {
+        let greeting = connection.line().await?;
+        if !greeting.starts_with(b"* OK") {
+            bail!("the server greets with {}", String::from_utf8_lossy(greeting));
+        }
+        Ok(Self { connection, tag: 0 })
+    }
+
+    /// LOGIN, which must succeed.
+    pub async fn login(&mut self, user: &str, password: &str) -> Result<()> {
+        self.must(&format!("LOGIN \"{user}\" \"{password}\"")).await.map(drop)
+    }
+
+    /// SELECT, which must succeed; returns how many messages there are.
+    pub async fn select(&mut self, folder: &str) -> Result<u64> {
+        Ok(self.must(&format!("SELECT \"{folder}\"")).await?.exists.unwrap_or(0))
+    }
+
+    /// A command that must succeed.
+    pub async fn must(&mut self, command: &str) -> Result<Outcome> {
+        let outcome = self.run(command).await?;
+        if !outcome.ok {
+            bail!("the server refused {command}: {}", outcome.line);
+        }
+        Ok(outcome)
+    }
+
+    /// A command and its outcome.
+    pub async fn run(&mut self, command: &str) -> Result<Outcome> {
+        let tag = self.send(command).await?;
+        self.finish(&tag).await
+    }
+
+    /// APPEND with a synchronising literal (RFC 3501 §6.3.11), which every server takes.
+    pub async fn append(&mut self, folder: &str, text: &str) -> Result<Outcome> {
+        let tag = self.send(&format!("APPEND \"{folder}\" () {{{}}}", text.len())).await?;
+        loop {
+            let line = self.connection.line().await?;
+            if line.starts_with(b"+") {
+                break;
+            }
+            if line.starts_with(tag.as_bytes()) {
+                return Ok(Outcome { line: String::from_utf8_lossy(line).into_owned(), ..Outcome::default() });
+            }
+        }
+        let mut bytes = Vec::with_capacity(text.len() + 2);
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+        self.connection.send(&bytes).await?;
+        self.finish(&tag).await
+    }
+
+    /// IDLE (RFC 2177), until the server's continuation.
+    pub async fn idle(&mut self) -> Result<()> {
+        let tag = self.send("IDLE").await?;
+        loop {
+            let line = self.connection.line().await?;
+            if line.starts_with(b"+") {
+                return Ok(());
+            }
+            if line.starts_with(tag.as_bytes()) {
+                bail!("the server refused IDLE: {}", String::from_utf8_lossy(line));
+            }
+        }
+    }
+
+    /// Waits for an untagged EXISTS of at least `count`.
+    pub async fn await_exists(&mut self, count: u64) -> Result<u64> {
+        loop {
+            if let Some(exists) = exists_of(self.connection.line().await?)
+                && exists >= count
+            {
+                return Ok(exists);
+            }
+        }
+    }
+
+    async fn send(&mut self, command: &str) -> Result<String> {
+        self.tag += 1;
+        let tag = format!("a{} ", self.tag);
+        self.connection.send(format!("{tag}{command}\r\n").as_bytes()).await?;
+        Ok(tag)
+    }
+
+    async fn finish(&mut self, tag: &str) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        loop {
+            let line = self.connection.line().await?;
+            if line.starts_with(tag.as_bytes()) {
+                outcome.line = String::from_utf8_lossy(line).trim_end().to_owned();
+                outcome.ok = line[tag.len()..].starts_with(b"OK");
+                return Ok(outcome);
+            }
+            if is_fetch(line) {
+                outcome.fetches += 1;
+            }
+            outcome.exists = exists_of(line).or(outcome.exists);
+            let mut literal = literal_of(line);
+            while let Some(size) = literal {
+                self.connection.skip(size).await?;
+                literal = literal_of(self.connection.line().await?);
+            }
+        }
+    }
+}
+
+/// `* 12 FETCH (...`
+fn is_fetch(line: &[u8]) -> bool {
+    let mut words = line.splitn(4, |byte| *byte == b' ');
+    words.next() == Some(b"*") && words.next().is_some() && words.next() == Some(b"FETCH")
+}
+
+/// `* 12 EXISTS`
+fn exists_of(line: &[u8]) -> Option<u64> {
+    let rest = line.strip_prefix(b"* ")?;
+    std::str::from_utf8(rest).ok()?.trim_end().strip_suffix(" EXISTS")?.parse().ok()
+}
+
+/// The size of a literal that this line announces at its end (RFC 3501 §4.3).
+fn literal_of(line: &[u8]) -> Option<u64> {
+    let line = line.strip_suffix(b"}\r\n")?;
+    let open = line.iter().rposition(|byte| *byte == b'{')?;
+    std::str::from_utf8(&line[open + 1..]).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_are_told_apart() {
+        assert!(is_fetch(b"* 12 FETCH (UID 1)\r\n"));
+        assert!(!is_fetch(b"* 12 EXISTS\r\n"));
+        assert_eq!(exists_of(b"* 12 EXISTS\r\n"), Some(12));
+        assert_eq!(exists_of(b"* 12 RECENT\r\n"), None);
+        assert_eq!(literal_of(b"* 1 FETCH (BODY[] {10}\r\n"), Some(10));
+        assert_eq!(literal_of(b"* 1 FETCH (X \"{10}\")\r\n"), None);
+    }
+}
