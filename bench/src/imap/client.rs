@@ -10,6 +10,8 @@ use crate::connection::Connection;
 pub struct Client {
     connection: Connection,
     tag: u64,
+    /// How many messages the folder had when it was selected.
+    pub messages: u64,
 }
 
 /// How a command ended.
@@ -41,7 +43,7 @@ impl Client {
         if !greeting.starts_with(b"* OK") {
             bail!("the server greets with {}", String::from_utf8_lossy(greeting));
         }
-        Ok(Self { connection, tag: 0 })
+        Ok(Self { connection, tag: 0, messages: 0 })
     }
 
     /// LOGIN, which must succeed.
@@ -51,7 +53,8 @@ impl Client {
 
     /// SELECT, which must succeed; returns how many messages there are.
     pub async fn select(&mut self, folder: &str) -> Result<u64> {
-        Ok(self.must(&format!("SELECT \"{folder}\"")).await?.exists.unwrap_or(0))
+        self.messages = self.must(&format!("SELECT \"{folder}\"")).await?.exists.unwrap_or(0);
+        Ok(self.messages)
     }
 
     /// A command that must succeed.

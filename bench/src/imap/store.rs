@@ -4,21 +4,18 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use super::client::Client;
 use crate::options::ImapOptions;
 use crate::stats::{Recorder, Report};
 
 /// Runs the load.
 pub async fn run(options: &ImapOptions) -> Result<Report> {
     crate::check(&options.target)?;
-    let mut probe = Client::open(options.target.address_of(0)).await?;
-    probe.login(options.target.account_of(0), &options.password).await?;
-    let messages = probe.select(&options.folder).await?;
-    ensure!(messages > 0, "the folder {} is empty: deliver something first", options.folder);
     let stride = options.target.connections as u64;
     super::with_clients(options, "imap store", 1, move |mut client, budget, index| async move {
         let mut recorder = Recorder::default();
         let mut turn = index as u64;
+        let messages = client.messages;
+        ensure!(messages > 0, "the folder is empty: deliver something first");
         while budget.take() {
             let (number, again) = (turn % messages + 1, turn / messages % 2);
             let sign = if again == 0 { '+' } else { '-' };
