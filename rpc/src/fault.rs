@@ -68,7 +68,6 @@ impl<S> FaultyIo<S> {
     }
 }
 
-
 impl<S: AsyncRead + Unpin> AsyncRead for FaultyIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         if self.poll_cut(cx).is_pending() {

@@ -53,7 +53,8 @@ impl Service for Echo {
     }
     fn stream(&self, _: u64, _: u16, body: Bytes) -> BoxFuture<'static, Result<Frames, RpcError>> {
         let n = u64::from_be_bytes(body[..8].try_into().unwrap());
-        let items = (0..n).map(|i| if i == 1_000 { Err(RpcError::Remote("full".into())) } else { Ok(vec![0; 1000].into()) });
+        let items =
+            (0..n).map(|i| if i == 1_000 { Err(RpcError::Remote("full".into())) } else { Ok(vec![0; 1000].into()) });
         futures::future::ready(Ok(futures::stream::iter(items.collect::<Vec<_>>()).boxed())).boxed()
     }
 }

@@ -139,13 +139,12 @@ pub async fn join_call(address: &str, ca_hash: [u8; 32], body: Bytes, wait: Dura
     let path = http::uri::PathAndQuery::from_static(crate::server::JOIN_PATH);
     let answer = async {
         grpc.ready().await.map_err(|e| unreachable(&e))?;
-        grpc.unary(tonic::Request::new(body), path, RawCodec)
-            .await
-            .map(tonic::Response::into_inner)
-            .map_err(|status| match status.metadata().contains_key(crate::server::ERROR_KEY) {
+        grpc.unary(tonic::Request::new(body), path, RawCodec).await.map(tonic::Response::into_inner).map_err(|status| {
+            match status.metadata().contains_key(crate::server::ERROR_KEY) {
                 true => JoinError::Refused(status.message().to_string()),
                 false => unreachable(&status.message()),
-            })
+            }
+        })
     };
     timeout(wait, answer).await.map_err(|e| unreachable(&e))?
 }

@@ -148,8 +148,13 @@ async fn keep_up(shared: Arc<Shared>, to: u64, lane: Weak<RaftLane>, inner: Arc<
                 }
             }
         };
+        // A peer that refuses the stream has not looked at its frames; otherwise nobody knows.
+        let outcome = match &failure {
+            Some(e @ RpcError::Refused(_)) => e.clone(),
+            _ => RpcError::Lost(format!("the connection to node {to} broke")),
+        };
         for (_, answer) in std::mem::take(&mut *inner.pending.lock()) {
-            let _ = answer.send(Err(RpcError::Lost(format!("the connection to node {to} broke"))));
+            let _ = answer.send(Err(outcome.clone()));
         }
         match failure {
             Some(e) => {

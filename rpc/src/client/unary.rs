@@ -1,8 +1,8 @@
 //! Calls and answer streams on the Data and Bulk lanes.
 
+use super::Shared;
 use super::connect::{H2, NeverSent};
 use super::link::{Link, error_chain};
-use super::Shared;
 use crate::frame::{MESSAGE_BYTES_MAX, RawCodec};
 use crate::server::{BOOT_KEY, CALL_PATH, CLUSTER_KEY, ERROR_KEY, FROM_KEY, METHOD_KEY, STREAM_PATH, TO_KEY};
 use crate::{Frames, RpcError};

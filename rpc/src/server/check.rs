@@ -122,7 +122,11 @@ fn wrong_target(to: u64, here: u64) -> String {
             to & 0xffff
         )
     } else {
-        format!("this is node {}, the call is for node {}: check the advertised addresses", node_number(here), node_number(to))
+        format!(
+            "this is node {}, the call is for node {}: check the advertised addresses",
+            node_number(here),
+            node_number(to)
+        )
     }
 }
 

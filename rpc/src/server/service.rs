@@ -24,6 +24,9 @@ const JOINS_UNDER_WAY_MAX: usize = 4;
 /// The largest request to join, bytes.
 const JOIN_BYTES_MAX: usize = 64 * 1024;
 
+/// A stream of answers as gRPC wants it.
+type Answers<T> = BoxStream<'static, Result<T, Status>>;
+
 /// Answers gRPC requests of peers.
 #[derive(Clone)]
 pub(super) struct Rpc {
@@ -64,7 +67,10 @@ impl Rpc {
         answer.map(Response::new).map_err(|e| status(&e))
     }
 
-    async fn stream(self, request: Request<Bytes>) -> Result<Response<BoxStream<'static, Result<Bytes, Status>>>, Status> {
+    async fn stream(
+        self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Answers<Bytes>>, Status> {
         let (from, method) = self.checked(&request)?;
         let frames = self.config.service.stream(from, method, request.into_inner()).await.map_err(|e| status(&e))?;
         Ok(Response::new(frames.map(|item| item.map_err(|e| status(&e))).boxed()))
@@ -73,7 +79,7 @@ impl Rpc {
     async fn frames(
         self,
         request: Request<Streaming<Vec<Frame>>>,
-    ) -> Result<Response<BoxStream<'static, Result<Vec<Frame>, Status>>>, Status> {
+    ) -> Result<Response<Answers<Vec<Frame>>>, Status> {
         let (from, _) = self.checked(&request)?;
         let (answers, outgoing) = mpsc::unbounded_channel();
         spawn(take_calls(self.config, from, request.into_inner(), answers));
@@ -147,30 +153,43 @@ fn status(e: &RpcError) -> Status {
 /// Makes a tonic service of a function.
 struct Handler<F>(F);
 
-macro_rules! handler {
-    ($service:ident, $($out:tt)*) => {
-        impl<F, Fut, In> tonic::server::$service<In> for Handler<F>
-        where
-            F: FnMut(Request<handler!(@in $service In)>) -> Fut,
-            Fut: Future<Output = Result<Response<handler!(@out $service)>, Status>> + Send + 'static,
-        {
-            $($out)*
-            type Future = Fut;
-            fn call(&mut self, request: Request<handler!(@in $service In)>) -> Fut {
-                (self.0)(request)
-            }
-        }
-    };
-    (@in StreamingService $in:ident) => { Streaming<$in> };
-    (@in $service:ident $in:ident) => { $in };
-    (@out UnaryService) => { Bytes };
-    (@out ServerStreamingService) => { BoxStream<'static, Result<Bytes, Status>> };
-    (@out StreamingService) => { BoxStream<'static, Result<Vec<Frame>, Status>> };
+impl<F, Fut> tonic::server::UnaryService<Bytes> for Handler<F>
+where
+    F: FnMut(Request<Bytes>) -> Fut,
+    Fut: Future<Output = Result<Response<Bytes>, Status>>,
+{
+    type Response = Bytes;
+    type Future = Fut;
+    fn call(&mut self, request: Request<Bytes>) -> Fut {
+        (self.0)(request)
+    }
 }
 
-handler!(UnaryService, type Response = Bytes;);
-handler!(ServerStreamingService, type Response = Bytes; type ResponseStream = BoxStream<'static, Result<Bytes, Status>>;);
-handler!(StreamingService, type Response = Vec<Frame>; type ResponseStream = BoxStream<'static, Result<Vec<Frame>, Status>>;);
+impl<F, Fut> tonic::server::ServerStreamingService<Bytes> for Handler<F>
+where
+    F: FnMut(Request<Bytes>) -> Fut,
+    Fut: Future<Output = Result<Response<Answers<Bytes>>, Status>>,
+{
+    type Response = Bytes;
+    type ResponseStream = Answers<Bytes>;
+    type Future = Fut;
+    fn call(&mut self, request: Request<Bytes>) -> Fut {
+        (self.0)(request)
+    }
+}
+
+impl<F, Fut> tonic::server::StreamingService<Vec<Frame>> for Handler<F>
+where
+    F: FnMut(Request<Streaming<Vec<Frame>>>) -> Fut,
+    Fut: Future<Output = Result<Response<Answers<Vec<Frame>>>, Status>>,
+{
+    type Response = Vec<Frame>;
+    type ResponseStream = Answers<Vec<Frame>>;
+    type Future = Fut;
+    fn call(&mut self, request: Request<Streaming<Vec<Frame>>>) -> Fut {
+        (self.0)(request)
+    }
+}
 
 impl tower::Service<http::Request<Body>> for Rpc {
     type Response = http::Response<Body>;
