@@ -11,28 +11,44 @@ use std::ops::Range;
 use std::sync::Arc;
 use zcluster_api::body::CHUNK_MAX;
 use zcluster_api::{BlobId, BlobRef, BodyStream, Codec, Error, GroupId, Place, Result};
-use zstd::stream::raw::{Decoder, Operation};
+use zcluster_mail::{RangeDecoder, decompress};
 
-/// Largest piece of a stream, bytes.
+/// Largest piece of a stream, bytes. The decoder makes 64 KiB at a time.
 const PIECE_MAX: usize = 256 * 1024;
-/// Bodies up to this size are read at once on the event loop; longer ones piece by piece on blocking threads.
+const STEP: usize = 64 * 1024;
+/// Bodies up to this size are read whole on the event loop; longer ones piece by piece on blocking threads.
 const INLINE_SIZE_MAX: u64 = 512 * 1024;
 
-/// A body being read. Holds its view, so that the body stays readable although it may be expunged meanwhile.
-struct BodyReader {
+/// The stored chunks of one body. Holds its view, so that the body stays readable although it may be expunged meanwhile.
+struct Chunks {
     view: Arc<dyn Reader>,
     group: GroupId,
     generation: u32,
     blob: BlobId,
-    chunks: u32,
+    count: u32,
     next: u32,
-    input: Vec<u8>,
-    taken: usize,
-    decoder: Option<Decoder<'static>>,
-    /// Bytes of the message before the asked range that are still to come.
-    skip: u64,
-    /// Bytes of the asked range that are still to come.
-    left: u64,
+}
+
+impl Chunks {
+    /// The next chunk; `None` behind the last one or when the replica does not have it.
+    fn load(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if self.next >= self.count {
+            return Ok(None);
+        }
+        let kv = GroupKv::new(self.view.as_ref(), self.group, self.generation);
+        let chunk = zcluster_state::body_chunk(&kv, self.blob, self.next);
+        kv.check()?;
+        self.next += 1;
+        Ok(chunk)
+    }
+    /// All chunks in one; `None` when the replica does not have the body.
+    fn whole(&mut self) -> io::Result<Option<Bytes>> {
+        let Some(mut all) = self.load()? else { return Ok(None) };
+        while let Some(chunk) = self.load()? {
+            all.extend_from_slice(&chunk);
+        }
+        Ok(Some(all.into()))
+    }
 }
 
 /// See [`crate::Replicas::body`].
@@ -42,116 +58,79 @@ pub(crate) async fn open(
     blob: &BlobRef,
     range: Range<u64>,
 ) -> Result<Option<BodyStream>> {
-    let (start, end) = (range.start, range.end.min(blob.size));
-    if start >= end {
+    let range = range.start..range.end.min(blob.size);
+    if range.is_empty() {
         return Ok(Some(futures::stream::empty().boxed()));
     }
-    let opened = BodyReader::open(node, group, blob, start..end);
-    let Some(mut reader) = opened.unwrap_or_else(|e| node.disk_failed(&e))? else { return Ok(None) };
-    if blob.size <= INLINE_SIZE_MAX {
-        let mut pieces = Vec::new();
-        while let Some(piece) = reader.piece().transpose() {
-            pieces.push(piece);
-            if pieces.last().is_some_and(Result::is_err) {
-                break;
-            }
-        }
-        return Ok(Some(futures::stream::iter(pieces).boxed()));
+    let Place::Shard { codec, chunks, .. } = blob.place else {
+        return Err(Error::Unavailable("the body is on a volume that this node does not know".into()));
+    };
+    let view = node.engine.view();
+    let (generation, _) = meta::read_position(view.as_ref(), group).or_else(|e| node.disk_failed(&e))?;
+    let mut chunks = Chunks { view, group, generation, blob: blob.id, count: chunks, next: 0 };
+    if blob.size > INLINE_SIZE_MAX {
+        let opened = Pieces::open(chunks, codec, range)?.or_else(|e| node.disk_failed(&e))?;
+        return Ok(opened.map(Pieces::stream));
     }
-    let pieces = futures::stream::unfold(Some(reader), |reader| async move {
-        let mut reader = reader?;
-        let work = move || (reader.piece(), reader);
-        match zcluster_runtime::spawn_blocking(work).await {
-            Ok((Ok(Some(piece)), reader)) => Some((Ok(piece), Some(reader))),
-            Ok((Ok(None), _)) => None,
-            Ok((Err(e), _)) => Some((Err(e), None)),
-            Err(e) => Some((Err(Error::Internal(format!("body: {e}"))), None)),
-        }
-    });
-    Ok(Some(pieces.boxed()))
+    let Some(stored) = chunks.whole().or_else(|e| node.disk_failed(&e))? else { return Ok(None) };
+    let whole = decompress(codec, &stored, blob.size)?;
+    // In range: `decompress` answers with exactly `size` bytes, which `range` was cut to.
+    let mut rest = whole.slice(range.start as usize..range.end as usize);
+    let mut pieces = Vec::new();
+    while !rest.is_empty() {
+        pieces.push(Ok(rest.split_to(rest.len().min(PIECE_MAX))));
+    }
+    Ok(Some(futures::stream::iter(pieces).boxed()))
 }
 
-impl BodyReader {
-    fn open(node: &NodeState, group: GroupId, blob: &BlobRef, range: Range<u64>) -> io::Result<Result<Option<Self>>> {
-        let Place::Shard { codec, chunks, .. } = blob.place else {
-            return Ok(Err(Error::Unavailable("the body is on a volume that this node does not know".into())));
-        };
-        let view = node.engine.view();
-        let (generation, _) = meta::read_position(view.as_ref(), group)?;
-        let (mut next, mut skip) = (0, range.start);
-        if codec == Codec::Plain {
-            // Every chunk but the last is full: begin at the one that holds the range's first byte.
-            next = u32::try_from(range.start / CHUNK_MAX as u64).unwrap_or(u32::MAX);
-            skip = range.start % CHUNK_MAX as u64;
-        }
-        let decoder = match codec {
-            Codec::Plain => None,
-            Codec::Zstd => Some(Decoder::new()?),
-        };
-        let left = range.end - range.start;
-        let (blob, input) = (blob.id, Vec::new());
-        let mut r = BodyReader { view, group, generation, blob, chunks, next, input, taken: 0, decoder, skip, left };
-        Ok(Ok(r.load()?.then_some(r)))
+/// A large body, piece by piece.
+struct Pieces {
+    chunks: Chunks,
+    decoder: RangeDecoder,
+    input: Vec<u8>,
+    taken: usize,
+}
+
+impl Pieces {
+    /// The outer error is of the body, the inner one of the disk; `None` when the replica does not have the body.
+    fn open(mut chunks: Chunks, codec: Codec, range: Range<u64>) -> Result<io::Result<Option<Self>>> {
+        let mut decoder = RangeDecoder::new(codec, range)?;
+        // Every chunk but the last is full: begin at the one that holds the first byte needed.
+        let from = decoder.seek();
+        chunks.next = u32::try_from(from / CHUNK_MAX as u64).unwrap_or(u32::MAX);
+        Ok(chunks.load().map(|first| {
+            let taken = (from % CHUNK_MAX as u64) as usize;
+            first.map(|input| Pieces { chunks, decoder, input, taken })
+        }))
     }
 
-    /// Loads the next chunk; `false` when the replica does not have it.
-    fn load(&mut self) -> io::Result<bool> {
-        if self.next >= self.chunks {
-            return Ok(false);
-        }
-        let kv = GroupKv::new(self.view.as_ref(), self.group, self.generation);
-        let chunk = zcluster_state::body_chunk(&kv, self.blob, self.next);
-        kv.check()?;
-        let Some(chunk) = chunk else { return Ok(false) };
-        (self.input, self.taken) = (chunk, 0);
-        self.next += 1;
-        Ok(true)
-    }
-
-    /// The next piece of the range; `None` at its end.
+    /// The next piece; `None` at the end of the range.
     fn piece(&mut self) -> Result<Option<Bytes>> {
-        while self.left > 0 {
-            if self.taken >= self.input.len() && !self.load().map_err(|e| Error::Internal(format!("body: {e}")))? {
-                // The decoder may still hold output of the bytes it took.
-                let rest = self.produce()?;
-                if rest.is_empty() {
-                    return Err(Error::Internal(format!("body {} ends early", self.blob)));
-                }
-                return Ok(self.cut(rest));
-            }
-            let out = self.produce()?;
-            if let Some(piece) = self.cut(out) {
-                return Ok(Some(piece));
+        let mut out = Vec::new();
+        while !self.decoder.done() && out.len() + STEP <= PIECE_MAX {
+            let rest = self.input.get(self.taken..).unwrap_or_default();
+            let (took, made) = self.decoder.push_some(rest, &mut out)?;
+            self.taken += took;
+            if took == 0 && made == 0 {
+                let next = self.chunks.load().map_err(|e| Error::Internal(format!("body: {e}")))?;
+                let ends_early = || Error::Internal(format!("body {} ends early", self.chunks.blob));
+                (self.input, self.taken) = (next.ok_or_else(ends_early)?, 0);
             }
         }
-        Ok(None)
+        Ok((!out.is_empty()).then(|| out.into()))
     }
 
-    /// Some bytes of the message; empty when more input is needed.
-    fn produce(&mut self) -> Result<Vec<u8>> {
-        let input = self.input.get(self.taken..).unwrap_or_default();
-        let Some(decoder) = &mut self.decoder else {
-            let out = input[..input.len().min(PIECE_MAX)].to_vec();
-            self.taken += out.len();
-            return Ok(out);
-        };
-        let room = (self.skip + self.left).min(PIECE_MAX as u64) as usize;
-        let mut out = vec![0; room];
-        let status = decoder.run_on_buffers(input, &mut out);
-        let status = status.map_err(|e| Error::Internal(format!("body {}: {e}", self.blob)))?;
-        self.taken += status.bytes_read;
-        out.truncate(status.bytes_written);
-        Ok(out)
-    }
-
-    /// What of `out` lies in the range.
-    fn cut(&mut self, out: Vec<u8>) -> Option<Bytes> {
-        let skipped = self.skip.min(out.len() as u64);
-        self.skip -= skipped;
-        let mut out = Bytes::from(out);
-        let mut piece = out.split_off(skipped as usize);
-        piece.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
-        self.left -= piece.len() as u64;
-        (!piece.is_empty()).then_some(piece)
+    fn stream(self) -> BodyStream {
+        let pieces = futures::stream::unfold(Some(self), |pieces| async move {
+            let mut pieces = pieces?;
+            let work = move || (pieces.piece(), pieces);
+            match zcluster_runtime::spawn_blocking(work).await {
+                Ok((Ok(Some(piece)), pieces)) => Some((Ok(piece), Some(pieces))),
+                Ok((Ok(None), _)) => None,
+                Ok((Err(e), _)) => Some((Err(e), None)),
+                Err(e) => Some((Err(Error::Internal(format!("body: {e}"))), None)),
+            }
+        });
+        pieces.boxed()
     }
 }
