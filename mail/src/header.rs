@@ -174,7 +174,7 @@ pub fn fields(header: &[u8]) -> impl Iterator<Item = Field<'_>> {
 
 /// The first line of `bytes` with its line feed.
 pub(crate) fn line(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |i| i + 1);
+    let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |i| i + 1);
     &bytes[..end]
 }
 

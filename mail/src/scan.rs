@@ -192,16 +192,15 @@ impl Scanner<'_> {
             return None;
         }
         let mut at = self.pos;
-        while at < self.raw.len() {
+        loop {
             let rest = &self.raw[at..];
             if rest.starts_with(b"--")
                 && let Some(d) = self.delimiter_at(at, line(rest))
             {
                 return Some(d);
             }
-            at += rest.iter().position(|b| *b == b'\n')? + 1;
+            at += memchr::memmem::find(rest, b"\n--")? + 1;
         }
-        None
     }
 
     /// Reads a line as a delimiter: `--boundary`, `--boundary--`, then white space only (RFC 2046 §5.1.1).

@@ -1,0 +1,7 @@
+//! Whole messages through the public interface.
+
+mod corpus;
+mod garbage;
+mod printer;
+mod samples;
+mod sections;
