@@ -5,6 +5,7 @@ use crate::shutdown::{Shutdown, Slot, Stage};
 use crate::stream::{Io, Stream};
 use crate::tls::TlsSettings;
 use bytes::BytesMut;
+use parking_lot::Mutex;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -27,7 +28,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What was written is sent when the session next has to wait for input, at [`Connection::flush`], or when enough has
 /// gathered.
 pub struct Connection {
-    pub(crate) io: Io,
+    /// In a lock that is never taken (`get_mut`): it makes the connection `Sync`, so that sessions may hold references to
+    /// themselves over an await.
+    pub(crate) io: Mutex<Io>,
     pub(crate) input: BytesMut,
     /// Bytes of `input` already searched for LF.
     pub(crate) scanned: usize,
@@ -40,7 +43,8 @@ pub struct Connection {
     pub(crate) idle_timeout: Duration,
     pub(crate) write_timeout: Duration,
     handshake_timeout: Duration,
-    timer: Option<(Instant, Sleep)>,
+    /// Like `io`.
+    timer: Mutex<Option<(Instant, Sleep)>>,
     tls: Option<TlsSettings>,
     secure: bool,
     peer: SocketAddr,
@@ -63,7 +67,7 @@ impl Connection {
         shutdown: &Shutdown,
     ) -> Self {
         Connection {
-            io: Io::Plain(Box::new(stream)),
+            io: Mutex::new(Io::Plain(Box::new(stream))),
             input: BytesMut::new(),
             scanned: 0,
             draining: None,
@@ -73,7 +77,7 @@ impl Connection {
             idle_timeout: IDLE_DEFAULT,
             write_timeout: WRITE_DEFAULT,
             handshake_timeout: HANDSHAKE_DEFAULT,
-            timer: None,
+            timer: Mutex::new(None),
             tls,
             secure: false,
             peer,
@@ -144,13 +148,13 @@ impl Connection {
     /// written afterwards.
     pub async fn start_tls(&mut self) -> Result<(), ReadError> {
         if !self.input.is_empty() {
-            self.io = Io::Gone;
+            *self.io.get_mut() = Io::Gone;
             self.input = BytesMut::new();
             return Err(ReadError::Injected);
         }
         let tls = self.tls.clone().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::Unsupported))?;
         self.flush().await?;
-        let Io::Plain(stream) = std::mem::replace(&mut self.io, Io::Gone) else {
+        let Io::Plain(stream) = std::mem::replace(self.io.get_mut(), Io::Gone) else {
             return Err(std::io::Error::from(std::io::ErrorKind::AlreadyExists).into());
         };
         let handshake = zcluster_runtime::timeout(self.handshake_timeout, tls.acceptor().accept(stream));
@@ -159,7 +163,7 @@ impl Connection {
             zcluster_runtime::Either::Left(done) => done.map_err(|_| ReadError::Timeout)??,
             zcluster_runtime::Either::Right(()) => return Err(ReadError::Shutdown),
         };
-        self.io = Io::Tls(Box::new(stream));
+        *self.io.get_mut() = Io::Tls(Box::new(stream));
         self.secure = true;
         Ok(())
     }
@@ -168,29 +172,30 @@ impl Connection {
     pub async fn shutdown(&mut self) {
         let close = async {
             if self.flush().await.is_ok() {
-                let _ = poll_fn(|cx| self.io.poll_shutdown(cx)).await;
+                let _ = poll_fn(|cx| self.io.get_mut().poll_shutdown(cx)).await;
             }
         };
         let _ = zcluster_runtime::timeout(CLOSE_TIMEOUT, close).await;
-        self.io = Io::Gone;
+        *self.io.get_mut() = Io::Gone;
     }
 
     /// Ready when `at` has come. The timer is armed once and moved on lazily, so that a busy session does not touch
     /// the timer wheel for every command.
     pub(crate) fn poll_timer(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
+        let timer = self.timer.get_mut();
         loop {
-            match &mut self.timer {
+            match timer {
                 Some((armed, sleep)) if *armed <= at => {
                     if Pin::new(sleep).poll(cx).is_pending() {
                         return Poll::Pending;
                     }
                     let reached = *armed == at || at.remaining().is_zero();
-                    self.timer = None;
+                    *timer = None;
                     if reached {
                         return Poll::Ready(());
                     }
                 }
-                _ => self.timer = Some((at, zcluster_runtime::sleep_until(at))),
+                _ => *timer = Some((at, zcluster_runtime::sleep_until(at))),
             }
         }
     }

@@ -229,7 +229,7 @@ impl Connection {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut space = [MaybeUninit::<u8>::uninit(); READ_BYTES];
         let mut read = ReadBuf::uninit(&mut space);
-        match self.io.poll_read(cx, &mut read) {
+        match self.io.get_mut().poll_read(cx, &mut read) {
             Poll::Ready(Ok(())) => {
                 self.input.extend_from_slice(read.filled());
                 Poll::Ready(Ok(read.filled().len()))

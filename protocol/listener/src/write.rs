@@ -76,14 +76,14 @@ impl Connection {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.unflushed = true;
         while !self.output.is_empty() {
-            match self.io.poll_write(cx, &self.output) {
+            match self.io.get_mut().poll_write(cx, &self.output) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => self.output.advance(n),
                 Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                 Poll::Pending => return Poll::Pending,
             }
         }
-        match self.io.poll_flush(cx) {
+        match self.io.get_mut().poll_flush(cx) {
             Poll::Ready(Ok(())) => self.unflushed = false,
             other => return other,
         }

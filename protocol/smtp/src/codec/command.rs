@@ -1,0 +1,313 @@
+//! Command lines (RFC 5321 §4.1.1 and the extensions offered).
+
+use super::path;
+
+/// A command as understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// HELO with the client's name.
+    Helo(String),
+    /// EHLO with the client's name.
+    Ehlo(String),
+    /// LHLO with the client's name (RFC 2033 §4.1).
+    Lhlo(String),
+    /// MAIL FROM.
+    Mail(MailFrom),
+    /// RCPT TO.
+    Rcpt(RcptTo),
+    /// DATA.
+    Data,
+    /// BDAT (RFC 3030 §2).
+    Bdat {
+        /// Octets that follow.
+        size: u64,
+        /// The message ends with them.
+        last: bool,
+    },
+    /// RSET.
+    Rset,
+    /// NOOP.
+    Noop,
+    /// VRFY.
+    Vrfy,
+    /// HELP.
+    Help,
+    /// QUIT.
+    Quit,
+    /// STARTTLS (RFC 3207).
+    StartTls,
+    /// AUTH (RFC 4954).
+    Auth {
+        /// Mechanism name.
+        mechanism: String,
+        /// Initial response as it stands on the line.
+        initial: Option<Vec<u8>>,
+    },
+}
+
+/// The arguments of MAIL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailFrom {
+    /// The reverse-path without brackets; empty for `<>`.
+    pub path: String,
+    /// SIZE (RFC 1870).
+    pub size: Option<u64>,
+    /// SMTPUTF8 (RFC 6531).
+    pub utf8: bool,
+}
+
+/// The arguments of RCPT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RcptTo {
+    /// The forward-path without brackets, not empty.
+    pub path: String,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyntaxError {
+    /// NUL or another control character, or not UTF-8.
+    Characters,
+    /// No such verb.
+    Unknown,
+    /// A verb of SMTP that is not offered.
+    NotOffered,
+    /// A verb of HTTP: a browser was talked into sending this.
+    Http,
+    /// Arguments missing, malformed or too many; says how it should look.
+    Usage(&'static str),
+    /// MAIL's path.
+    ReversePath,
+    /// RCPT's path.
+    ForwardPath,
+    /// Characters beyond ASCII in a path without SMTPUTF8.
+    NeedsUtf8,
+    /// An ESMTP parameter that is not offered.
+    UnknownParameter,
+    /// A known ESMTP parameter with a value that makes no sense, or twice.
+    BadParameter,
+}
+
+/// Understands a line without its ending.
+///
+/// # Errors
+/// [`SyntaxError`].
+pub fn parse(line: &[u8]) -> Result<Command, SyntaxError> {
+    let line = std::str::from_utf8(line).map_err(|_| SyntaxError::Characters)?;
+    if line.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(SyntaxError::Characters);
+    }
+    // RFC 5321 §4.1.1: trailing white space is to be tolerated.
+    let line = line.trim_end_matches([' ', '\t']);
+    let (verb, args) = line.split_once(' ').unwrap_or((line, ""));
+    match verb.to_ascii_uppercase().as_str() {
+        "HELO" => name(args).map(Command::Helo),
+        "EHLO" => name(args).map(Command::Ehlo),
+        "LHLO" => name(args).map(Command::Lhlo),
+        "MAIL" => mail(args),
+        "RCPT" => rcpt(args),
+        "DATA" => bare(args, Command::Data),
+        "BDAT" => bdat(args),
+        "RSET" => bare(args, Command::Rset),
+        "NOOP" => Ok(Command::Noop),
+        "VRFY" if args.is_empty() => Err(SyntaxError::Usage("VRFY address")),
+        "VRFY" => Ok(Command::Vrfy),
+        "HELP" => Ok(Command::Help),
+        "QUIT" => bare(args, Command::Quit),
+        "STARTTLS" => bare(args, Command::StartTls),
+        "AUTH" => auth(args),
+        "EXPN" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SOML" | "SAML" | "BURL" => Err(SyntaxError::NotOffered),
+        "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" => Err(SyntaxError::Http),
+        _ => Err(SyntaxError::Unknown),
+    }
+}
+
+fn bare(args: &str, command: Command) -> Result<Command, SyntaxError> {
+    if args.is_empty() { Ok(command) } else { Err(SyntaxError::Usage("no arguments are allowed")) }
+}
+
+/// RFC 5321 §4.1.1.1. What the client calls itself is only written down; so any domain-like word will do.
+fn name(args: &str) -> Result<String, SyntaxError> {
+    let name = args.trim_matches(' ');
+    if path::is_domain(name) { Ok(name.to_string()) } else { Err(SyntaxError::Usage("a host name is needed")) }
+}
+
+/// Takes `keyword` (any case) off the front.
+fn keyword<'a>(args: &'a str, keyword: &str) -> Option<&'a str> {
+    let head = args.get(..keyword.len())?;
+    head.eq_ignore_ascii_case(keyword).then(|| &args[keyword.len()..])
+}
+
+/// RFC 5321 §4.1.1.2.
+fn mail(args: &str) -> Result<Command, SyntaxError> {
+    let args = keyword(args.trim_start(), "FROM:").ok_or(SyntaxError::Usage("MAIL FROM:<address>"))?;
+    let (path, rest) = path::split(args).ok_or(SyntaxError::ReversePath)?;
+    if !path.is_empty() && !path::is_mailbox(path) {
+        return Err(SyntaxError::ReversePath);
+    }
+    let mut from = MailFrom { path: path.to_string(), ..MailFrom::default() };
+    parameters(rest, |name, value| mail_parameter(&mut from, name, value))?;
+    if !from.utf8 && !from.path.is_ascii() {
+        return Err(SyntaxError::NeedsUtf8);
+    }
+    Ok(Command::Mail(from))
+}
+
+fn mail_parameter(from: &mut MailFrom, name: &str, value: Option<&str>) -> Result<(), SyntaxError> {
+    let bad = Err(SyntaxError::BadParameter);
+    match (name, value) {
+        // RFC 1870 §6: at most 20 digits.
+        ("SIZE", Some(v)) if v.len() <= 20 && v.bytes().all(|b| b.is_ascii_digit()) => {
+            // What does not fit into 64 bits is too large by any measure.
+            from.size = Some(v.parse().unwrap_or(u64::MAX));
+            Ok(())
+        }
+        // RFC 6152 §2. Content is never converted, so the two are the same to us.
+        ("BODY", Some(v)) if v.eq_ignore_ascii_case("7BIT") || v.eq_ignore_ascii_case("8BITMIME") => Ok(()),
+        ("SMTPUTF8", None) => {
+            from.utf8 = true;
+            Ok(())
+        }
+        // RFC 4954 §5: who submitted it elsewhere; not trusted, so not kept.
+        ("AUTH", Some(_)) => Ok(()),
+        ("SIZE" | "BODY" | "SMTPUTF8" | "AUTH", _) => bad,
+        _ => Err(SyntaxError::UnknownParameter),
+    }
+}
+
+/// RFC 5321 §4.1.1.3.
+fn rcpt(args: &str) -> Result<Command, SyntaxError> {
+    let args = keyword(args.trim_start(), "TO:").ok_or(SyntaxError::Usage("RCPT TO:<address>"))?;
+    let (path, rest) = path::split(args).ok_or(SyntaxError::ForwardPath)?;
+    // RFC 5321 §4.5.1: <Postmaster> alone has no domain.
+    if !path::is_mailbox(path) && !path.eq_ignore_ascii_case("postmaster") {
+        return Err(SyntaxError::ForwardPath);
+    }
+    parameters(rest, |_, _| Err(SyntaxError::UnknownParameter))?;
+    Ok(Command::Rcpt(RcptTo { path: path::unquoted(path) }))
+}
+
+/// RFC 5321 §4.1.2 `Mail-parameters`: hands each over with its name in upper case, none twice.
+fn parameters(
+    rest: &str,
+    mut each: impl FnMut(&str, Option<&str>) -> Result<(), SyntaxError>,
+) -> Result<(), SyntaxError> {
+    let mut seen: Vec<String> = Vec::new();
+    for word in rest.split(' ').filter(|w| !w.is_empty()) {
+        let (name, value) = word.split_once('=').map_or((word, None), |(n, v)| (n, Some(v)));
+        let name = name.to_ascii_uppercase();
+        let value_ok = value.is_none_or(|v| !v.is_empty() && !v.contains('='));
+        if seen.contains(&name) || !value_ok {
+            return Err(SyntaxError::BadParameter);
+        }
+        each(&name, value)?;
+        seen.push(name);
+    }
+    Ok(())
+}
+
+/// RFC 3030 §2: `BDAT chunk-size [LAST]`.
+fn bdat(args: &str) -> Result<Command, SyntaxError> {
+    const USAGE: SyntaxError = SyntaxError::Usage("BDAT size [LAST]");
+    let mut words = args.split(' ').filter(|w| !w.is_empty());
+    let size = words.next().filter(|w| w.bytes().all(|b| b.is_ascii_digit())).ok_or(USAGE)?;
+    let last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("LAST") => true,
+        Some(_) => return Err(USAGE),
+    };
+    if words.next().is_some() {
+        return Err(USAGE);
+    }
+    Ok(Command::Bdat { size: size.parse().map_err(|_| USAGE)?, last })
+}
+
+/// RFC 4954 §4: `AUTH mechanism [initial-response]`.
+fn auth(args: &str) -> Result<Command, SyntaxError> {
+    let mut words = args.split(' ').filter(|w| !w.is_empty());
+    let mechanism = words.next().ok_or(SyntaxError::Usage("AUTH mechanism [initial-response]"))?.to_string();
+    let initial = words.next().map(|w| w.as_bytes().to_vec());
+    if words.next().is_some() {
+        return Err(SyntaxError::Usage("AUTH mechanism [initial-response]"));
+    }
+    Ok(Command::Auth { mechanism, initial })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mail_of(path: &str, size: Option<u64>, utf8: bool) -> Command {
+        Command::Mail(MailFrom { path: path.into(), size, utf8 })
+    }
+
+    #[test]
+    fn understood() {
+        for (line, command) in [
+            ("helo a", Command::Helo("a".into())),
+            ("EHLO [192.0.2.1]", Command::Ehlo("[192.0.2.1]".into())),
+            ("LHLO x.example  ", Command::Lhlo("x.example".into())),
+            ("MAIL FROM:<>", mail_of("", None, false)),
+            ("mail from:<a@b> size=12 BODY=8bitmime", mail_of("a@b", Some(12), false)),
+            ("MAIL FROM: <a@b> AUTH=<>", mail_of("a@b", None, false)),
+            ("MAIL FROM:<bö@b> SMTPUTF8", mail_of("bö@b", None, true)),
+            ("MAIL FROM:<a@b> SIZE=99999999999999999999", mail_of("a@b", Some(u64::MAX), false)),
+            ("RCPT TO:<@relay:c@d>", Command::Rcpt(RcptTo { path: "c@d".into() })),
+            ("RCPT TO:<postMaster>", Command::Rcpt(RcptTo { path: "postMaster".into() })),
+            ("BDAT 10 last", Command::Bdat { size: 10, last: true }),
+            ("BDAT 0", Command::Bdat { size: 0, last: false }),
+            ("NOOP whatever", Command::Noop),
+            ("AUTH PLAIN =", Command::Auth { mechanism: "PLAIN".into(), initial: Some(b"=".to_vec()) }),
+            ("data", Command::Data),
+        ] {
+            assert_eq!(parse(line.as_bytes()), Ok(command), "{line}");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        use SyntaxError::*;
+        for (line, error) in [
+            ("", Unknown),
+            ("WIZ", Unknown),
+            ("EXPN list", NotOffered),
+            ("GET / HTTP/1.1", Http),
+            ("MAIL FROM:a@b", ReversePath),
+            ("MAIL FROM:<a>", ReversePath),
+            ("MAIL FROM:<a@b>SIZE=1", ReversePath),
+            ("MAIL FROM:<bö@b>", NeedsUtf8),
+            ("MAIL FROM:<a@b> SIZE=x", BadParameter),
+            ("MAIL FROM:<a@b> SIZE=", BadParameter),
+            ("MAIL FROM:<a@b> SIZE=1 SIZE=2", BadParameter),
+            ("MAIL FROM:<a@b> SMTPUTF8=1", BadParameter),
+            ("MAIL FROM:<a@b> BODY=BINARYMIME", BadParameter),
+            ("MAIL FROM:<a@b> RET=FULL", UnknownParameter),
+            ("RCPT TO:<>", ForwardPath),
+            ("RCPT TO:<a@b> NOTIFY=NEVER", UnknownParameter),
+            ("MAIL FROM:<a\0@b>", Characters),
+        ] {
+            assert_eq!(parse(line.as_bytes()), Err(error), "{line}");
+        }
+        assert_eq!(parse(b"NOOP \xff"), Err(Characters));
+        for usage in ["HELO", "EHLO a b", "DATA now", "BDAT", "BDAT x", "BDAT 1 FIRST", "BDAT 1 LAST x", "BDAT -1", "RSET x",
+            "AUTH", "AUTH A B C", "VRFY", "MAIL TO:<a@b>", "RCPT FROM:<a@b>", "BDAT 99999999999999999999"]
+        {
+            assert!(matches!(parse(usage.as_bytes()), Err(Usage(_))), "{usage}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&line);
+        }
+
+        #[test]
+        fn odd_mail_and_rcpt_never_panic(path in "\\PC{0,40}", rest in "\\PC{0,40}") {
+            let _ = parse(format!("MAIL FROM:<{path}>{rest}").as_bytes());
+            let _ = parse(format!("RCPT TO:<{path}> {rest}").as_bytes());
+            let _ = parse(format!("MAIL {path} {rest}").as_bytes());
+        }
+    }
+}

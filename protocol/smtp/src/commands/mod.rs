@@ -1,0 +1,10 @@
+//! One file per verb; the small ones are in [`crate::session`].
+
+mod auth;
+mod bdat;
+mod data;
+mod hello;
+mod mail;
+mod message;
+mod rcpt;
+mod starttls;
