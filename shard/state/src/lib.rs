@@ -9,10 +9,12 @@ mod apply;
 mod bodies;
 mod content;
 mod directory;
+mod group;
 mod kv;
 mod mailbox;
 pub mod memory;
 mod proposal;
+mod replies;
 
 pub use apply::apply;
 pub use bodies::body_chunk;

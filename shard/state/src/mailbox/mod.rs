@@ -1,21 +1,144 @@
-//! The mailbox machine.
-use crate::content::Content;
-use crate::kv::KvRead;
-use zcluster_api::{Epoch, Error, GroupId, MailboxId, MailboxQuery, MailboxReply, Result};
+//! The mailbox machine: one file per command or family of queries.
 
-/// Answers a question about a mailbox. `quota` (bytes, 0 = none) is told back in `Info`.
+mod add;
+mod create;
+mod delete;
+mod deliveries;
+mod expunge;
+mod folders;
+mod names;
+mod pages;
+mod read;
+mod rows;
+mod search;
+mod store;
+mod tags;
+mod transfer;
+mod uploads;
+mod work;
+
+pub use read::read_mailbox;
+pub(crate) use uploads::forget_upload;
+
+use crate::group::Group;
+use crate::kv::{Kv, KvRead};
+use crate::proposal::Stamp;
+use rows::{Header, HotRow, Life};
+use work::Work;
+use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
+use zcluster_api::{
+    Epoch, Error, FolderId, GroupId, MailboxCommand, MailboxId, ModSeq, Receipt, Result, Uid, UidSet,
+};
+
+/// Which mailbox a command is for, and what the proposer knew of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub group: GroupId,
+    pub mailbox: MailboxId,
+    pub epoch: Epoch,
+    /// Bytes; 0 = none.
+    pub quota: u64,
+}
+
+/// Carries out a command. Returns the mailbox's new mod-sequence if it rose.
 ///
 /// # Errors
-/// `WrongHome` when the mailbox is not in this group at this epoch; else what the query documents.
-pub fn read_mailbox(
+/// What the command documents; nothing was changed then. `Internal` means damaged rows.
+pub(crate) fn apply(
+    kv: &mut dyn Kv,
+    group: &mut Group,
+    stamp: Stamp,
+    at: Place,
+    command: &MailboxCommand,
+) -> Result<(Receipt, Option<ModSeq>)> {
+    match command {
+        MailboxCommand::CreateMailbox => create::create_mailbox(kv, group, stamp, at),
+        MailboxCommand::DeleteMailbox => delete::delete_mailbox(kv, group, at),
+        _ => {
+            let header = at_home(kv, at)?;
+            let mut work = Work::new(kv, group, stamp, (at.mailbox, at.quota), header);
+            let receipt = carry_out(&mut work, command)?;
+            Ok((receipt, work.finish()))
+        }
+    }
+}
+
+fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
+    use MailboxCommand as C;
+    match command {
+        // Handled by `apply`: they change whether there is a mailbox at all.
+        C::CreateMailbox | C::DeleteMailbox => Ok(Receipt::Done),
+        C::AddMessage(message) => add::add_message(work, message),
+        C::Store { folder, uids, add, remove, keywords, unchanged_since } => {
+            let change = store::Change { add: *add, remove: *remove, keywords, unchanged_since: *unchanged_since };
+            store::store(work, *folder, uids, &change)
+        }
+        C::Copy { from, uids, to } => transfer::copy(work, *from, uids, *to),
+        C::Move { from, uids, to } => transfer::move_messages(work, *from, uids, *to),
+        C::Expunge { folder, uids, only_deleted } => expunge::expunge(work, *folder, uids, *only_deleted),
+        C::CreateFolder { path, view, special_use } => folders::create(work, path, *view, *special_use),
+        C::DeleteFolder(folder) => delete::delete_folder(work, *folder),
+        C::RenameFolder { folder, path } => folders::rename(work, *folder, path),
+        C::Subscribe { folder, subscribed } => folders::subscribe(work, *folder, *subscribed),
+        C::TakeRecent(folder) => folders::take_recent(work, *folder),
+        C::Chunk { upload, seq, bytes } => uploads::chunk(work, *upload, *seq, bytes),
+        C::DropUpload(upload) => uploads::drop_upload(work, *upload),
+    }
+}
+
+/// The mailbox's header, if it lives here at the epoch that the caller knows.
+///
+/// # Errors
+/// `WrongHome` otherwise.
+fn at_home(kv: &dyn KvRead, at: Place) -> Result<Header> {
+    match rows::header(kv, at.mailbox)? {
+        Some(header) if header.epoch == at.epoch && header.life == Life::Live => Ok(header),
+        Some(header) => Err(Error::WrongHome { group: at.group, epoch: header.epoch }),
+        None => Err(Error::WrongHome { group: at.group, epoch: Epoch(0) }),
+    }
+}
+
+/// Calls `visit` with each existing message of the set, by rising UID, until it returns `false`.
+fn each_message(
     kv: &dyn KvRead,
-    group: GroupId,
-    mailbox: MailboxId,
-    epoch: Epoch,
-    quota: u64,
-    query: &MailboxQuery,
-    content: &dyn Content,
-) -> Result<MailboxReply> {
-    let _ = (kv, group, mailbox, epoch, quota, query, content);
-    Err(Error::Unavailable("in work".into()))
+    (mailbox, folder): (MailboxId, FolderId),
+    uids: &UidSet,
+    mut visit: impl FnMut(Uid, HotRow) -> Result<bool>,
+) -> Result<()> {
+    let mut go_on = true;
+    for (first, last) in uids.ranges() {
+        if !go_on {
+            break;
+        }
+        if first == last {
+            if let Some(row) = rows::hot(kv, mailbox, folder, first)? {
+                go_on = visit(Uid(first), row)?;
+            }
+            continue;
+        }
+        let from = rows::folder_key(mailbox, folder, first);
+        let to = crate::kv::behind(&rows::folder_key(mailbox, folder, last));
+        crate::kv::each(kv, crate::kv::Table::Hot, &from, &to, |key, row| {
+            go_on = visit(Uid(crate::kv::key_u32(key, 12)?), row)?;
+            Ok(go_on)
+        })?;
+    }
+    Ok(())
+}
+
+/// The existing messages of the set, for a command.
+///
+/// # Errors
+/// `NotFound` (folder), `TooLarge` when there are more than [`UIDS_PER_COMMAND_MAX`].
+fn messages(work: &mut Work<'_>, folder: FolderId, uids: &UidSet) -> Result<Vec<(Uid, HotRow)>> {
+    work.folder(folder)?;
+    let mut out = Vec::new();
+    each_message(work.view(), (work.mailbox, folder), uids, |uid, row| {
+        out.push((uid, row));
+        Ok(out.len() as u64 <= UIDS_PER_COMMAND_MAX)
+    })?;
+    if out.len() as u64 > UIDS_PER_COMMAND_MAX {
+        return Err(Error::TooLarge(format!("more than {UIDS_PER_COMMAND_MAX} messages in one command")));
+    }
+    Ok(out)
 }

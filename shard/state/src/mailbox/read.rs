@@ -1,0 +1,242 @@
+//! Queries.
+
+use super::names;
+use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
+use super::tags::{self, Names};
+use super::work::{CHANGES_KEPT, no_folder};
+use super::{Place, at_home, each_message, pages, search};
+use crate::bodies;
+use crate::content::Content;
+use crate::kv::{KvRead, Table, behind, each, key_u64};
+use zcluster_api::mailbox::folders::USER_ROOT;
+use zcluster_api::mailbox::{Folder, MESSAGES_PER_PAGE_MAX, Message, StoredFlags, Want};
+use zcluster_api::{Epoch, Error, FolderId, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result, Uid, UidSet};
+
+/// Messages that one `Messages` query looks at; `CHANGEDSINCE` may let few of them pass.
+const MESSAGES_SEEN_MAX: usize = 20_000;
+/// Bytes of summaries in one `Messages` reply, after which the page ends.
+const SUMMARY_BYTES_PER_PAGE: usize = 4 * 1024 * 1024;
+/// Changes that one `Changes` query reads.
+const CHANGES_PER_PAGE: usize = 5_000;
+/// Messages that one `Changes` reply tells of, after which the page ends (with the change that crossed it).
+const CHANGED_PER_PAGE: u64 = 2_000;
+
+/// Answers a question about a mailbox. `quota` (bytes, 0 = none) is told back in `Info`.
+///
+/// # Errors
+/// `WrongHome` when the mailbox is not in this group at this epoch; else what the query documents.
+pub fn read_mailbox(
+    kv: &dyn KvRead,
+    group: GroupId,
+    mailbox: MailboxId,
+    epoch: Epoch,
+    quota: u64,
+    query: &MailboxQuery,
+    content: &dyn Content,
+) -> Result<MailboxReply> {
+    let header = at_home(kv, Place { group, mailbox, epoch, quota })?;
+    let view = View { kv, mailbox, header };
+    match query {
+        MailboxQuery::Info => Ok(view.info(quota)),
+        MailboxQuery::Folders => view.folders(),
+        MailboxQuery::FolderByPath(path) => view.folder_by_path(path),
+        MailboxQuery::Folder(id) => Ok(MailboxReply::Folders(vec![view.folder(*id)?])),
+        MailboxQuery::Uids(id) => view.uids(*id),
+        MailboxQuery::Messages { folder, uids, want, changed_since, limit } => {
+            view.messages(*folder, uids, *want, *changed_since, *limit)
+        }
+        MailboxQuery::Changes { folder, since } => view.changes(*folder, *since),
+        MailboxQuery::Search { folder, within, expr } => search::search(&view, *folder, within.as_ref(), expr, content),
+    }
+}
+
+/// A mailbox to be read.
+pub(super) struct View<'a> {
+    pub kv: &'a dyn KvRead,
+    pub mailbox: MailboxId,
+    header: Header,
+}
+
+impl View<'_> {
+    fn info(&self, limit: u64) -> MailboxReply {
+        let Header { used, messages, modseq, .. } = self.header;
+        MailboxReply::Info { used, limit, messages, modseq }
+    }
+
+    fn folders(&self) -> Result<MailboxReply> {
+        let all = names::all(self.kv, self.mailbox)?;
+        let show = |(id, row): (&FolderId, &FolderRow)| -> Result<Folder> {
+            let path = names::path(row, |parent| Ok(all.get(&parent).cloned()))?;
+            Ok(names::show(*id, row, path))
+        };
+        let mut out = all.iter().map(show).collect::<Result<Vec<_>>>()?;
+        out.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(MailboxReply::Folders(out))
+    }
+
+    fn folder_by_path(&self, path: &str) -> Result<MailboxReply> {
+        // A path that cannot be a folder's names none.
+        let missing = || Error::NotFound(format!("folder {path:?}"));
+        let names = names::split(path).map_err(|_| missing())?;
+        match names::walk(self.kv, self.mailbox, &names)? {
+            (id, []) => Ok(MailboxReply::Folders(vec![self.folder(id)?])),
+            _ => Err(missing()),
+        }
+    }
+
+    pub fn row(&self, id: FolderId) -> Result<FolderRow> {
+        let row = rows::folder(self.kv, self.mailbox, id)?.filter(|_| id != USER_ROOT);
+        row.ok_or_else(|| no_folder(id))
+    }
+
+    fn folder(&self, id: FolderId) -> Result<Folder> {
+        let row = self.row(id)?;
+        let path = names::path(&row, |parent| rows::folder(self.kv, self.mailbox, parent))?;
+        Ok(names::show(id, &row, path))
+    }
+
+    fn uids(&self, id: FolderId) -> Result<MailboxReply> {
+        let folder = self.folder(id)?;
+        let (uids, first_unseen) = pages::uids(self.kv, self.mailbox, id)?;
+        Ok(MailboxReply::Uids {
+            folder,
+            uids,
+            first_unseen: first_unseen.map(Uid),
+            keywords: tags::all(self.kv, self.mailbox)?,
+            modseq: self.header.modseq,
+        })
+    }
+
+    fn messages(
+        &self,
+        folder: FolderId,
+        uids: &UidSet,
+        want: Want,
+        changed_since: Option<ModSeq>,
+        limit: u32,
+    ) -> Result<MailboxReply> {
+        let row = self.row(folder)?;
+        let mut page = Page { messages: Vec::new(), next: None, seen: 0, bytes: 0 };
+        if changed_since.is_some_and(|since| row.highest_modseq <= since) {
+            return Ok(MailboxReply::Messages { messages: page.messages, next: None });
+        }
+        let limit = limit.clamp(1, MESSAGES_PER_PAGE_MAX) as usize;
+        let mut names = Names::new(self.kv, self.mailbox);
+        each_message(self.kv, (self.mailbox, folder), uids, |uid, row| {
+            if page.is_full(limit) {
+                page.next = Some(uid);
+                return Ok(false);
+            }
+            page.seen += 1;
+            if changed_since.is_none_or(|since| row.modseq > since) {
+                let message = self.message(uid, row, want, &mut names)?;
+                page.bytes += message.summary.len();
+                page.messages.push(message);
+            }
+            Ok(true)
+        })?;
+        Ok(MailboxReply::Messages { messages: page.messages, next: page.next })
+    }
+
+    fn message(&self, uid: Uid, row: HotRow, want: Want, names: &mut Names<'_>) -> Result<Message> {
+        let keywords = names.of(&row.tags)?;
+        let (mut summary, mut blob) = (zcluster_api::Bytes::new(), None);
+        if want.summary || want.blob {
+            let cold = rows::cold(self.kv, self.mailbox, row.item)?;
+            blob = if want.blob { Some(bodies::blob_ref(self.kv, cold.blob)?) } else { None };
+            summary = if want.summary { cold.summary } else { summary };
+        }
+        Ok(Message {
+            item: row.item,
+            uid,
+            modseq: row.modseq,
+            flags: row.flags,
+            keywords,
+            internal_ms: row.internal_ms,
+            size: row.size,
+            saved_ms: row.saved_ms,
+            summary,
+            blob,
+        })
+    }
+
+    /// RFC 7162's delta, from the change log. A page ends with a whole change, so that `modseq` is a position.
+    fn changes(&self, folder: FolderId, since: ModSeq) -> Result<MailboxReply> {
+        let now = self.header.modseq;
+        let mut delta = FolderChange::new(folder);
+        let gone = rows::folder(self.kv, self.mailbox, folder)?.is_none();
+        // The log holds the newest CHANGES_KEPT changes; a position ahead of ours is from another life.
+        let resync = since > now || since.0 + CHANGES_KEPT < now.0;
+        if gone || resync {
+            return Ok(MailboxReply::Changes {
+                expunged: UidSet::new(),
+                added: UidSet::new(),
+                flags: Vec::new(),
+                modseq: now,
+                resync,
+                folder_gone: gone,
+                more: false,
+            });
+        }
+        let modseq = self.collect(since, now, &mut delta)?;
+        let (added, flags) = self.still_there(&delta)?;
+        let more = modseq < now;
+        Ok(MailboxReply::Changes { expunged: delta.expunged, added, flags, modseq, resync, folder_gone: gone, more })
+    }
+
+    /// Adds up the folder's changes after `since`; returns the position reached.
+    fn collect(&self, since: ModSeq, now: ModSeq, delta: &mut FolderChange) -> Result<ModSeq> {
+        let from = rows::long_key(self.mailbox, since.0 + 1);
+        let to = behind(&rows::mailbox_key(self.mailbox));
+        let (mut rows_read, mut told, mut reached) = (0, 0, now);
+        each(self.kv, Table::Change, &from, &to, |key, row: ChangeRow| {
+            for change in row.folders.into_iter().filter(|c| c.folder == delta.folder) {
+                told += change.added.len() + change.flags.len() + change.expunged.len();
+                merge(&mut delta.added, &change.added);
+                merge(&mut delta.flags, &change.flags);
+                merge(&mut delta.expunged, &change.expunged);
+            }
+            rows_read += 1;
+            let go_on = rows_read < CHANGES_PER_PAGE && told < CHANGED_PER_PAGE;
+            if !go_on {
+                reached = ModSeq(key_u64(key, 8)?);
+            }
+            Ok(go_on)
+        })?;
+        Ok(reached)
+    }
+
+    /// The added and changed messages that are still in the folder, as they are now.
+    fn still_there(&self, delta: &FolderChange) -> Result<(UidSet, Vec<StoredFlags>)> {
+        let mut touched = delta.added.clone();
+        merge(&mut touched, &delta.flags);
+        let (mut added, mut flags) = (UidSet::new(), Vec::new());
+        let mut names = Names::new(self.kv, self.mailbox);
+        each_message(self.kv, (self.mailbox, delta.folder), &touched, |uid, row| {
+            if delta.added.contains(uid.0) {
+                added.insert(uid.0);
+            }
+            flags.push(StoredFlags { uid, modseq: row.modseq, flags: row.flags, keywords: names.of(&row.tags)? });
+            Ok(true)
+        })?;
+        Ok((added, flags))
+    }
+}
+
+/// A page of messages being filled.
+struct Page {
+    messages: Vec<Message>,
+    next: Option<Uid>,
+    seen: usize,
+    bytes: usize,
+}
+
+impl Page {
+    fn is_full(&self, limit: usize) -> bool {
+        self.messages.len() >= limit || self.seen >= MESSAGES_SEEN_MAX || self.bytes >= SUMMARY_BYTES_PER_PAGE
+    }
+}
+
+fn merge(into: &mut UidSet, from: &UidSet) {
+    from.ranges().for_each(|(first, last)| into.insert_range(first, last));
+}
