@@ -1,6 +1,11 @@
 //! What an operator or a test may set. Every bound of this crate that depends on load stands here.
 
+use std::io;
 use std::time::Duration;
+
+/// Messages waiting for a group's core. Everything that feeds it is bounded below this (proposals by
+/// `max_proposals`, a peer's appends by `service::append`), so that sending to it never has to wait.
+pub(crate) const API_QUEUE: u64 = 65_536;
 
 /// Settings of one node's [`MultiRaft`](crate::MultiRaft); they hold for every group.
 ///
@@ -20,10 +25,15 @@ pub struct Config {
     pub election_min: Duration,
     /// Longest random wait before an election, and the length of a leader's lease.
     pub election_max: Duration,
-    /// Entries applied since the last snapshot point before the log may be cut again.
+    /// Entries applied since the last cut of the log before it is cut again.
     pub snapshot_every: u64,
-    /// Entries kept behind the snapshot point, so that a follower that was away for a moment needs no snapshot.
+    /// Bytes applied since the last cut of the log before it is cut again.
+    pub snapshot_bytes: u64,
+    /// A cut leaves at least this many of the newest entries, so that a follower that was away for a moment needs no
+    /// snapshot; or `keep_bytes` of them, whichever is less.
     pub keep_entries: u64,
+    /// See `keep_entries`.
+    pub keep_bytes: u64,
     /// A follower further behind than this gets a snapshot. Raised to `2 * snapshot_every` when it is below that.
     pub snapshot_lag: u64,
     /// How long a follower may take to receive and install a snapshot.
@@ -55,9 +65,11 @@ impl Config {
             heartbeat_quiet: Duration::from_millis(125),
             election_min: Duration::from_millis(700),
             election_max: Duration::from_millis(1000),
-            snapshot_every: 50_000,
+            snapshot_every: 20_000,
+            snapshot_bytes: 128 << 20,
             keep_entries: 20_000,
-            snapshot_lag: 100_000,
+            keep_bytes: 128 << 20,
+            snapshot_lag: 200_000,
             snapshot_timeout: Duration::from_secs(1800),
             max_payload_entries: 512,
             max_payload_bytes: 1 << 20,
@@ -68,5 +80,63 @@ impl Config {
             max_proposal_bytes: 8 << 20,
             metrics_every: Duration::from_secs(5),
         }
+    }
+
+    /// openraft's settings for a group.
+    ///
+    /// # Errors
+    /// Settings that contradict each other.
+    pub(crate) fn openraft(&self) -> io::Result<openraft::Config> {
+        let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let config = openraft::Config {
+            cluster_name: "zcluster".into(),
+            heartbeat_interval: ms(self.heartbeat),
+            heartbeat_min_interval: Some(ms(self.heartbeat_quiet)),
+            election_timeout_min: ms(self.election_min),
+            election_timeout_max: ms(self.election_max),
+            install_snapshot_timeout: ms(self.snapshot_timeout),
+            max_payload_entries: self.max_payload_entries,
+            replication_lag_threshold: self.snapshot_lag.max(self.snapshot_every.saturating_mul(2)),
+            snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(self.snapshot_every),
+            // What stays behind a cut is decided where the point is chosen, by entries and bytes.
+            max_in_snapshot_log_to_keep: 0,
+            api_channel_size: Some(API_QUEUE),
+            enable_pre_vote: Some(true),
+            // A restarted leader that goes on in its old term may put another entry at a (term, index) it already
+            // replicated: acknowledged mail is lost. It must stand for election like everyone.
+            enable_leader_restore: Some(false),
+            allow_log_reversion: Some(false),
+            ..openraft::Config::default()
+        };
+        let config = config.validate().map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
+        check(&config)?;
+        Ok(config)
+    }
+}
+
+/// The switches that safety hangs on, asserted where every group starts: a change of the struct above, or of
+/// openraft's meaning of `None`, must not go unnoticed.
+fn check(config: &openraft::Config) -> io::Result<()> {
+    let safe = config.enable_leader_restore == Some(false)
+        && config.enable_pre_vote == Some(true)
+        && config.allow_log_reversion == Some(false);
+    if safe { Ok(()) } else { Err(io::Error::other("openraft is not configured safely")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_safe() {
+        let config = Config::new(1).openraft().unwrap();
+        assert_eq!(config.enable_leader_restore, Some(false));
+        assert_eq!(config.enable_pre_vote, Some(true));
+        assert!(config.install_snapshot_timeout >= 60_000);
+    }
+
+    #[test]
+    fn openraft_defaults_are_refused() {
+        assert!(check(&openraft::Config::default()).is_err());
     }
 }

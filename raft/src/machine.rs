@@ -54,6 +54,10 @@ pub trait StateMachine: Send + 'static {
     /// The last applied index that is flushed to disk: the log may be purged up to it, never beyond.
     fn durable_index(&mut self) -> io::Result<Option<u64>>;
 
+    /// The log waits for a flush to be cut: flush soon, without blocking here. Machines that flush by themselves often
+    /// enough need not listen.
+    fn request_flush(&mut self) {}
+
     /// A consistent view of the state as of now, to be read in chunks while `apply` goes on.
     fn snapshot(&mut self) -> io::Result<Box<dyn SnapshotSource>>;
 

@@ -1,18 +1,42 @@
 //! All groups of one node.
 
-use crate::{AdminError, Config, Fatal, Group, LogEngine, StateMachine};
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use std::collections::BTreeSet;
+use crate::group::{Group, Inner};
+use crate::log::Op;
+use crate::log_store::LogStore;
+use crate::network::{Factory, Peers};
+use crate::service::RaftService;
+use crate::state_machine::{Machine, Progress};
+use crate::types::C;
+use crate::{AdminError, Config, Fatal, Leadership, LogEngine, StateMachine, gauges};
+use openraft::errors::{InitializeError, RaftError};
+use openraft::metrics::RaftServerMetrics;
+use openraft::{EmptyNode, Raft, ServerState};
+use openraft_rt::WatchReceiver as _;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use zcluster_rpc::{Frames, Network, RpcError, Service};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::oneshot;
+use zcluster_rpc::{Network, Service};
+use zcluster_runtime::{Either, watch};
 
 /// This node's groups.
 pub struct MultiRaft {
-    config: Config,
+    config: Arc<Config>,
+    openraft: Arc<openraft::Config>,
     log: Arc<dyn LogEngine>,
-    _network: Arc<dyn Network>,
+    network: Arc<dyn Network>,
+    groups: Mutex<BTreeMap<u32, Slot>>,
+    housekeeping: AtomicBool,
+}
+
+enum Slot {
+    /// Reading its log.
+    Starting,
+    Running(Group),
+    /// Its core is asked to stop.
+    Stopping,
 }
 
 impl MultiRaft {
@@ -21,61 +45,213 @@ impl MultiRaft {
     /// # Errors
     /// Settings that contradict each other.
     pub fn open(config: Config, log: Arc<dyn LogEngine>, network: Arc<dyn Network>) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { config, log, _network: network }))
+        let openraft = Arc::new(config.openraft()?);
+        Ok(Arc::new(Self {
+            config: Arc::new(config),
+            openraft,
+            log,
+            network,
+            groups: Mutex::default(),
+            housekeeping: AtomicBool::new(false),
+        }))
     }
+
     /// This node's raft id.
     pub fn node(&self) -> u64 {
         self.config.node
     }
-    /// Starts a group: reads its log and vote, and takes part from then on.
+
+    /// Starts a group: reads its log and vote, applies again what the machine had not flushed, and takes part from
+    /// then on.
     ///
     /// # Errors
     /// The log or the machine cannot be read, or the group runs already.
-    pub async fn start_group(&self, _group: u32, _machine: Box<dyn StateMachine>) -> io::Result<Group> {
-        Err(io::Error::other("not yet"))
+    pub async fn start_group(self: &Arc<Self>, group: u32, machine: Box<dyn StateMachine>) -> io::Result<Group> {
+        match self.groups.lock().entry(group) {
+            std::collections::btree_map::Entry::Occupied(_) => {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("group {group} runs already")));
+            }
+            std::collections::btree_map::Entry::Vacant(slot) => slot.insert(Slot::Starting),
+        };
+        match self.build(group, machine).await {
+            Ok((started, leadership)) => {
+                self.groups.lock().insert(group, Slot::Running(started.clone()));
+                started.0.progress.running.store(true, Ordering::Release);
+                started.0.raft.run();
+                zcluster_runtime::spawn(follow(started.0.clone(), leadership, self.fatal()));
+                if !self.housekeeping.swap(true, Ordering::AcqRel) {
+                    zcluster_runtime::spawn(gauges::keep_house(Arc::downgrade(self), self.config.metrics_every));
+                }
+                Ok(started)
+            }
+            Err(e) => {
+                self.groups.lock().remove(&group);
+                Err(e)
+            }
+        }
     }
+
+    async fn build(
+        &self,
+        group: u32,
+        machine: Box<dyn StateMachine>,
+    ) -> io::Result<(Group, watch::Sender<Leadership>)> {
+        let config = self.config.clone();
+        let progress = Arc::new(Progress::new());
+        let machine = Machine::new(group, machine, config.clone(), progress.clone())?;
+        let log = LogStore::new(self.log.clone(), group, config.max_payload_bytes, progress.clone());
+        let peers = Arc::new(Peers {
+            group,
+            network: self.network.clone(),
+            append_timeout: config.election_max,
+            pipeline: config.max_pipeline,
+        });
+        let raft: Raft<C, Machine> =
+            Raft::build(config.node, self.openraft.clone(), Factory(peers.clone()), log, machine)
+                .await
+                .map_err(io::Error::other)?;
+        let (sender, leadership) = watch::channel(Leadership::default());
+        let inner = Inner {
+            id: group,
+            config,
+            raft,
+            peers,
+            progress,
+            leadership,
+            proposals: Default::default(),
+            appends: Default::default(),
+            gate: Default::default(),
+            snapshot: Default::default(),
+            propose_seconds: metrics::histogram!("raft_propose_seconds"),
+        };
+        Ok((Group(Arc::new(inner)), sender))
+    }
+
     /// A group that runs here.
-    pub fn group(&self, _group: u32) -> Option<Group> {
-        None
+    pub fn group(&self, group: u32) -> Option<Group> {
+        match self.groups.lock().get(&group) {
+            Some(Slot::Running(g)) => Some(g.clone()),
+            _ => None,
+        }
     }
+
+    pub(crate) fn inner(&self, group: u32) -> Option<Arc<Inner>> {
+        self.group(group).map(|g| g.0)
+    }
+
     /// All groups that run here, by number.
     pub fn groups(&self) -> Vec<Group> {
-        Vec::new()
+        let running = |slot: &Slot| match slot {
+            Slot::Running(g) => Some(g.clone()),
+            Slot::Starting | Slot::Stopping => None,
+        };
+        self.groups.lock().values().filter_map(running).collect()
     }
-    /// Gives a new group its first voters; on one node only. Does nothing when the group has a membership.
+
+    /// Gives a new group its first voters; on one node only, which must be among them. Does nothing when the group has
+    /// a membership.
     ///
     /// # Errors
     /// See [`AdminError`].
-    pub async fn initialize(&self, _group: u32, _voters: BTreeSet<u64>) -> Result<(), AdminError> {
-        Err(AdminError::Stopped)
+    pub async fn initialize(&self, group: u32, voters: BTreeSet<u64>) -> Result<(), AdminError> {
+        let group = self.group(group).ok_or(AdminError::Stopped)?;
+        let voters: BTreeMap<u64, EmptyNode> = voters.into_iter().map(|n| (n, EmptyNode {})).collect();
+        match group.0.raft.initialize(voters).await {
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(RaftError::APIError(e)) => Err(AdminError::Refused(e.to_string())),
+            Err(RaftError::Fatal(_)) => Err(AdminError::Stopped),
+        }
     }
+
     /// What answers the peers' raft calls (methods 0-99).
     pub fn service(self: &Arc<Self>) -> Arc<dyn Service> {
-        Arc::new(Nothing)
+        Arc::new(RaftService(Arc::downgrade(self)))
     }
+
     /// Stops a group; its log stays.
-    pub async fn stop_group(&self, _group: u32) {}
-    /// Stops a group and drops its log and vote from this node. The group must have forgotten this node before.
+    ///
+    /// # Errors
+    /// The group's core had died.
+    pub async fn stop_group(&self, group: u32) -> io::Result<()> {
+        let running = {
+            let mut groups = self.groups.lock();
+            match groups.get_mut(&group) {
+                Some(slot @ Slot::Running(_)) => std::mem::replace(slot, Slot::Stopping),
+                _ => return Ok(()),
+            }
+        };
+        let Slot::Running(running) = running else { return Ok(()) };
+        let result = running.stop().await;
+        self.groups.lock().remove(&group);
+        result
+    }
+
+    /// Stops a group and drops its log and vote from this node. The group must have forgotten this node before: a
+    /// voter that comes back without its log may undo what was acknowledged.
     ///
     /// # Errors
     /// The disk.
-    pub async fn delete_group(&self, _group: u32) -> io::Result<()> {
-        Ok(())
+    pub async fn delete_group(&self, group: u32) -> io::Result<()> {
+        self.stop_group(group).await?;
+        let (tx, rx) = oneshot::channel();
+        let done = Box::new(move |result| {
+            let _ = tx.send(result);
+        });
+        self.log.submit(group, Op::Delete, Some(done));
+        rx.await.map_err(|_| io::Error::other("the log was closed"))?
     }
+
     /// Stops all groups and waits until the log is on disk.
-    pub async fn shutdown(&self) {}
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn shutdown(&self) -> io::Result<()> {
+        let all: Vec<u32> = self.groups.lock().keys().copied().collect();
+        for group in all {
+            if let Err(e) = self.stop_group(group).await {
+                tracing::warn!(group, error = %e, "stopping a group failed");
+            }
+        }
+        let log = self.log.clone();
+        zcluster_runtime::spawn_blocking(move || log.close()).await.map_err(io::Error::other)?
+    }
+
     /// Reports that a group's core died or a disk write failed: the process must stop.
     pub fn fatal(&self) -> Fatal {
         self.log.fatal().clone()
     }
 }
 
-struct Nothing;
-impl Service for Nothing {
-    fn call(&self, _from: u64, method: u16, _body: Bytes) -> BoxFuture<'static, Result<Bytes, RpcError>> {
-        Box::pin(async move { Err(RpcError::Remote(format!("method {method}"))) })
+/// Follows a group's core: publishes who leads, cuts the log when it has grown, and reports the core's death.
+async fn follow(inner: Arc<Inner>, leadership: watch::Sender<Leadership>, fatal: Fatal) {
+    let mut server = inner.raft.server_metrics();
+    let mut cut = inner.progress.cut.subscribe();
+    loop {
+        let now = leadership_of(&server.borrow_and_update());
+        leadership.send_if_modified(|old| std::mem::replace(old, now) != now);
+        match zcluster_runtime::select(server.changed(), cut.changed()).await {
+            Either::Left(Ok(())) => {}
+            Either::Left(Err(_)) => break,
+            Either::Right(_) => {
+                let _ = inner.raft.trigger().snapshot().await;
+            }
+        }
     }
-    fn stream(&self, _from: u64, method: u16, _body: Bytes) -> BoxFuture<'static, Result<Frames, RpcError>> {
-        Box::pin(async move { Err(RpcError::Remote(format!("method {method}"))) })
+    let term = leadership.borrow().term;
+    leadership.send_replace(Leadership { term, leader: None, is_leader: false });
+    // The core says why it ended; being asked to is the only good reason.
+    let end = inner.raft.metrics().borrow_watched().running_state.clone();
+    match end {
+        Ok(()) => fatal.report(format!("the core of group {} died", inner.id)),
+        Err(openraft::errors::Fatal::Stopped) => {}
+        Err(e) => fatal.report(format!("the core of group {} died: {e}", inner.id)),
+    }
+}
+
+fn leadership_of(m: &RaftServerMetrics<C>) -> Leadership {
+    Leadership {
+        term: m.vote.leader_id.term,
+        leader: m.current_leader,
+        is_leader: m.state == ServerState::Leader && m.current_leader == Some(m.id),
     }
 }

@@ -1,0 +1,158 @@
+//! Read barriers: ReadIndex, one round at a time per group.
+//!
+//! A round proves leadership *at the moment it is sent*: whoever joins it must have called before that. So callers
+//! that arrive during a round wait for the next one, which serves all of them. (etcd served stale reads by letting a
+//! late answer of an old round satisfy a newer request.)
+
+use super::{Group, Inner};
+use crate::types::from_raft;
+use crate::wire::{self, method};
+use crate::{LogId, ReadError};
+use openraft::ReadPolicy;
+use openraft::errors::{LinearizableReadError, RaftError};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use zcluster_rpc::Lane;
+use zcluster_runtime::Instant;
+
+type Round = Result<LogId, ReadError>;
+
+/// Who waits for which round.
+#[derive(Default)]
+pub(crate) struct Gate(Mutex<GateState>);
+
+#[derive(Default)]
+struct GateState {
+    /// A round is under way.
+    running: bool,
+    /// Callers for the next one.
+    waiting: Vec<oneshot::Sender<Round>>,
+}
+
+/// Ends a round, also when its caller gave up; whoever waits meanwhile is served by a task.
+struct Running<'a>(&'a Arc<Inner>);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut gate = self.0.gate.0.lock();
+        gate.waiting.retain(|w| !w.is_closed());
+        gate.running = !gate.waiting.is_empty();
+        if gate.running {
+            zcluster_runtime::spawn(serve_waiting(self.0.clone()));
+        }
+    }
+}
+
+async fn serve_waiting(inner: Arc<Inner>) {
+    loop {
+        let callers = {
+            let mut gate = inner.gate.0.lock();
+            gate.running = !gate.waiting.is_empty();
+            std::mem::take(&mut gate.waiting)
+        };
+        if callers.is_empty() {
+            return;
+        }
+        let round = inner.round().await;
+        for caller in callers {
+            let _ = caller.send(round.clone());
+        }
+    }
+}
+
+impl Inner {
+    /// One ReadIndex round. A group with one voter needs no peer: openraft answers at once.
+    async fn round(&self) -> Round {
+        match self.raft.get_read_log_id(ReadPolicy::ReadIndex).await {
+            Ok((id, _)) => Ok(from_raft(id.log_id())),
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
+                Err(ReadError::NotLeader { leader: to.leader_id })
+            }
+            Err(_) => Err(ReadError::Unavailable),
+        }
+    }
+
+    /// The position that a read which begins now must have seen, proved by a round that was sent after this call.
+    pub(crate) async fn read_index(self: &Arc<Self>) -> Round {
+        let ticket = {
+            let mut gate = self.gate.0.lock();
+            if gate.running {
+                let (tx, rx) = oneshot::channel();
+                gate.waiting.push(tx);
+                Some(rx)
+            } else {
+                gate.running = true;
+                None
+            }
+        };
+        match ticket {
+            Some(ticket) => ticket.await.unwrap_or(Err(ReadError::Unavailable)),
+            None => {
+                let _running = Running(self);
+                self.round().await
+            }
+        }
+    }
+
+    async fn ask_leader(&self, leader: u64, timeout: Duration) -> Round {
+        let body = wire::writer(0, self.id).finish();
+        let answer = self.peers.network.call(leader, Lane::Raft, method::READ_INDEX, body, timeout).await;
+        let answer = answer.map_err(|_| ReadError::Unavailable)?;
+        wire::decode_read_answer(answer).map_err(|_| ReadError::Unavailable)?
+    }
+
+    async fn applied_at_least(&self, index: u64) -> Result<(), ReadError> {
+        if self.progress.applied().is_some_and(|a| a.index >= index) {
+            return Ok(());
+        }
+        let mut applied = self.progress.applied.subscribe();
+        while applied.borrow_and_update().is_none_or(|a| a.index < index) {
+            applied.changed().await.map_err(|_| ReadError::Unavailable)?;
+        }
+        Ok(())
+    }
+}
+
+impl Group {
+    /// On the leader: after this, the local state holds everything acknowledged before the call.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn read_barrier(&self, timeout: Duration) -> Result<LogId, ReadError> {
+        let barrier = async {
+            let id = self.0.read_index().await?;
+            self.0.applied_at_least(id.index).await?;
+            Ok(id)
+        };
+        zcluster_runtime::timeout(timeout, barrier).await.map_err(|_| ReadError::Unavailable)?
+    }
+
+    /// On any replica: asks the leader for its read position and waits until this node has applied it.
+    ///
+    /// # Errors
+    /// [`ReadError::Unavailable`] when no leader is known or it did not answer in time.
+    pub async fn read_barrier_anywhere(&self, timeout: Duration) -> Result<LogId, ReadError> {
+        let deadline = Instant::now() + timeout;
+        let me = self.node();
+        let barrier = async {
+            let id = match self.leader() {
+                None => return Err(ReadError::Unavailable),
+                Some(leader) if leader == me => self.0.read_index().await?,
+                Some(leader) => self.0.ask_leader(leader, deadline.remaining()).await?,
+            };
+            self.0.applied_at_least(id.index).await?;
+            Ok(id)
+        };
+        zcluster_runtime::timeout_at(deadline, barrier).await.map_err(|_| ReadError::Unavailable)?
+    }
+
+    /// Waits until this node has applied `index`.
+    ///
+    /// # Errors
+    /// [`ReadError::Unavailable`] when that takes longer than `timeout`.
+    pub async fn wait_applied(&self, index: u64, timeout: Duration) -> Result<(), ReadError> {
+        zcluster_runtime::timeout(timeout, self.0.applied_at_least(index)).await.map_err(|_| ReadError::Unavailable)?
+    }
+}

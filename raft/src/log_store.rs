@@ -1,0 +1,185 @@
+//! openraft's log storage on a [`LogEngine`].
+
+use crate::log::{LogEngine, Op, Vote};
+use crate::state_machine::Progress;
+use crate::types::{
+    C, RaftEntry, RaftId, RaftVote, entry_from_raft, entry_to_raft, from_raft, to_raft, vote_from_raft, vote_to_raft,
+};
+use crate::{Entry, LogId};
+use futures::Stream;
+use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::io;
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// One group's log. Clones read and write the same log.
+#[derive(Clone)]
+pub(crate) struct LogStore {
+    engine: Arc<dyn LogEngine>,
+    group: u32,
+    /// Bytes of entries in one read.
+    max_bytes: usize,
+    progress: Arc<Progress>,
+}
+
+impl LogStore {
+    pub(crate) fn new(engine: Arc<dyn LogEngine>, group: u32, max_bytes: usize, progress: Arc<Progress>) -> Self {
+        Self { engine, group, max_bytes, progress }
+    }
+
+    /// Entries from `from` on, at least one, at most a read's worth. What is not in memory is read on a blocking
+    /// thread.
+    async fn chunk(&self, from: u64, to: u64) -> io::Result<Vec<Entry>> {
+        if let Some(entries) = self.engine.read_cached(self.group, from, to, self.max_bytes) {
+            return Ok(entries);
+        }
+        let (engine, group, max_bytes) = (self.engine.clone(), self.group, self.max_bytes);
+        zcluster_runtime::spawn_blocking(move || engine.read(group, from, to, max_bytes))
+            .await
+            .map_err(io::Error::other)?
+            .inspect_err(|e| tracing::error!(group, from, to, error = %e, "reading the log failed"))
+    }
+
+    fn vote(&self) -> Option<Vote> {
+        self.engine.state(self.group).vote
+    }
+
+    /// Submits and waits until it is durable.
+    async fn submit_and_wait(&self, op: Op) -> io::Result<()> {
+        let (tx, rx) = oneshot::channel();
+        let done = Box::new(move |result| {
+            let _ = tx.send(result);
+        });
+        self.engine.submit(self.group, op, Some(done));
+        rx.await.map_err(|_| io::Error::other("the log was closed"))?
+    }
+}
+
+fn bounds(range: &impl RangeBounds<u64>) -> (u64, u64) {
+    let from = match range.start_bound() {
+        Bound::Included(n) => *n,
+        Bound::Excluded(n) => n.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(n) => n.saturating_add(1),
+        Bound::Excluded(n) => *n,
+        Bound::Unbounded => u64::MAX,
+    };
+    (from, to)
+}
+
+impl RaftLogReader<C> for LogStore {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> io::Result<Vec<RaftEntry>>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (from, to) = bounds(&range);
+        // Entries that were cut off, or that do not exist yet, may be missing at the ends of the range.
+        let state = self.engine.state(self.group);
+        let mut next = from.max(state.purged.map_or(0, |p| p.index + 1));
+        let to = to.min(state.last.map_or(0, |l| l.index + 1));
+        let mut out = Vec::new();
+        while next < to {
+            let chunk = self.chunk(next, to).await?;
+            if chunk.is_empty() {
+                break;
+            }
+            next += chunk.len() as u64;
+            for entry in chunk {
+                out.push(entry_to_raft(entry)?);
+            }
+        }
+        Ok(out)
+    }
+
+    async fn read_vote(&mut self) -> io::Result<Option<RaftVote>> {
+        Ok(self.vote().map(vote_to_raft))
+    }
+
+    /// Entries to be applied: read chunk by chunk while the state machine takes them.
+    async fn entries_stream<RB>(&mut self, range: RB) -> impl Stream<Item = io::Result<RaftEntry>> + OptionalSend
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (from, to) = bounds(&range);
+        let state = (self.clone(), VecDeque::new(), from);
+        futures::stream::try_unfold(state, move |(log, mut chunk, next)| async move {
+            if chunk.is_empty() && next < to {
+                chunk = VecDeque::from(log.chunk(next, to).await?);
+                if chunk.is_empty() {
+                    return Err(io::Error::other(format!("committed entry {next} is missing")));
+                }
+            }
+            let Some(entry) = chunk.pop_front() else { return Ok(None) };
+            Ok(Some((entry_to_raft(entry)?, (log, chunk, next + 1))))
+        })
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<RaftEntry>> {
+        self.chunk(start, end).await?.into_iter().map(entry_to_raft).collect()
+    }
+}
+
+impl RaftLogStorage<C> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> io::Result<LogState<C>> {
+        let state = self.engine.state(self.group);
+        Ok(LogState { last_purged_log_id: state.purged.map(to_raft), last_log_id: state.last.map(to_raft) })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &RaftVote) -> io::Result<()> {
+        self.submit_and_wait(Op::Vote(vote_from_raft(vote))).await
+    }
+
+    async fn save_committed(&mut self, committed: Option<RaftId>) -> io::Result<()> {
+        if let Some(id) = committed {
+            self.engine.submit(self.group, Op::Committed(from_raft(&id)), None);
+        }
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> io::Result<Option<RaftId>> {
+        Ok(self.engine.state(self.group).committed.map(to_raft))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<C>) -> io::Result<()>
+    where
+        I: IntoIterator<Item = RaftEntry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let entries: Vec<Entry> = entries.into_iter().map(entry_from_raft).collect();
+        let done = Box::new(move |result| callback.io_completed(result));
+        self.engine.submit(self.group, Op::Append(entries), Some(done));
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last: Option<RaftId>) -> io::Result<()> {
+        self.engine.submit(self.group, Op::TruncateAfter(last.as_ref().map(from_raft)), None);
+        Ok(())
+    }
+
+    /// Cuts the log, never beyond what the state machine has on disk: behind that point the log is the only copy.
+    async fn purge(&mut self, upto: RaftId) -> io::Result<()> {
+        let upto: LogId = from_raft(&upto);
+        if !self.progress.may_purge(upto.index) {
+            return Err(io::Error::other(format!(
+                "refusing to purge group {} up to {}: the state machine is durable only below {}",
+                self.group,
+                upto.index,
+                self.progress.purge_end()
+            )));
+        }
+        self.engine.submit(self.group, Op::Purge(upto), None);
+        Ok(())
+    }
+}
