@@ -1,0 +1,21 @@
+//! End-to-end tests: real `zcluster` processes, real sockets, real kills, and the mail programs that people use.
+//!
+//! Each test starts its own cluster; one cluster runs at a time (`ZCLUSTER_TEST_CLUSTERS` allows more), so that the
+//! times that are measured mean something on two cores. `ZCLUSTER_TEST=full` does 20 kills and 10,000 connections.
+// Tests stand outside the seam that the simulator owns: they use the machine's clock, threads and sockets.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros)]
+#![allow(missing_docs)]
+
+mod support;
+
+mod admin;
+mod bad_input;
+mod catch_up;
+mod clients;
+mod demo;
+mod idle_many;
+mod kill_all;
+mod kill_one;
+mod partition;
+mod pause;
+mod refusals;

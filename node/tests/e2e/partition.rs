@@ -1,0 +1,93 @@
+//! A node that is cut off from the others, with the fault switch in its transport.
+
+use std::time::{Duration, Instant};
+
+use crate::support::cluster::{Cluster, Port, path, run};
+use crate::support::eventually;
+use crate::support::mail::{message, unique};
+use crate::support::smtp::{Delivery, Smtp};
+
+const ALICE: &str = "alice@example.com";
+/// Longer than the deadline of any call inside the cluster.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+#[test]
+fn the_minority_refuses_writes_the_majority_goes_on_and_they_agree_afterwards() {
+    let cluster = Cluster::start_with(3, &["--enable-fault-injection"]);
+    let mut lmtp = Smtp::lmtp(cluster.port(1, Port::Lmtp)).unwrap();
+    let mut acknowledged = vec![unique("before")];
+    assert_eq!(lmtp.deliver(ALICE, &message(&acknowledged[0], 1_000)), Delivery::Acknowledged);
+    // The worst case: the primary itself is cut off.
+    let alone = cluster.primary_of(ALICE);
+    let majority = cluster.another(alone);
+    isolate(&cluster, alone);
+    println!("node {alone} is cut off");
+
+    let mut lmtp = Smtp::lmtp(cluster.port(alone, Port::Lmtp)).unwrap();
+    for round in 0..2 {
+        let id = unique("minority");
+        let started = Instant::now();
+        let fate = lmtp.deliver(ALICE, &message(&id, 1_000));
+        println!("minority, delivery {}: {fate:?} after {:?}", round + 1, started.elapsed());
+        let Delivery::Refused(code, text) = fate else { panic!("the minority answered {fate:?}") };
+        assert!((400..500).contains(&code), "not a temporary error: {text}");
+        assert!(started.elapsed() < PATIENCE, "the refusal took {:?}", started.elapsed());
+    }
+
+    let mut lmtp = Smtp::lmtp(cluster.port(majority, Port::Lmtp)).unwrap();
+    let id = unique("majority");
+    eventually("the majority takes mail", Duration::from_secs(20), || {
+        lmtp.deliver(ALICE, &message(&id, 1_000)) == Delivery::Acknowledged
+    });
+    acknowledged.push(id);
+    stale_reads_are_refused(&cluster, alone, acknowledged.len());
+
+    heal(&cluster);
+    for node in 1..=3 {
+        eventually("the healed cluster shows every acknowledged message", Duration::from_secs(30), || {
+            let Ok(present) = cluster.imap(node, ALICE).ids("INBOX") else { return false };
+            assert!(present.values().all(|&times| times == 1), "doubled: {present:?}");
+            acknowledged.iter().all(|id| present.contains_key(id))
+        });
+    }
+    let mut lmtp = Smtp::lmtp(cluster.port(alone, Port::Lmtp)).unwrap();
+    eventually("the node that was cut off takes mail", Duration::from_secs(20), || {
+        lmtp.deliver(ALICE, &message(&unique("after"), 1_000)) == Delivery::Acknowledged
+    });
+}
+
+/// A read on the minority fails or waits; it never shows the state from before the partition as if it were current.
+fn stale_reads_are_refused(cluster: &Cluster, alone: usize, acknowledged: usize) {
+    let mut imap = match crate::support::imap::Imap::open(cluster.port(alone, Port::Imap)) {
+        Ok(imap) => imap,
+        Err(error) => return println!("minority, IMAP: {error}"),
+    };
+    let login = imap.ask(&format!("LOGIN \"{ALICE}\" \"{}\"", crate::support::cluster::PASSWORD)).unwrap();
+    println!("minority, LOGIN: {}", login.tagged);
+    if !login.ok() {
+        return;
+    }
+    let started = Instant::now();
+    let answer = imap.ask("SELECT INBOX").unwrap();
+    println!("minority, SELECT: {} after {:?}", answer.tagged, started.elapsed());
+    assert!(!answer.ok() || answer.exists() >= Some(acknowledged), "a stale folder was shown: {answer:?}");
+    assert!(started.elapsed() < PATIENCE);
+}
+
+fn isolate(cluster: &Cluster, alone: usize) {
+    for node in &cluster.nodes {
+        let blocked: Vec<String> = cluster
+            .nodes
+            .iter()
+            .filter(|other| other.number != node.number && (node.number == alone || other.number == alone))
+            .map(|other| other.number.to_string())
+            .collect();
+        run(&["fault", "--data", path(&node.data), "--block", &blocked.join(",")]);
+    }
+}
+
+fn heal(cluster: &Cluster) {
+    for node in &cluster.nodes {
+        run(&["fault", "--data", path(&node.data)]);
+    }
+}

@@ -1,0 +1,47 @@
+//! Other people's programs: they must be there (`deploy/prerequisites` installs them) and must succeed.
+
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long one run may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs a program that must succeed; returns its output.
+pub fn succeed(command: &mut Command) -> Vec<u8> {
+    let output = finish(command);
+    assert!(
+        output.status.success(),
+        "{command:?} failed ({}): {}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// Runs a program to its end, killing it when it takes too long.
+pub fn finish(command: &mut Command) -> Output {
+    finish_within(command, LIMIT)
+}
+
+/// The same with another limit.
+pub fn finish_within(command: &mut Command, limit: Duration) -> Output {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap_or_else(|error| panic!("{command:?}: {error}; run deploy/prerequisites"));
+    let pid = child.id();
+    let (done, finished) = std::sync::mpsc::channel();
+    let waiter = std::thread::spawn(move || {
+        let output = child.wait_with_output();
+        let _ = done.send(());
+        output
+    });
+    let started = Instant::now();
+    if finished.recv_timeout(limit).is_err() {
+        // SAFETY: kill takes no pointers; the waiter has not reaped this child yet, or the signal hits nobody.
+        unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
+        let output = waiter.join().unwrap().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        panic!("{command:?} did not end within {:?}: {}", started.elapsed(), String::from_utf8_lossy(&text));
+    }
+    waiter.join().unwrap().unwrap()
+}
