@@ -35,8 +35,9 @@ fn send_with_swaks(cluster: &Cluster) -> Vec<Vec<u8>> {
         .map(|(name, port, arguments)| {
             let message = delicate(&unique(name));
             let file = cluster.folder.join(format!("{name}.eml"));
-            // swaks stuffs dots and adds the final one; given LF it sends CRLF.
-            fs::write(&file, String::from_utf8(message.clone()).unwrap().replace("\r\n", "\n")).unwrap();
+            // swaks stuffs dots, sends LF as CRLF, and ends the last line itself.
+            let text = String::from_utf8(message.clone()).unwrap().replace("\r\n", "\n");
+            fs::write(&file, text.strip_suffix('\n').unwrap()).unwrap();
             succeed(
                 Command::new("swaks")
                     .args(["--server", "127.0.0.1", "--port", &cluster.port(1, port).to_string()])
