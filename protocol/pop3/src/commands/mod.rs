@@ -1,0 +1,17 @@
+//! One file per verb.
+
+pub mod auth;
+pub mod capa;
+pub mod dele;
+pub mod list;
+pub mod noop;
+pub mod pass;
+pub mod quit;
+pub mod retr;
+pub mod rset;
+pub mod stat;
+pub mod stls;
+pub mod top;
+pub mod uidl;
+pub mod user;
+pub mod utf8;
