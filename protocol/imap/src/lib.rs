@@ -1,1 +1,69 @@
+//! IMAP4rev1 (RFC 3501) and the extensions that mail programs use, over the inner API.
+//!
+//! Rooms: [`codec`] (bytes <-> types, no I/O), `session` (the conversation's state and the view of the selected
+//! mailbox), `commands` (one file per verb), `errors` (the inner API's errors in IMAP's words).
 
+pub mod codec;
+mod commands;
+mod config;
+mod errors;
+mod session;
+
+pub use config::ImapConfig;
+
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use zcluster_api::{DirectoryApi, MailboxApi};
+use zcluster_auth::Authenticator;
+use zcluster_listener::{Connection, Protocol, Refusal};
+
+/// The IMAP service: serves each connection that a listener admits.
+pub struct Imap {
+    mailboxes: Arc<dyn MailboxApi>,
+    authenticator: Arc<Authenticator>,
+    config: ImapConfig,
+    /// Room for messages under way into APPEND, in KiB.
+    append_memory: Arc<Semaphore>,
+}
+
+impl Imap {
+    /// A service over the cluster's mailboxes. Accounts come from `authenticator`; the directory is taken for what
+    /// later commands (ACL, shared folders) will ask of it.
+    pub fn new(
+        mailboxes: Arc<dyn MailboxApi>,
+        directory: Arc<dyn DirectoryApi>,
+        authenticator: Arc<Authenticator>,
+        config: ImapConfig,
+    ) -> Self {
+        drop(directory);
+        let kib = usize::try_from(config.append_memory_bytes / 1024).unwrap_or(usize::MAX);
+        // One message of the largest size must fit.
+        let kib = kib.max(append_kib(config.append_bytes_max) as usize).min(Semaphore::MAX_PERMITS);
+        Imap { mailboxes, authenticator, config, append_memory: Arc::new(Semaphore::new(kib)) }
+    }
+}
+
+/// What a message of `bytes` takes of the room for messages.
+fn append_kib(bytes: u64) -> u32 {
+    u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+}
+
+impl Protocol for Imap {
+    fn name(&self) -> &'static str {
+        "imap"
+    }
+
+    fn serve(self: Arc<Self>, connection: Connection) -> BoxFuture<'static, ()> {
+        Box::pin(session::serve(self, connection))
+    }
+
+    fn refuse_text(&self, why: Refusal) -> String {
+        match why {
+            Refusal::TooMany => "* BYE [UNAVAILABLE] too many connections, try again later\r\n",
+            Refusal::TooManyFromAddress => "* BYE [LIMIT] too many connections from your address\r\n",
+            Refusal::ShuttingDown => "* BYE [UNAVAILABLE] server is shutting down\r\n",
+        }
+        .to_string()
+    }
+}

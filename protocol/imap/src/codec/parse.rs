@@ -1,0 +1,193 @@
+//! Stage two of reading: from a whole command to its type.
+
+use super::command::{Append, Command, Request};
+use super::cursor::{Cursor, Fault, Parse};
+use super::parse_fetch::fetch;
+use super::parse_list::{create, list, lsub, status};
+use super::parse_search::search;
+use super::parse_store::store;
+use super::sequence::SequenceSet;
+use super::{date, flags};
+
+/// The tag of a command, if it has one to answer to.
+pub fn tag(buf: &[u8]) -> Option<&str> {
+    let mut c = Cursor::new(buf);
+    let tag = c.tag().ok()?;
+    (c.at_end() || c.peek() == Some(b' ')).then_some(tag)
+}
+
+/// `command = tag SP (command-any / command-auth / command-nonauth / command-select)` (RFC 3501 §9). `buf` is the
+/// command without its last CRLF, as far as it has been read; `utf8`: the client enabled UTF8=ACCEPT.
+///
+/// # Errors
+/// [`Fault`]; `Literal` when all is well but a literal's bytes are still to be read.
+pub fn command(buf: &[u8], utf8: bool) -> Parse<Command> {
+    let mut c = Cursor::new(buf);
+    c.utf8 = utf8;
+    let tag = c.tag()?.to_string();
+    c.sp()?;
+    let verb = c.atom()?.to_ascii_uppercase();
+    let request = if verb == "UID" {
+        c.sp()?;
+        let verb = c.atom()?.to_ascii_uppercase();
+        uid_request(&verb, &mut c)?
+    } else {
+        request(&verb, &mut c)?
+    };
+    c.end()?;
+    Ok(Command { tag, request })
+}
+
+fn request(verb: &str, c: &mut Cursor<'_>) -> Parse<Request> {
+    Ok(match verb {
+        "CAPABILITY" => Request::Capability,
+        "NOOP" => Request::Noop,
+        "LOGOUT" => Request::Logout,
+        "STARTTLS" => Request::StartTls,
+        "NAMESPACE" => Request::Namespace,
+        "UNSELECT" => Request::Unselect,
+        "CLOSE" => Request::Close,
+        "CHECK" => Request::Check,
+        "EXPUNGE" => Request::Expunge(None),
+        "IDLE" => Request::Idle,
+        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" => return message_request(verb, false, c),
+        _ => {
+            let known = argument_request(verb);
+            let parse = known.ok_or(Fault::Bad("no such command"))?;
+            c.sp()?;
+            return parse(c);
+        }
+    })
+}
+
+type Arguments = fn(&mut Cursor<'_>) -> Parse<Request>;
+
+fn argument_request(verb: &str) -> Option<Arguments> {
+    Some(match verb {
+        "ID" => id,
+        "AUTHENTICATE" => authenticate,
+        "LOGIN" => login,
+        "ENABLE" => enable,
+        "LIST" => list,
+        "LSUB" => lsub,
+        "STATUS" => status,
+        "SELECT" => |c| select(c, false),
+        "EXAMINE" => |c| select(c, true),
+        "CREATE" => create,
+        "DELETE" => |c| c.mailbox().map(Request::Delete),
+        "RENAME" => rename,
+        "SUBSCRIBE" => |c| c.mailbox().map(Request::Subscribe),
+        "UNSUBSCRIBE" => |c| c.mailbox().map(Request::Unsubscribe),
+        "APPEND" => append,
+        "GETQUOTA" => |c| c.astring_text().map(Request::GetQuota),
+        "GETQUOTAROOT" => |c| c.mailbox().map(Request::GetQuotaRoot),
+        _ => return None,
+    })
+}
+
+/// `uid = "UID" SP (copy / fetch / search / store)`, `"UID" SP "EXPUNGE" SP sequence-set` (RFC 3501 §9, RFC 4315 §4).
+fn uid_request(verb: &str, c: &mut Cursor<'_>) -> Parse<Request> {
+    match verb {
+        "EXPUNGE" => {
+            c.sp()?;
+            SequenceSet::parse(c).map(|set| Request::Expunge(Some(set)))
+        }
+        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" => message_request(verb, true, c),
+        _ => Err(Fault::Bad("no such UID command")),
+    }
+}
+
+fn message_request(verb: &str, uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
+    c.sp()?;
+    match verb {
+        "FETCH" => fetch(uid, c),
+        "STORE" => store(uid, c),
+        "SEARCH" => search(uid, c),
+        _ => copy(uid, verb == "MOVE", c),
+    }
+}
+
+/// `copy = "COPY" SP sequence-set SP mailbox` (RFC 3501 §9); MOVE alike (RFC 6851 §5).
+fn copy(uid: bool, moving: bool, c: &mut Cursor<'_>) -> Parse<Request> {
+    let set = SequenceSet::parse(c)?;
+    c.sp()?;
+    Ok(Request::Copy { uid, set, mailbox: c.mailbox()?, moving })
+}
+
+/// `id = "ID" SP id-params-list`: NIL or at most 30 pairs (RFC 2971 §3.3 and §4).
+fn id(c: &mut Cursor<'_>) -> Parse<Request> {
+    const PAIRS_MAX: usize = 30;
+    if c.eat_word("NIL") {
+        return Ok(Request::Id(Vec::new()));
+    }
+    let pairs = c.list(|c| {
+        let name = c.string_text()?;
+        c.sp()?;
+        let value = c.nstring()?.map(|v| String::from_utf8_lossy(&v).into_owned());
+        Ok((name, value))
+    })?;
+    if pairs.len() > PAIRS_MAX { Err(Fault::Bad("more than 30 fields in ID")) } else { Ok(Request::Id(pairs)) }
+}
+
+/// `authenticate = "AUTHENTICATE" SP auth-type [SP (base64 / "=")]` (RFC 3501 §9, RFC 4959 §4).
+fn authenticate(c: &mut Cursor<'_>) -> Parse<Request> {
+    let mechanism = c.atom()?.to_ascii_uppercase();
+    let initial = if c.eat(b' ') { Some(c.atom()?.as_bytes().to_vec()) } else { None };
+    Ok(Request::Authenticate { mechanism, initial })
+}
+
+/// `login = "LOGIN" SP userid SP password` (RFC 3501 §9).
+fn login(c: &mut Cursor<'_>) -> Parse<Request> {
+    let user = c.astring_text()?;
+    c.sp()?;
+    Ok(Request::Login { user, password: c.astring_text()? })
+}
+
+/// `enable = "ENABLE" 1*(SP capability)` (RFC 5161 §5).
+fn enable(c: &mut Cursor<'_>) -> Parse<Request> {
+    let mut names = vec![c.atom()?.to_ascii_uppercase()];
+    while c.eat(b' ') {
+        names.push(c.atom()?.to_ascii_uppercase());
+    }
+    Ok(Request::Enable(names))
+}
+
+/// `select = "SELECT" SP mailbox [select-params]` (RFC 3501 §9, RFC 4466 §6, RFC 7162 §3.1.8).
+fn select(c: &mut Cursor<'_>, read_only: bool) -> Parse<Request> {
+    let mailbox = c.mailbox()?;
+    let mut condstore = false;
+    if c.eat(b' ') {
+        c.list(|c| {
+            if c.eat_word("CONDSTORE") {
+                condstore = true;
+                return Ok(());
+            }
+            Err(Fault::Bad("no such SELECT parameter"))
+        })?;
+    }
+    Ok(Request::Select { mailbox, read_only, condstore })
+}
+
+/// `rename = "RENAME" SP mailbox SP mailbox` (RFC 3501 §9).
+fn rename(c: &mut Cursor<'_>) -> Parse<Request> {
+    let from = c.mailbox()?;
+    c.sp()?;
+    Ok(Request::Rename { from, to: c.mailbox()? })
+}
+
+/// `append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal` (RFC 3501 §9).
+fn append(c: &mut Cursor<'_>) -> Parse<Request> {
+    let mailbox = c.mailbox()?;
+    c.sp()?;
+    let mut list = Default::default();
+    if c.peek() == Some(b'(') {
+        list = flags::flag_list(c)?;
+        c.sp()?;
+    }
+    let mut internal_ms = None;
+    if c.peek() == Some(b'"') {
+        internal_ms = Some(date::date_time(c)?);
+        c.sp()?;
+    }
+    Ok(Request::Append(Box::new(Append { mailbox, flags: list, internal_ms, literal: c.message_literal()? })))
+}

@@ -1,0 +1,109 @@
+//! APPEND (RFC 3501 §6.3.11) with APPENDUID (RFC 4315 §3), APPENDLIMIT (RFC 7889) and literal8 (RFC 3516 §4.4).
+
+use super::copy::target;
+use crate::codec::command::Append;
+use crate::config::PARSE_INLINE_MAX;
+use crate::errors::{Answer, Failure, Reply};
+use crate::session::selected::stored_bits;
+use crate::session::{Expunges, Mailbox, Session, passed_over};
+use bytes::BytesMut;
+use zcluster_api::mailbox::{Folder, NewMessage, Parsed};
+use zcluster_api::{Bytes, Error, PreparedBody};
+
+pub async fn append(s: &mut Session, append: Append) -> Answer {
+    let literal = append.literal;
+    // All that can be refused is refused before the message is on its way.
+    let (mailbox, folder) = match admit(s, &append).await {
+        Ok(admitted) => admitted,
+        Err(failure) => {
+            s.skip_message(literal).await?;
+            return Err(failure);
+        }
+    };
+    let room = s.imap.append_memory.clone();
+    let Ok(_room) = room.acquire_many_owned(crate::append_kib(literal.size)).await else {
+        s.skip_message(literal).await?;
+        return Err(Failure::no("[UNAVAILABLE] server is stopping"));
+    };
+    if literal.sync {
+        s.connection.push(b"+ go ahead\r\n");
+    }
+    let raw = read_message(s, literal.size).await?;
+    check_end(s).await?;
+    if raw.contains(&0) {
+        return Err(Failure::no("[UNKNOWN-CTE] a message with NUL bytes cannot be kept"));
+    }
+    let (uid, uid_validity) = add(&mailbox, &folder, append, raw).await?;
+    if s.selected.is_some() {
+        let synced = s.sync(Expunges::Tell, &[]).await;
+        passed_over(synced)?;
+    }
+    Ok(Reply::Ok(format!("[APPENDUID {uid_validity} {uid}] APPEND completed").into()))
+}
+
+async fn admit(s: &Session, append: &Append) -> Result<(Mailbox, Folder), Failure> {
+    let mailbox = s.mailbox()?;
+    if append.literal.size > s.config().append_bytes_max {
+        return Err(Failure::no("[TOOBIG] message is larger than APPENDLIMIT"));
+    }
+    // RFC 3502 §6.3.11: an empty literal abandons the command.
+    if append.literal.size == 0 {
+        return Err(Failure::no("[CANNOT] a message of no bytes"));
+    }
+    let folder = target(&mailbox, &append.mailbox).await?;
+    Ok((mailbox, folder))
+}
+
+async fn read_message(s: &mut Session, size: u64) -> Result<Bytes, Failure> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    // Grows as bytes come: a client that announces much and sends little holds little.
+    let mut raw = BytesMut::new();
+    while raw.len() < size {
+        let piece = s.connection.read_chunk(size - raw.len()).await?;
+        raw.extend_from_slice(&piece);
+    }
+    Ok(raw.freeze())
+}
+
+/// Behind the message the command ends. More messages (RFC 3502) are not offered.
+async fn check_end(s: &mut Session) -> Result<(), Failure> {
+    let line = s.connection.read_line(crate::config::LINE_BYTES_MAX).await?.bytes;
+    if line.is_empty() {
+        return Ok(());
+    }
+    if let Some(more) = crate::codec::fragment::literal_at_end(&line) {
+        s.skip_message(more).await?;
+    }
+    Err(Failure::bad("one message at a time can be appended"))
+}
+
+async fn add(
+    mailbox: &Mailbox,
+    folder: &Folder,
+    append: Append,
+    raw: Bytes,
+) -> Result<(zcluster_api::Uid, u32), Failure> {
+    let (prepared, parsed) = digest(raw).await?;
+    let body = mailbox.put(prepared).await?;
+    let internal_ms =
+        append.internal_ms.unwrap_or_else(|| i64::try_from(zcluster_runtime::wall_ms()).unwrap_or(i64::MAX));
+    let flags = stored_bits(&append.flags);
+    let keywords = append.flags.keywords;
+    let message = NewMessage { folder: folder.id, flags, keywords, internal_ms, parsed, body, delivery_key: None };
+    match mailbox.add(message).await {
+        // Deleted since it was looked up.
+        Err(Error::NotFound(_)) => Err(Failure::no("[TRYCREATE] no such mailbox")),
+        other => Ok(other?),
+    }
+}
+
+/// Hashes, compresses and parses, away from the event loop when it takes long.
+async fn digest(raw: Bytes) -> Result<(PreparedBody, Parsed), Failure> {
+    let large = raw.len() > PARSE_INLINE_MAX;
+    let work = move || (zcluster_mail::prepare(&raw), zcluster_mail::parsed(&raw));
+    if !large {
+        return Ok(work());
+    }
+    let done = zcluster_runtime::spawn_blocking(work).await;
+    Ok(done.map_err(|e| Error::Internal(format!("parsing a message: {e}")))?)
+}

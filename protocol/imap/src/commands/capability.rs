@@ -1,0 +1,32 @@
+//! CAPABILITY (RFC 3501 §6.1.1): only what works, in the state the session is in.
+
+use crate::errors::Reply;
+use crate::session::Session;
+
+/// What works in every state.
+const ALWAYS: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE";
+/// What works once signed in.
+const SIGNED_IN: &str = "IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED \
+                         LIST-STATUS STATUS=SIZE CONDSTORE ESEARCH SEARCHRES WITHIN QUOTA QUOTA=RES-STORAGE BINARY \
+                         OBJECTID SAVEDATE PREVIEW";
+
+/// The capabilities, separated by spaces.
+pub fn text(s: &Session) -> String {
+    if s.user.is_some() {
+        return format!("{ALWAYS} {SIGNED_IN} APPENDLIMIT={}", s.config().append_bytes_max);
+    }
+    let start_tls = if s.connection.can_start_tls() { " STARTTLS" } else { "" };
+    let auth = if may_sign_in(s) { " AUTH=PLAIN AUTH=LOGIN" } else { " LOGINDISABLED" };
+    format!("{ALWAYS}{start_tls}{auth}")
+}
+
+/// Whether passwords may be sent: over TLS, or where the operator allows it (RFC 3501 §6.2.3, §11.1).
+pub fn may_sign_in(s: &Session) -> bool {
+    s.connection.is_tls() || s.config().allow_plaintext_auth
+}
+
+pub fn capability(s: &mut Session) -> Reply {
+    let text = text(s);
+    s.line(format_args!("* CAPABILITY {text}"));
+    Reply::Ok("CAPABILITY completed".into())
+}

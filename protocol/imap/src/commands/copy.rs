@@ -1,0 +1,93 @@
+//! COPY (RFC 3501 §6.4.7) and MOVE (RFC 6851) with COPYUID (RFC 4315 §3).
+
+use crate::codec::sequence::SequenceSet;
+use crate::errors::{Answer, Failure, Reply};
+use crate::session::{Expunges, Mailbox, Session, numbers::pieces, passed_over};
+use zcluster_api::mailbox::{Folder, UIDS_PER_COMMAND_MAX};
+use zcluster_api::{Error, UidSet};
+
+pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, moving: bool) -> Answer {
+    if moving {
+        s.writable_view()?;
+    }
+    let uids = s.resolve(uid, set)?;
+    let mailbox = s.mailbox()?;
+    let target = target(&mailbox, name).await?;
+    let done = if moving { "MOVE completed" } else { "COPY completed" };
+    let outcome = carry_out(s, &mailbox, &uids, &target, moving).await;
+    // What has been copied is told even if more could not be.
+    let code = outcome.copy_uid();
+    if moving && let Some(code) = &code {
+        // The client must learn the new UIDs before the old ones go (RFC 6851 §4.3).
+        s.line(format_args!("* OK {code} moved"));
+    }
+    if let Some(view) = s.selected.as_deref_mut() {
+        view.mark_gone(&outcome.moved);
+        view.tell_gone(&mut s.out);
+    }
+    if outcome.needs_sync {
+        let synced = s.sync(Expunges::Tell, &[]).await;
+        passed_over(synced)?;
+    }
+    if let Some(error) = outcome.error {
+        return Err(error.into());
+    }
+    Ok(Reply::Ok(match code.filter(|_| !moving) {
+        Some(code) => format!("{code} {done}").into(),
+        None => done.into(),
+    }))
+}
+
+/// The mailbox to put messages into: TRYCREATE when it is not there (RFC 3501 §6.3.11, §6.4.7).
+pub async fn target(mailbox: &Mailbox, name: &str) -> Result<Folder, Failure> {
+    match mailbox.folder(super::names::trimmed(name)).await {
+        Err(Error::NotFound(_)) => Err(Failure::no("[TRYCREATE] no such mailbox")),
+        other => Ok(other?),
+    }
+}
+
+#[derive(Default)]
+struct Outcome {
+    uid_validity: u32,
+    from: UidSet,
+    to: UidSet,
+    /// Gone from the selected mailbox.
+    moved: UidSet,
+    needs_sync: bool,
+    error: Option<Error>,
+}
+
+impl Outcome {
+    /// `[COPYUID validity source-set target-set]`; nothing when nothing was copied (RFC 4315 §3). Targets rise with
+    /// their sources, so that both sets are in the same order.
+    fn copy_uid(&self) -> Option<String> {
+        let any = !self.from.is_empty();
+        any.then(|| format!("[COPYUID {} {} {}]", self.uid_validity, self.from, self.to))
+    }
+}
+
+async fn carry_out(s: &mut Session, mailbox: &Mailbox, uids: &UidSet, target: &Folder, moving: bool) -> Outcome {
+    let mut outcome = Outcome::default();
+    for piece in pieces(uids, UIDS_PER_COMMAND_MAX) {
+        let Some(view) = s.selected.as_deref_mut() else { return outcome };
+        let copied = match mailbox.copy(view.folder, piece, target.id, moving).await {
+            Ok(copied) => copied,
+            Err(error) => {
+                outcome.error = Some(error);
+                break;
+            }
+        };
+        // A copy into the selected mailbox is news to its view.
+        let seen = target.id != view.folder && view.passed(copied.modseq);
+        outcome.needs_sync |= !seen;
+        outcome.uid_validity = copied.uid_validity;
+        for (from, to) in copied.pairs {
+            outcome.from.insert(from.0);
+            outcome.to.insert(to.0);
+        }
+    }
+    if moving {
+        outcome.moved = outcome.from.clone();
+    }
+    outcome
+}

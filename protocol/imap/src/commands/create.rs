@@ -1,0 +1,15 @@
+//! CREATE (RFC 3501 §6.3.3) with a special use (RFC 6154 §3) and a MAILBOXID (RFC 8474 §4.2).
+
+use super::names::{is_inbox, trimmed};
+use crate::errors::{Answer, Failure, Reply};
+use crate::session::Session;
+use zcluster_api::mailbox::SpecialUse;
+
+pub async fn create(s: &mut Session, name: &str, special_use: Option<SpecialUse>) -> Answer {
+    let name = trimmed(name);
+    if is_inbox(name) {
+        return Err(Failure::no("[ALREADYEXISTS] INBOX is always there"));
+    }
+    let folder = s.mailbox()?.create(name, special_use).await?;
+    Ok(Reply::Ok(format!("[MAILBOXID (F{})] CREATE completed", folder.id).into()))
+}

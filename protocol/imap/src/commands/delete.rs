@@ -1,0 +1,23 @@
+//! DELETE (RFC 3501 §6.3.4).
+
+use super::names::{is_inbox, trimmed};
+use crate::errors::{Answer, Failure, Reply};
+use crate::session::Session;
+use zcluster_api::Error;
+
+pub async fn delete(s: &mut Session, name: &str) -> Answer {
+    let name = trimmed(name);
+    if is_inbox(name) {
+        return Err(Failure::no("[CANNOT] INBOX cannot be deleted"));
+    }
+    let mailbox = s.mailbox()?;
+    let folder = mailbox.folder(name).await?;
+    match mailbox.delete(folder.id).await {
+        Err(Error::Conflict(_)) => Err(Failure::no("[HASCHILDREN] mailbox has mailboxes inside")),
+        Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be deleted")),
+        other => {
+            other?;
+            Ok(Reply::Ok("DELETE completed".into()))
+        }
+    }
+}

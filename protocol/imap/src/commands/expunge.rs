@@ -1,0 +1,47 @@
+//! EXPUNGE (RFC 3501 §6.4.3) and UID EXPUNGE (RFC 4315 §2.1).
+
+use crate::codec::sequence::SequenceSet;
+use crate::errors::{Answer, Failure, Reply};
+use crate::session::{Expunges, Session, numbers::pieces, passed_over};
+use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
+use zcluster_api::{Flags, SearchExpr, UidSet};
+
+pub async fn expunge(s: &mut Session, set: Option<&SequenceSet>) -> Answer {
+    s.writable_view()?;
+    let candidates = match set {
+        Some(set) => s.resolve(true, set)?,
+        None => s.view()?.uids.clone(),
+    };
+    remove_deleted(s, candidates, Expunges::Tell).await?;
+    let synced = s.sync(Expunges::Tell, &[]).await;
+    passed_over(synced)?;
+    s.view_mut()?;
+    tell_gone(s);
+    Ok(Reply::Ok("EXPUNGE completed".into()))
+}
+
+fn tell_gone(s: &mut Session) {
+    if let Some(view) = s.selected.as_deref_mut() {
+        view.tell_gone(&mut s.out);
+    }
+}
+
+/// Removes those of `candidates` that have `\Deleted`. They are looked up first, so that only they go through the log.
+pub async fn remove_deleted(s: &mut Session, candidates: UidSet, expunges: Expunges) -> Result<(), Failure> {
+    if candidates.is_empty() {
+        return Ok(());
+    }
+    let (mailbox, folder) = (s.mailbox()?, s.view()?.folder);
+    let (deleted, _) = mailbox.search(folder, Some(candidates.clone()), SearchExpr::Flags(Flags::DELETED)).await?;
+    for piece in pieces(&deleted.intersect(&candidates), UIDS_PER_COMMAND_MAX) {
+        let (gone, modseq) = mailbox.expunge(folder, piece).await?;
+        let view = s.view_mut()?;
+        view.mark_gone(&gone);
+        view.passed(modseq);
+        if expunges == Expunges::Tell {
+            tell_gone(s);
+            s.spill_if_full().await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! LSUB (RFC 3501 §6.3.9).
+
+use super::names::{shown, write_entry};
+use crate::codec::pattern::{DELIMITER, matches};
+use crate::errors::{Answer, Reply};
+use crate::session::Session;
+use std::collections::BTreeMap;
+
+/// With `%`, the first ancestor that matches stands for subscribed mailboxes that do not, as `\Noselect`.
+pub async fn lsub(s: &mut Session, reference: &str, pattern: &str) -> Answer {
+    let pattern = format!("{reference}{pattern}");
+    let folders = s.mailbox()?.folders().await?;
+    // Name -> whether it is itself subscribed.
+    let mut found: BTreeMap<String, bool> = BTreeMap::new();
+    for name in folders.iter().filter(|f| f.subscribed).map(shown) {
+        if matches(&pattern, &name) {
+            found.insert(name, true);
+        } else if pattern.ends_with('%')
+            && let Some(ancestor) = matching_ancestor(&pattern, &name)
+        {
+            found.entry(ancestor).or_insert(false);
+        }
+    }
+    for (name, subscribed) in &found {
+        let attributes: &[&str] = if *subscribed { &[] } else { &["\\Noselect"] };
+        write_entry("LSUB", attributes, name, s.utf8, &mut s.out);
+        s.out.extend_from_slice(b"\r\n");
+        s.spill_if_full().await?;
+    }
+    Ok(Reply::Ok("LSUB completed".into()))
+}
+
+fn matching_ancestor(pattern: &str, name: &str) -> Option<String> {
+    let ends = name.char_indices().filter(|(_, c)| *c == DELIMITER).map(|(i, _)| &name[..i]);
+    ends.into_iter().find(|ancestor| matches(pattern, ancestor)).map(str::to_string)
+}

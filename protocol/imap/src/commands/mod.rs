@@ -1,0 +1,123 @@
+//! What each command does, one file per verb.
+
+mod append;
+mod authenticate;
+pub mod capability;
+mod copy;
+mod create;
+mod delete;
+mod enable;
+mod expunge;
+mod fetch;
+mod id;
+mod idle;
+mod list;
+mod login;
+mod lsub;
+mod names;
+mod noop;
+mod quota;
+mod rename;
+mod search;
+mod select;
+mod starttls;
+mod status;
+mod store;
+mod subscribe;
+
+use crate::codec::command::Request;
+use crate::errors::{Answer, Failure, Reply};
+use crate::session::Session;
+
+/// Carries a command out. Each one's future is boxed, so that the smallest costs no more than it needs.
+pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
+    if !matches!(request, Request::Append(_)) {
+        check_state(s, &request)?;
+    }
+    match request {
+        Request::Capability => Ok(capability::capability(s)),
+        Request::Noop => Box::pin(noop::noop(s, "NOOP completed")).await,
+        Request::Check => Box::pin(noop::noop(s, "CHECK completed")).await,
+        Request::Logout => Ok(logout(s)),
+        Request::StartTls => Box::pin(starttls::starttls(s, tag)).await,
+        Request::Id(fields) => Ok(id::id(s, &fields)),
+        Request::Authenticate { mechanism, initial } => {
+            Box::pin(authenticate::authenticate(s, &mechanism, initial)).await
+        }
+        Request::Login { user, password } => Box::pin(login::login(s, user, password)).await,
+        Request::Enable(names) => Ok(enable::enable(s, &names)),
+        Request::Namespace => Ok(namespace(s)),
+        Request::List(list) => Box::pin(list::list(s, &list)).await,
+        Request::Lsub { reference, pattern } => Box::pin(lsub::lsub(s, &reference, &pattern)).await,
+        Request::Status { mailbox, items } => Box::pin(status::status(s, &mailbox, items)).await,
+        Request::Select { mailbox, read_only, condstore } => {
+            Box::pin(select::select(s, &mailbox, read_only, condstore)).await
+        }
+        Request::Unselect => Box::pin(select::unselect(s)).await,
+        Request::Close => Box::pin(select::close(s)).await,
+        Request::Create { mailbox, special_use } => Box::pin(create::create(s, &mailbox, special_use)).await,
+        Request::Delete(mailbox) => Box::pin(delete::delete(s, &mailbox)).await,
+        Request::Rename { from, to } => Box::pin(rename::rename(s, &from, &to)).await,
+        Request::Subscribe(mailbox) => Box::pin(subscribe::subscribe(s, &mailbox, true)).await,
+        Request::Unsubscribe(mailbox) => Box::pin(subscribe::subscribe(s, &mailbox, false)).await,
+        Request::Append(append) => Box::pin(append::append(s, *append)).await,
+        Request::Fetch(fetch) => Box::pin(fetch::fetch(s, &fetch)).await,
+        Request::Store(store) => Box::pin(store::store(s, &store)).await,
+        Request::Copy { uid, set, mailbox, moving } => Box::pin(copy::copy(s, uid, &set, &mailbox, moving)).await,
+        Request::Expunge(set) => Box::pin(expunge::expunge(s, set.as_ref())).await,
+        Request::Search(search) => Box::pin(search::search(s, tag, &search)).await,
+        Request::Idle => Box::pin(idle::idle(s)).await,
+        Request::GetQuota(root) => Box::pin(quota::get_quota(s, &root)).await,
+        Request::GetQuotaRoot(mailbox) => Box::pin(quota::get_quota_root(s, &mailbox)).await,
+    }
+}
+
+/// The states of RFC 3501 §3 in which a command makes sense.
+fn check_state(s: &Session, request: &Request) -> Result<(), Failure> {
+    match request {
+        Request::Capability | Request::Noop | Request::Logout | Request::Id(_) => Ok(()),
+        Request::StartTls | Request::Authenticate { .. } | Request::Login { .. } => {
+            if s.user.is_some() {
+                Err(Failure::bad("already signed in"))
+            } else {
+                Ok(())
+            }
+        }
+        Request::Unselect
+        | Request::Close
+        | Request::Check
+        | Request::Fetch(_)
+        | Request::Store(_)
+        | Request::Copy { .. }
+        | Request::Expunge(_)
+        | Request::Search(_) => s.mailbox().and(s.view()).map(|_| ()),
+        Request::Enable(_)
+        | Request::Namespace
+        | Request::List(_)
+        | Request::Lsub { .. }
+        | Request::Status { .. }
+        | Request::Select { .. }
+        | Request::Create { .. }
+        | Request::Delete(_)
+        | Request::Rename { .. }
+        | Request::Subscribe(_)
+        | Request::Unsubscribe(_)
+        | Request::Append(_)
+        | Request::Idle
+        | Request::GetQuota(_)
+        | Request::GetQuotaRoot(_) => s.mailbox().map(|_| ()),
+    }
+}
+
+/// LOGOUT: BYE before the tagged OK (RFC 3501 §6.1.3).
+fn logout(s: &mut Session) -> Reply {
+    s.leaving = true;
+    s.line(format_args!("* BYE see you"));
+    Reply::Ok("LOGOUT completed".into())
+}
+
+/// NAMESPACE: personal mailboxes only, `/` between names (RFC 2342 §5).
+fn namespace(s: &mut Session) -> Reply {
+    s.line(format_args!("* NAMESPACE ((\"\" \"/\")) NIL NIL"));
+    Reply::Ok("NAMESPACE completed".into())
+}

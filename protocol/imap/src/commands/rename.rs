@@ -1,0 +1,38 @@
+//! RENAME (RFC 3501 §6.3.5).
+
+use super::names::{is_inbox, trimmed};
+use crate::errors::{Answer, Failure, Reply};
+use crate::session::{Mailbox, Session, numbers::pieces};
+use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
+use zcluster_api::{Error, FolderId};
+
+pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
+    let (from, to) = (trimmed(from), trimmed(to));
+    if is_inbox(to) {
+        return Err(Failure::no("[ALREADYEXISTS] INBOX is always there"));
+    }
+    let mailbox = s.mailbox()?;
+    let folder = mailbox.folder(from).await?;
+    if is_inbox(from) {
+        rename_inbox(&mailbox, folder.id, to).await?;
+        return Ok(Reply::Ok("RENAME completed, INBOX is empty now".into()));
+    }
+    match mailbox.rename(folder.id, to).await {
+        Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be renamed")),
+        other => {
+            other?;
+            Ok(Reply::Ok("RENAME completed".into()))
+        }
+    }
+}
+
+/// "Renaming INBOX is permitted and treated specially: it moves all messages in INBOX to a new mailbox with the given
+/// name, leaving INBOX empty" (RFC 3501 §6.3.5).
+async fn rename_inbox(mailbox: &Mailbox, inbox: FolderId, to: &str) -> Result<(), Failure> {
+    let target = mailbox.create(to, None).await?;
+    let all = mailbox.uids(inbox).await?.uids;
+    for piece in pieces(&all, UIDS_PER_COMMAND_MAX) {
+        mailbox.copy(inbox, piece, target.id, true).await?;
+    }
+    Ok(())
+}

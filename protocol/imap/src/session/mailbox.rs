@@ -1,0 +1,253 @@
+//! The inner API with its replies unpacked, so that commands never match on them.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use zcluster_api::mailbox::{Folder, FolderView, Message, NewMessage, StoredFlags, Want};
+use zcluster_api::*;
+
+/// A signed-in account's mailbox.
+#[derive(Clone)]
+pub struct Mailbox {
+    api: Arc<dyn MailboxApi>,
+    account: AccountId,
+    timeout: Duration,
+}
+
+/// What SELECT wants to know.
+pub struct Uids {
+    /// The folder.
+    pub folder: Folder,
+    /// Its UIDs.
+    pub uids: UidSet,
+    /// The first without `\Seen`.
+    pub first_unseen: Option<Uid>,
+    /// Keywords in use in the mailbox.
+    pub keywords: Vec<String>,
+    /// Position.
+    pub modseq: ModSeq,
+}
+
+/// What happened in a folder.
+pub struct Changes {
+    /// Gone.
+    pub expunged: UidSet,
+    /// New.
+    pub added: UidSet,
+    /// Changed or added.
+    pub flags: Vec<StoredFlags>,
+    /// Position.
+    pub modseq: ModSeq,
+    /// Read everything afresh.
+    pub resync: bool,
+    /// The folder is no more.
+    pub folder_gone: bool,
+    /// There is more to ask for.
+    pub more: bool,
+}
+
+/// What STORE did.
+pub struct Stored {
+    /// Changed messages.
+    pub changed: Vec<StoredFlags>,
+    /// Messages that were as asked already.
+    pub unaltered: Vec<StoredFlags>,
+    /// Messages changed by others meanwhile.
+    pub modified: UidSet,
+    /// Position.
+    pub modseq: ModSeq,
+}
+
+/// What COPY and MOVE did.
+pub struct Copied {
+    /// The target's UIDVALIDITY.
+    pub uid_validity: u32,
+    /// (source, target).
+    pub pairs: Vec<(Uid, Uid)>,
+    /// Position.
+    pub modseq: ModSeq,
+}
+
+fn unexpected<T>(what: &str) -> Result<T> {
+    Err(Error::Internal(format!("unexpected reply to {what}")))
+}
+
+/// Whether IMAP shows the folder.
+pub fn is_shown(folder: &Folder) -> bool {
+    folder.id != mailbox::folders::USER_ROOT && matches!(folder.view, FolderView::Message | FolderView::Unknown)
+}
+
+impl Mailbox {
+    /// The mailbox of `account`.
+    pub fn new(api: Arc<dyn MailboxApi>, account: AccountId, timeout: Duration) -> Self {
+        Mailbox { api, account, timeout }
+    }
+
+    fn call<T>(&self, body: T) -> Call<T> {
+        let request = RequestId(zcluster_runtime::random_bytes());
+        Call { actor: Actor::Account(self.account), account: self.account, request, timeout: self.timeout, body }
+    }
+    async fn read(&self, query: MailboxQuery) -> Result<MailboxReply> {
+        self.api.read(self.call(query)).await
+    }
+    async fn write(&self, command: MailboxCommand) -> Result<Receipt> {
+        self.api.write(self.call(command)).await
+    }
+
+    /// (used bytes, limit in bytes or 0).
+    pub async fn usage(&self) -> Result<(u64, u64)> {
+        match self.read(MailboxQuery::Info).await? {
+            MailboxReply::Info { used, limit, .. } => Ok((used, limit)),
+            _ => unexpected("Info"),
+        }
+    }
+    /// All folders that IMAP shows, by path.
+    pub async fn folders(&self) -> Result<Vec<Folder>> {
+        match self.read(MailboxQuery::Folders).await? {
+            MailboxReply::Folders(mut all) => {
+                all.retain(is_shown);
+                Ok(all)
+            }
+            _ => unexpected("Folders"),
+        }
+    }
+    /// The folder at `path`, if IMAP shows it.
+    pub async fn folder(&self, path: &str) -> Result<Folder> {
+        let missing = || Error::NotFound(format!("mailbox {path}"));
+        match self.read(MailboxQuery::FolderByPath(path.to_string())).await {
+            Ok(MailboxReply::Folders(found)) => found.into_iter().next().filter(is_shown).ok_or_else(missing),
+            Ok(_) => unexpected("FolderByPath"),
+            // A name that no folder can have is no folder's.
+            Err(Error::NotFound(_) | Error::Invalid(_)) => Err(missing()),
+            Err(e) => Err(e),
+        }
+    }
+    /// All UIDs of a folder.
+    pub async fn uids(&self, folder: FolderId) -> Result<Uids> {
+        match self.read(MailboxQuery::Uids(folder)).await? {
+            MailboxReply::Uids { folder, uids, first_unseen, keywords, modseq } => {
+                Ok(Uids { folder, uids, first_unseen, keywords, modseq })
+            }
+            _ => unexpected("Uids"),
+        }
+    }
+    /// A page of messages, and where the next one begins.
+    pub async fn messages(
+        &self,
+        folder: FolderId,
+        uids: UidSet,
+        want: Want,
+        changed_since: Option<ModSeq>,
+        limit: u32,
+    ) -> Result<(Vec<Message>, Option<Uid>)> {
+        match self.read(MailboxQuery::Messages { folder, uids, want, changed_since, limit }).await? {
+            MailboxReply::Messages { messages, next } => Ok((messages, next)),
+            _ => unexpected("Messages"),
+        }
+    }
+    /// What happened in a folder.
+    pub async fn changes(&self, folder: FolderId, since: ModSeq) -> Result<Changes> {
+        match self.read(MailboxQuery::Changes { folder, since }).await? {
+            MailboxReply::Changes { expunged, added, flags, modseq, resync, folder_gone, more } => {
+                Ok(Changes { expunged, added, flags, modseq, resync, folder_gone, more })
+            }
+            _ => unexpected("Changes"),
+        }
+    }
+    /// Which messages match, and the highest mod-sequence among them.
+    pub async fn search(
+        &self,
+        folder: FolderId,
+        within: Option<UidSet>,
+        expr: SearchExpr,
+    ) -> Result<(UidSet, Option<ModSeq>)> {
+        match self.read(MailboxQuery::Search { folder, within, expr }).await? {
+            MailboxReply::Found { uids, highest_modseq } => Ok((uids, highest_modseq)),
+            _ => unexpected("Search"),
+        }
+    }
+    /// A body's bytes as a stream.
+    pub async fn get(&self, blob: BlobRef, range: Range<u64>) -> Result<BodyStream> {
+        self.api.get(self.call(blob), range).await
+    }
+    /// Rises of the mailbox's mod-sequence.
+    pub fn watch(&self, since: ModSeq) -> futures::stream::BoxStream<'static, ModSeq> {
+        self.api.watch(self.account, since)
+    }
+
+    /// Makes a body ready for [`Mailbox::add`].
+    pub async fn put(&self, body: PreparedBody) -> Result<Body> {
+        match body.inline() {
+            Some(inline) => Ok(inline),
+            None => self.api.put(self.call(body)).await,
+        }
+    }
+    /// Adds a message: its UID and the folder's UIDVALIDITY.
+    pub async fn add(&self, message: NewMessage) -> Result<(Uid, u32)> {
+        match self.write(MailboxCommand::AddMessage(message)).await? {
+            Receipt::Added { uid, uid_validity, .. } => Ok((uid, uid_validity)),
+            _ => unexpected("AddMessage"),
+        }
+    }
+    /// Changes flags.
+    pub async fn store(&self, command: MailboxCommand) -> Result<Stored> {
+        match self.write(command).await? {
+            Receipt::Stored { changed, unaltered, modified, modseq } => {
+                Ok(Stored { changed, unaltered, modified, modseq })
+            }
+            _ => unexpected("Store"),
+        }
+    }
+    /// Copies or moves messages.
+    pub async fn copy(&self, from: FolderId, uids: UidSet, to: FolderId, moving: bool) -> Result<Copied> {
+        let command =
+            if moving { MailboxCommand::Move { from, uids, to } } else { MailboxCommand::Copy { from, uids, to } };
+        match self.write(command).await? {
+            Receipt::Copied { uid_validity, pairs, modseq } => Ok(Copied { uid_validity, pairs, modseq }),
+            _ => unexpected("Copy"),
+        }
+    }
+    /// Removes those of `uids` that have `\Deleted`: what went, and the position.
+    pub async fn expunge(&self, folder: FolderId, uids: UidSet) -> Result<(UidSet, ModSeq)> {
+        match self.write(MailboxCommand::Expunge { folder, uids, only_deleted: true }).await? {
+            Receipt::Expunged { uids, modseq } => Ok((uids, modseq)),
+            _ => unexpected("Expunge"),
+        }
+    }
+    /// Creates a folder.
+    pub async fn create(&self, path: &str, special_use: Option<mailbox::SpecialUse>) -> Result<Folder> {
+        let command = MailboxCommand::CreateFolder { path: path.to_string(), view: FolderView::Message, special_use };
+        self.folder_receipt(command).await
+    }
+    /// Renames a folder.
+    pub async fn rename(&self, folder: FolderId, path: &str) -> Result<Folder> {
+        self.folder_receipt(MailboxCommand::RenameFolder { folder, path: path.to_string() }).await
+    }
+    async fn folder_receipt(&self, command: MailboxCommand) -> Result<Folder> {
+        match self.write(command).await? {
+            Receipt::Folder(folder) => Ok(folder),
+            _ => unexpected("a folder command"),
+        }
+    }
+    /// Deletes a folder, in as many steps as it takes.
+    pub async fn delete(&self, folder: FolderId) -> Result<()> {
+        loop {
+            match self.write(MailboxCommand::DeleteFolder(folder)).await? {
+                Receipt::Deleted { more: true } => {}
+                Receipt::Deleted { more: false } => return Ok(()),
+                _ => return unexpected("DeleteFolder"),
+            }
+        }
+    }
+    /// Sets or clears a subscription.
+    pub async fn subscribe(&self, folder: FolderId, subscribed: bool) -> Result<()> {
+        self.write(MailboxCommand::Subscribe { folder, subscribed }).await.map(|_| ())
+    }
+    /// Claims `\Recent`: UIDs from the answer on are recent to this session.
+    pub async fn take_recent(&self, folder: FolderId) -> Result<Uid> {
+        match self.write(MailboxCommand::TakeRecent(folder)).await? {
+            Receipt::Recent(from) => Ok(from),
+            _ => unexpected("TakeRecent"),
+        }
+    }
+}

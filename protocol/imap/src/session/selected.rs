@@ -1,0 +1,275 @@
+//! The view of the selected mailbox: what the client has been told, and how changes are told.
+
+use super::numbers::{Numbers, from, with, without};
+use super::{Mailbox, Session};
+use crate::codec::flags::{NAMED, write_flags, write_keyword};
+use crate::codec::write::number;
+use crate::config::PAGE_MESSAGES;
+use crate::errors::Failure;
+use zcluster_api::mailbox::{StoredFlags, Want};
+use zcluster_api::{Error, Flags, FolderId, ModSeq, Uid, UidSet};
+use zcluster_runtime::Instant;
+
+/// Replies to one look at changes: each moves the position on, so that more mean a fault.
+const CHANGES_MAX: usize = 10_000;
+
+/// Whether EXPUNGE responses may be sent: not while FETCH, STORE or SEARCH is answered, as sequence numbers must hold
+/// still for commands the client may have sent already (RFC 3501 §7.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expunges {
+    /// Tell them.
+    Tell,
+    /// Keep them for later.
+    Hold,
+}
+
+/// The selected mailbox as the client knows it.
+pub struct Selected {
+    pub folder: FolderId,
+    /// EXAMINE.
+    pub read_only: bool,
+    /// All UIDs the client knows of: the n-th is sequence number n.
+    pub uids: UidSet,
+    /// Those of them that are gone, untold.
+    pub gone: UidSet,
+    /// Position up to which changes have been looked at.
+    pub modseq: ModSeq,
+    /// The folder's HIGHESTMODSEQ when it was selected, or the highest told since.
+    pub highest_modseq: ModSeq,
+    /// UIDs from here on are `\Recent` to this session.
+    pub recent_from: Uid,
+    /// Something arrived since `\Recent` was claimed.
+    pub arrived: bool,
+    /// Keywords that FLAGS has told.
+    pub keywords: Vec<String>,
+    /// SEARCHRES's `$` (RFC 5182).
+    pub saved: UidSet,
+    /// When changes were last looked for.
+    pub looked_at: Instant,
+}
+
+impl Selected {
+    /// Whether a message is `\Recent`.
+    pub fn is_recent(&self, uid: Uid) -> bool {
+        uid >= self.recent_from
+    }
+    /// How many messages are `\Recent`.
+    pub fn recent_count(&self) -> u64 {
+        from(&self.uids, self.recent_from.0).len()
+    }
+
+    /// Appends `* FLAGS` (and PERMANENTFLAGS) when `keywords` has one that has not been told (RFC 3501 §7.2.6).
+    pub fn learn(&mut self, keywords: &[String], out: &mut Vec<u8>) {
+        let known = self.keywords.len();
+        for keyword in keywords {
+            if !self.keywords.contains(keyword) {
+                self.keywords.push(keyword.clone());
+            }
+        }
+        if self.keywords.len() > known {
+            self.write_flags(out);
+        }
+    }
+
+    /// Appends `* FLAGS` and `* OK [PERMANENTFLAGS]` (RFC 3501 §7.2.6, §7.1). Keywords can be made at will: `\*`.
+    pub fn write_flags(&self, out: &mut Vec<u8>) {
+        let all = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"\\Seen");
+            for name in NAMED.iter().map(|(name, _)| name) {
+                out.push(b' ');
+                out.extend_from_slice(name.as_bytes());
+            }
+            for keyword in &self.keywords {
+                out.push(b' ');
+                write_keyword(keyword, out);
+            }
+        };
+        out.extend_from_slice(b"* FLAGS (");
+        all(out);
+        out.extend_from_slice(b")\r\n* OK [PERMANENTFLAGS (");
+        if !self.read_only {
+            all(out);
+            out.extend_from_slice(b" \\*");
+        }
+        out.extend_from_slice(b")] flags that can be set\r\n");
+    }
+
+    /// Appends EXISTS and RECENT (RFC 3501 §7.3).
+    pub fn write_counts(&self, out: &mut Vec<u8>) {
+        for (count, word) in [(self.uids.len(), &b" EXISTS\r\n"[..]), (self.recent_count(), b" RECENT\r\n")] {
+            out.extend_from_slice(b"* ");
+            number(count, out);
+            out.extend_from_slice(word);
+        }
+    }
+
+    /// Appends a FETCH response with a message's flags (RFC 3501 §7.4.2, RFC 7162 §3.1).
+    pub fn write_stored(&mut self, numbers: &Numbers, m: &StoredFlags, parts: Stored, out: &mut Vec<u8>) {
+        let Some(n) = numbers.of(m.uid.0) else { return };
+        self.highest_modseq = self.highest_modseq.max(m.modseq);
+        if parts.flags {
+            self.learn(&m.keywords, out);
+        }
+        out.extend_from_slice(b"* ");
+        number(n.into(), out);
+        out.extend_from_slice(b" FETCH (UID ");
+        number(m.uid.0.into(), out);
+        if parts.modseq {
+            out.extend_from_slice(b" MODSEQ (");
+            number(m.modseq.0, out);
+            out.push(b')');
+        }
+        if parts.flags {
+            out.extend_from_slice(b" FLAGS ");
+            write_flags(m.flags, &m.keywords, self.is_recent(m.uid), out);
+        }
+        out.extend_from_slice(b")\r\n");
+    }
+
+    /// Appends the EXPUNGE responses that are due, from the highest number down so that none shifts another (RFC 3501
+    /// §7.4.1).
+    pub fn tell_gone(&mut self, out: &mut Vec<u8>) {
+        if self.gone.is_empty() {
+            return;
+        }
+        let numbers = Numbers::new(&self.uids).set(&self.uids, &self.gone);
+        for (first, last) in numbers.ranges().rev() {
+            for n in (first..=last).rev() {
+                out.extend_from_slice(b"* ");
+                number(n.into(), out);
+                out.extend_from_slice(b" EXPUNGE\r\n");
+            }
+        }
+        self.uids = without(&self.uids, &self.gone);
+        self.saved = without(&self.saved, &self.gone);
+        self.gone = UidSet::new();
+    }
+
+    /// Takes note of messages that are gone.
+    pub fn mark_gone(&mut self, uids: &UidSet) {
+        self.gone = with(&self.gone, &self.uids.intersect(uids));
+    }
+
+    fn add(&mut self, added: &UidSet, out: &mut Vec<u8>) {
+        let new = without(added, &self.uids);
+        if new.is_empty() {
+            return;
+        }
+        self.uids = with(&self.uids, &new);
+        self.arrived = true;
+        self.write_counts(out);
+    }
+
+    /// Moves the position on behind a change of our own, if nothing happened in between.
+    pub fn passed(&mut self, modseq: ModSeq) -> bool {
+        let alone = modseq.0 <= self.modseq.0.saturating_add(1);
+        if alone {
+            self.modseq = self.modseq.max(modseq);
+        }
+        alone
+    }
+}
+
+/// Which items a FETCH response about flags has beside the UID.
+#[derive(Clone, Copy)]
+pub struct Stored {
+    pub flags: bool,
+    pub modseq: bool,
+}
+
+impl Session {
+    /// Looks for changes and tells them. `told`: messages whose present state the client has been told by the command
+    /// under way.
+    pub async fn sync(&mut self, expunges: Expunges, told: &[StoredFlags]) -> Result<(), Failure> {
+        let (mailbox, condstore) = (self.mailbox()?, self.condstore);
+        for _ in 0..CHANGES_MAX {
+            let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
+            let changes = match mailbox.changes(view.folder, view.modseq).await {
+                Err(Error::NotFound(_)) => None,
+                other => Some(other?).filter(|c| !c.folder_gone),
+            };
+            view.looked_at = Instant::now();
+            let Some(changes) = changes else {
+                // The mailbox was deleted under us: it is empty from now on.
+                view.gone = view.uids.clone();
+                break;
+            };
+            if changes.resync {
+                self.resync(&mailbox, expunges).await?;
+                return Ok(());
+            }
+            view.mark_gone(&changes.expunged);
+            if expunges == Expunges::Tell {
+                view.tell_gone(&mut self.out);
+            }
+            view.add(&changes.added, &mut self.out);
+            let numbers = Numbers::new(&view.uids);
+            for m in &changes.flags {
+                let known =
+                    changes.added.contains(m.uid.0) || told.iter().any(|t| (t.uid, t.modseq) == (m.uid, m.modseq));
+                if !known {
+                    view.write_stored(&numbers, m, Stored { flags: true, modseq: condstore }, &mut self.out);
+                }
+            }
+            view.modseq = view.modseq.max(changes.modseq);
+            self.spill_if_full().await?;
+            if !changes.more {
+                break;
+            }
+        }
+        if let Some(view) = self.selected.as_deref_mut().filter(|_| expunges == Expunges::Tell) {
+            view.tell_gone(&mut self.out);
+        }
+        Ok(())
+    }
+
+    /// Compares the view with the whole folder: the change log does not reach back far enough.
+    async fn resync(&mut self, mailbox: &Mailbox, expunges: Expunges) -> Result<(), Failure> {
+        let condstore = self.condstore;
+        let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
+        let now = mailbox.uids(view.folder).await?;
+        let since = view.modseq;
+        let gone = without(&view.uids, &now.uids);
+        view.mark_gone(&gone);
+        if expunges == Expunges::Tell {
+            view.tell_gone(&mut self.out);
+        }
+        let before = view.uids.clone();
+        view.add(&now.uids, &mut self.out);
+        let (folder, mut rest) = (view.folder, before.intersect(&now.uids));
+        loop {
+            let (page, next) =
+                mailbox.messages(folder, rest.clone(), Want::default(), Some(since), PAGE_MESSAGES).await?;
+            let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
+            let numbers = Numbers::new(&view.uids);
+            for m in page {
+                let m = StoredFlags { uid: m.uid, modseq: m.modseq, flags: m.flags, keywords: m.keywords };
+                view.write_stored(&numbers, &m, Stored { flags: true, modseq: condstore }, &mut self.out);
+            }
+            view.modseq = view.modseq.max(now.modseq);
+            self.spill_if_full().await?;
+            match next {
+                Some(next) => rest = from(&rest, next.0),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Leaves the selected mailbox. Messages that arrived while it was open have been `\Recent` to this session; they
+    /// must not be so to the next (RFC 3501 §2.3.2).
+    pub async fn deselect(&mut self) {
+        let Some(view) = self.selected.take() else { return };
+        if !view.arrived || view.read_only {
+            return;
+        }
+        let Ok(mailbox) = self.mailbox() else { return };
+        if let Err(error) = mailbox.take_recent(view.folder).await {
+            tracing::debug!(%error, "cannot claim recent messages");
+        }
+    }
+}
+
+/// The bits and `\Seen` of a client's flags as the mailbox keeps them.
+pub fn stored_bits(list: &crate::codec::command::FlagList) -> Flags {
+    if list.seen { list.flags } else { list.flags.with(Flags::UNREAD) }
+}
