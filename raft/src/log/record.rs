@@ -168,13 +168,13 @@ mod tests {
         let entry = Entry { id: LogId { term: 3, index: 7 }, kind: EntryKind::Normal(Bytes::from_static(b"hello")) };
         let mut out = Vec::new();
         encode_entry(2, &entry, &mut out);
-        assert_eq!(hex(&out), "01013c4f5829000000000000000368656c6c6f");
+        assert_eq!(hex(&out), "010180436f28000000000000000368656c6c6f");
         assert_eq!(hex(&entry_key(2, 7)), "000000020000000000000007");
         assert_eq!(
             hex(&encode_vote(Vote { term: 4, node: 65537, committed: true })),
-            "01f46f0ca90000000000000004000000000001000101"
+            "01c50c67a20000000000000004000000000001000101"
         );
-        assert_eq!(hex(&encode_id(LogId { term: 1, index: 2 })), "01bbe5a2cb00000000000000010000000000000002");
+        assert_eq!(hex(&encode_id(LogId { term: 1, index: 2 })), "0157753c5500000000000000010000000000000002");
     }
 
     fn hex(b: &[u8]) -> String {
