@@ -1,23 +1,76 @@
-//! The directory machine.
-use crate::kv::{Kv, KvRead};
-use crate::proposal::{Effect, Stamp};
-use zcluster_api::{DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Result};
+//! The directory machine: cluster, domains, classes of service, accounts and homes.
 
+mod accounts;
+mod addresses;
+mod attributes;
+mod cluster;
+mod containers;
+mod read;
+mod rows;
+mod schema;
+
+pub use read::read_directory;
+
+use crate::kv::Kv;
+use crate::proposal::{Effect, Stamp};
+use rows::Counters;
+use zcluster_api::{DirectoryCommand, DirectoryReply, Error, Result};
+
+/// One command at work.
+struct Work<'a> {
+    kv: &'a mut dyn Kv,
+    stamp: Stamp,
+    counters: Counters,
+    effects: &'a mut Vec<Effect>,
+}
+
+/// Carries out a command. Every command looks first and writes then, so an error leaves the tables as they were.
+///
+/// # Errors
+/// What the command documents. `Internal` means damaged rows.
 pub(crate) fn apply(
     kv: &mut dyn Kv,
     stamp: Stamp,
     command: &DirectoryCommand,
     effects: &mut Vec<Effect>,
 ) -> Result<DirectoryReply> {
-    let _ = (kv, stamp, command, effects);
-    Err(Error::Unavailable("in work".into()))
+    if let DirectoryCommand::InitCluster { cluster, node, default_cos } = command {
+        return cluster::init(kv, stamp, cluster, node, *default_cos);
+    }
+    let counters = rows::counters(kv)?.ok_or_else(|| Error::Conflict("the cluster is not initialised".into()))?;
+    let before = counters.clone();
+    let mut work = Work { kv, stamp, counters, effects };
+    let reply = carry_out(&mut work, command)?;
+    if work.counters != before {
+        let counters = work.counters.clone();
+        rows::save_counters(work.kv, &counters);
+    }
+    Ok(reply)
 }
 
-/// Answers a question about the directory.
-///
-/// # Errors
-/// What the query documents.
-pub fn read_directory(kv: &dyn KvRead, query: &DirectoryQuery) -> Result<DirectoryReply> {
-    let _ = (kv, query);
-    Err(Error::Unavailable("in work".into()))
+fn carry_out(work: &mut Work<'_>, command: &DirectoryCommand) -> Result<DirectoryReply> {
+    use DirectoryCommand as C;
+    match command {
+        // Handled by `apply`: there are no counters before it.
+        C::InitCluster { .. } => Ok(DirectoryReply::Done),
+        C::PutNode(node) => cluster::put_node(work, node),
+        C::TakeNodeNumber => cluster::take_node_number(work),
+        C::AddToken { hash, expires_ms } => cluster::add_token(work, hash, *expires_ms),
+        C::UseToken { hash } => cluster::use_token(work, hash),
+        C::PutShard { shard, expect } => cluster::put_shard(work, shard, *expect),
+        C::ModifyConfig(changes) => cluster::modify_config(work, changes),
+        C::CreateDomain { id, name, attrs } => containers::create_domain(work, *id, name, attrs),
+        C::ModifyDomain { name, changes } => containers::modify_domain(work, name, changes),
+        C::DeleteDomain(name) => containers::delete_domain(work, name),
+        C::CreateCos { id, name, attrs } => containers::create_cos(work, *id, name, attrs),
+        C::ModifyCos { name, changes } => containers::modify_cos(work, name, changes),
+        C::DeleteCos(name) => containers::delete_cos(work, name),
+        C::CreateAccount { id, name, attrs, group } => accounts::create(work, *id, name, attrs, *group),
+        C::ModifyAccount { id, changes } => accounts::modify(work, *id, changes),
+        C::DeleteAccount(id) => accounts::delete(work, *id),
+        C::MailboxDeleted(mailbox) => accounts::mailbox_deleted(work, *mailbox),
+        C::RenameAccount { id, name } => addresses::rename(work, *id, name),
+        C::AddAlias { id, alias } => addresses::add_alias(work, *id, alias),
+        C::RemoveAlias { id, alias } => addresses::remove_alias(work, *id, alias),
+    }
 }

@@ -1,0 +1,118 @@
+//! Accounts: create, modify, delete.
+
+use super::rows::{self, Address, Owner};
+use super::{Work, attributes, containers, read};
+use crate::kv::{KvRead, Table, load, save};
+use crate::proposal::Effect;
+use zcluster_api::directory::{Account, Attributes, Home, HomeState, Modification};
+use zcluster_api::{AccountId, DirectoryReply, Epoch, Error, GroupId, MailboxId, Result};
+
+pub(super) fn create(
+    work: &mut Work<'_>,
+    id: AccountId,
+    name: &str,
+    changes: &[Modification],
+    group: GroupId,
+) -> Result<DirectoryReply> {
+    let address = free_address(work, name)?;
+    if work.kv.get(Table::Account, &id.0).is_some() {
+        return Err(Error::Exists(format!("account {id}")));
+    }
+    if group.0 == 0 || group.0 > work.counters.shards {
+        return Err(Error::Invalid(format!("shard {group}")));
+    }
+    let mut attrs = Attributes::new();
+    attrs.set("zimbraAccountStatus", vec!["active".into()]);
+    attrs.set("zimbraMailStatus", vec!["enabled".into()]);
+    edit(work.kv, &mut attrs, changes)?;
+    attrs.set("zimbraId", vec![id.to_string()]);
+    attrs.set("zimbraCreateTimestamp", vec![attributes::generalized_time(work.stamp.wall_ms)]);
+    set_name(&mut attrs, &address, None);
+
+    let home = Home { mailbox: MailboxId(work.counters.next_mailbox), group, epoch: Epoch(1), state: HomeState::Active };
+    work.counters.next_mailbox += 1;
+    let count = mailboxes(work.kv, group)? + 1;
+    save(work.kv, Table::MailboxCount, &group.0.to_be_bytes(), &count);
+    save(work.kv, Table::Address, &address.key(), &Owner { account: id, primary: true });
+    let account = Account { id, name: address.text(), attrs, home, cos: None };
+    finish(work, account)
+}
+
+/// Parses an address that a new account or alias is to have.
+///
+/// # Errors
+/// `Invalid`, `NotFound` (domain), `Exists`.
+pub(super) fn free_address(work: &Work<'_>, text: &str) -> Result<Address> {
+    let address = Address::parse(text)?;
+    if rows::domain(work.kv, &address.domain)?.is_none() {
+        return Err(Error::NotFound(format!("domain {}", address.domain)));
+    }
+    if address.owner(work.kv)?.is_some() {
+        return Err(Error::Exists(format!("address {}", address.text())));
+    }
+    Ok(address)
+}
+
+/// Makes changes to an account's attributes, with what follows from them.
+fn edit(kv: &dyn KvRead, attrs: &mut Attributes, changes: &[Modification]) -> Result<()> {
+    attributes::modify(attrs, changes)?;
+    let touches = |name: &str| changes.iter().any(|c| c.name.eq_ignore_ascii_case(name));
+    if touches("zimbraCOSId")
+        && let Some(id) = attrs.get("zimbraCOSId")
+    {
+        containers::check_cos_id(kv, id)?;
+    }
+    // Data model §13: these two states take mail delivery away, any other gives it back.
+    if touches("zimbraAccountStatus") && !touches("zimbraMailStatus") {
+        let away = matches!(attrs.get("zimbraAccountStatus"), Some("closed" | "pending"));
+        attrs.set("zimbraMailStatus", vec![if away { "disabled" } else { "enabled" }.into()]);
+    }
+    Ok(())
+}
+
+/// Sets what depends on the primary address, keeping the aliases.
+pub(super) fn set_name(attrs: &mut Attributes, address: &Address, old: Option<&str>) {
+    let rest = attrs.all("mail").iter().filter(|m| Some(m.as_str()) != old).cloned();
+    let mail = std::iter::once(address.text()).chain(rest).collect();
+    attrs.set("mail", mail);
+    attrs.set("uid", vec![address.local.clone()]);
+    attrs.set("zimbraMailDeliveryAddress", vec![address.text()]);
+}
+
+pub(super) fn modify(work: &mut Work<'_>, id: AccountId, changes: &[Modification]) -> Result<DirectoryReply> {
+    let mut account = rows::account(work.kv, id)?;
+    edit(work.kv, &mut account.attrs, changes)?;
+    finish(work, account)
+}
+
+/// Writes the account and tells it with what it inherits.
+pub(super) fn finish(work: &mut Work<'_>, account: Account) -> Result<DirectoryReply> {
+    rows::save_account(work.kv, &account);
+    read::with_cos(work.kv, account).map(|a| DirectoryReply::Account(Box::new(a)))
+}
+
+pub(super) fn delete(work: &mut Work<'_>, id: AccountId) -> Result<DirectoryReply> {
+    let account = rows::account(work.kv, id)?;
+    for address in std::iter::once(&account.name).chain(account.attrs.all("zimbraMailAlias")) {
+        work.kv.delete(Table::Address, &Address::parse(address)?.key());
+    }
+    work.kv.delete(Table::Account, &id.0);
+    let home = Home { state: HomeState::Deleting, ..account.home };
+    save(work.kv, Table::DeletingHome, &home.mailbox.0.to_be_bytes(), &home);
+    work.effects.push(Effect::EmptyMailbox(home));
+    Ok(DirectoryReply::Done)
+}
+
+pub(super) fn mailbox_deleted(work: &mut Work<'_>, mailbox: MailboxId) -> Result<DirectoryReply> {
+    let key = mailbox.0.to_be_bytes();
+    if let Some(home) = load::<Home>(work.kv, Table::DeletingHome, &key)? {
+        let count = mailboxes(work.kv, home.group)?.saturating_sub(1);
+        save(work.kv, Table::MailboxCount, &home.group.0.to_be_bytes(), &count);
+        work.kv.delete(Table::DeletingHome, &key);
+    }
+    Ok(DirectoryReply::Done)
+}
+
+fn mailboxes(kv: &dyn KvRead, group: GroupId) -> Result<u64> {
+    Ok(load(kv, Table::MailboxCount, &group.0.to_be_bytes())?.unwrap_or(0))
+}
