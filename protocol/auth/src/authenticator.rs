@@ -111,11 +111,8 @@ impl Authenticator {
         peer: IpAddr,
         protocol: &'static str,
     ) -> Result<Account, AuthError> {
-        let credentials = Credentials {
-            authzid: None,
-            user: user.to_string(),
-            password: Zeroizing::new(password.to_vec()),
-        };
+        let credentials =
+            Credentials { authzid: None, user: user.to_string(), password: Zeroizing::new(password.to_vec()) };
         self.verify_credentials(&credentials, peer, protocol).await
     }
 
@@ -189,7 +186,8 @@ impl Authenticator {
     /// The normalised address, or nothing when it cannot be one.
     async fn full_address(&self, user: &str) -> Option<String> {
         let user = user.trim();
-        let full = if user.contains('@') { user.to_string() } else { format!("{user}@{}", self.default_domain().await?) };
+        let full =
+            if user.contains('@') { user.to_string() } else { format!("{user}@{}", self.default_domain().await?) };
         split_address(&full).ok().map(|(local, domain)| format!("{local}@{domain}"))
     }
 

@@ -10,5 +10,7 @@ mod sasl;
 mod throttle;
 
 pub use authenticator::{AuthConfig, AuthError, Authenticator};
-pub use password::{HashParams, PASSWORD_BYTES_MAX, hash_password, hash_password_with, is_password_hash, verify_password};
+pub use password::{
+    HashParams, PASSWORD_BYTES_MAX, hash_password, hash_password_with, is_password_hash, verify_password,
+};
 pub use sasl::{Credentials, Exchange, MECHANISMS, SaslError, Step};

@@ -85,8 +85,7 @@ fn bounded_argon2(stored: &str) -> Option<PasswordHash> {
     }
     let hash = PasswordHash::new(stored).ok()?;
     let params = Params::try_from(&hash).ok()?;
-    let bounded =
-        params.m_cost() <= MEMORY_KIB_MAX && params.t_cost() <= PASSES_MAX && params.p_cost() <= LANES_MAX;
+    let bounded = params.m_cost() <= MEMORY_KIB_MAX && params.t_cost() <= PASSES_MAX && params.p_cost() <= LANES_MAX;
     (bounded && hash.hash.is_some()).then_some(hash)
 }
 
@@ -130,11 +129,9 @@ mod tests {
             bytes.extend_from_slice(b"salt");
             format!("{{{scheme}}}{}", STANDARD.encode(bytes))
         };
-        for (scheme, algorithm) in [
-            ("SSHA", &digest::SHA1_FOR_LEGACY_USE_ONLY),
-            ("ssha256", &digest::SHA256),
-            ("SSHA512", &digest::SHA512),
-        ] {
+        for (scheme, algorithm) in
+            [("SSHA", &digest::SHA1_FOR_LEGACY_USE_ONLY), ("ssha256", &digest::SHA256), ("SSHA512", &digest::SHA512)]
+        {
             let stored = make(scheme, algorithm);
             assert!(is_password_hash(&stored));
             assert!(verify_password(&stored, b"secret"), "{stored}");

@@ -36,7 +36,9 @@ async fn addresses_aliases_and_bare_names() {
     for user in ["alice@example.com", "ALICE@Example.COM", "ally@example.com", " alice@example.com "] {
         assert_eq!(try_in(&a, user, "right").await, Ok(id), "{user}");
     }
-    for user in ["alice", "", "@", "alice@", "bob@example.com", "alice@example.org", "a b@example.com", "alice\0@example.com"] {
+    for user in
+        ["alice", "", "@", "alice@", "bob@example.com", "alice@example.org", "a b@example.com", "alice\0@example.com"]
+    {
         assert_eq!(try_in(&a, user, "right").await, Err(AuthError::Invalid), "{user}");
     }
     memory

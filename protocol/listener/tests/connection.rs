@@ -13,6 +13,13 @@ fn a_connection_may_be_shared_by_reference() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_is_small() {
+    let (mut conn, _client) = Connection::test_pair();
+    let reading = size_of_val(&conn.read_line(100));
+    assert!(size_of::<Connection>() + reading < 1536, "{} and {reading} bytes", size_of::<Connection>());
+}
+
+#[tokio::test]
 async fn lines_with_both_endings_and_end_of_input() {
     let (mut conn, mut client) = Connection::test_pair();
     client.write_all(b"one\r\ntwo\n\r\n\nthree\rmore\r\nrest").await.unwrap();
@@ -24,8 +31,13 @@ async fn lines_with_both_endings_and_end_of_input() {
             Err(error) => break error,
         }
     };
-    let expected =
-        [("one", Ending::CrLf), ("two", Ending::Lf), ("", Ending::CrLf), ("", Ending::Lf), ("three\rmore", Ending::CrLf)];
+    let expected = [
+        ("one", Ending::CrLf),
+        ("two", Ending::Lf),
+        ("", Ending::CrLf),
+        ("", Ending::Lf),
+        ("three\rmore", Ending::CrLf),
+    ];
     assert_eq!(lines, expected.map(|(l, e)| (l.to_string(), e)));
     assert!(matches!(error, ReadError::Eof));
 }

@@ -26,12 +26,12 @@ pub fn api(error: &Error, config: &SmtpConfig) -> Reply {
 /// Whether an error of the inner API shows a fault of ours that somebody should look at.
 pub fn is_our_fault(error: &Error) -> bool {
     match error {
-        Error::Exists(_) | Error::Conflict(_) | Error::Invalid(_) | Error::Internal(_) | Error::WrongHome { .. } => true,
-        Error::NotFound(_)
-        | Error::Denied(_)
-        | Error::QuotaExceeded
-        | Error::TooLarge(_)
-        | Error::Unavailable(_) => false,
+        Error::Exists(_) | Error::Conflict(_) | Error::Invalid(_) | Error::Internal(_) | Error::WrongHome { .. } => {
+            true
+        }
+        Error::NotFound(_) | Error::Denied(_) | Error::QuotaExceeded | Error::TooLarge(_) | Error::Unavailable(_) => {
+            false
+        }
     }
 }
 

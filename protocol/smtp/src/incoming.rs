@@ -10,7 +10,7 @@ use zcluster_runtime::timeout;
 const PERMIT_BYTES: usize = 1024;
 /// Bytes a message takes from the budget at a time.
 const STEP_BYTES: usize = 64 * 1024;
-/// How long a message waits for others to make room.
+/// How long a message waits for others to make room, unless told otherwise.
 const ROOM_WAIT: Duration = Duration::from_secs(10);
 /// Bytes of a refused message that are read and thrown away before the connection is given up.
 pub const DISCARD_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -18,13 +18,23 @@ pub const DISCARD_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of messages that may be in the making at once, over all services and sessions that share it. About three
 /// times as much memory is in use at the worst: a body is copied when it is compressed and again when it is sent.
 #[derive(Clone)]
-pub struct Budget(Arc<Semaphore>);
+pub struct Budget {
+    permits: Arc<Semaphore>,
+    wait: Duration,
+}
 
 impl Budget {
     /// A budget of so many bytes (at least one message step).
     pub fn new(bytes: usize) -> Self {
         let permits = bytes.max(STEP_BYTES) / PERMIT_BYTES;
-        Budget(Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))))
+        Budget { permits: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))), wait: ROOM_WAIT }
+    }
+
+    /// With another time to wait for room before a message is refused.
+    #[must_use]
+    pub fn with_wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
     }
 }
 
@@ -89,18 +99,23 @@ impl Incoming {
     pub async fn make_room(&mut self, more: usize) {
         let have = self.share.as_ref().map_or(0, |s| s.num_permits() * PERMIT_BYTES);
         let want = self.bytes.len().saturating_add(more);
-        if want <= have || self.problem.is_some() {
+        if self.problem.is_some() {
+            return;
+        }
+        if want <= have {
+            self.bytes.reserve(more);
             return;
         }
         let step = (want - have).next_multiple_of(STEP_BYTES) / PERMIT_BYTES;
-        let acquire = self.budget.0.clone().acquire_many_owned(u32::try_from(step).unwrap_or(u32::MAX));
-        match timeout(ROOM_WAIT, acquire).await {
+        let acquire = self.budget.permits.clone().acquire_many_owned(u32::try_from(step).unwrap_or(u32::MAX));
+        match timeout(self.budget.wait, acquire).await {
             Ok(Ok(permit)) => match &mut self.share {
                 Some(share) => share.merge(permit),
                 None => self.share = Some(permit),
             },
-            _ => self.refuse(Problem::NoRoom),
+            _ => return self.refuse(Problem::NoRoom),
         }
+        self.bytes.reserve(more);
     }
 
     /// Takes the next bytes of the message; [`Self::make_room`] goes before.

@@ -290,9 +290,23 @@ mod tests {
             assert_eq!(parse(line.as_bytes()), Err(error), "{line}");
         }
         assert_eq!(parse(b"NOOP \xff"), Err(Characters));
-        for usage in ["HELO", "EHLO a b", "DATA now", "BDAT", "BDAT x", "BDAT 1 FIRST", "BDAT 1 LAST x", "BDAT -1", "RSET x",
-            "AUTH", "AUTH A B C", "VRFY", "MAIL TO:<a@b>", "RCPT FROM:<a@b>", "BDAT 99999999999999999999"]
-        {
+        for usage in [
+            "HELO",
+            "EHLO a b",
+            "DATA now",
+            "BDAT",
+            "BDAT x",
+            "BDAT 1 FIRST",
+            "BDAT 1 LAST x",
+            "BDAT -1",
+            "RSET x",
+            "AUTH",
+            "AUTH A B C",
+            "VRFY",
+            "MAIL TO:<a@b>",
+            "RCPT FROM:<a@b>",
+            "BDAT 99999999999999999999",
+        ] {
             assert!(matches!(parse(usage.as_bytes()), Err(Usage(_))), "{usage}");
         }
     }

@@ -158,7 +158,18 @@ mod tests {
 
     #[test]
     fn smuggling_never_ends_it() {
-        for trick in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r", "\n.\r", "\r.\n", "\r.\r\n", "\r\n\0.\r\n", "\r\n.\0\r\n"] {
+        for trick in [
+            "\n.\n",
+            "\n.\r\n",
+            "\r\n.\n",
+            "\r.\r",
+            "\r\n.\r",
+            "\n.\r",
+            "\r.\n",
+            "\r.\r\n",
+            "\r\n\0.\r\n",
+            "\r\n.\0\r\n",
+        ] {
             let input = format!("a{trick}MAIL FROM:<evil@x>\r\n.\r\n");
             let (got, used, ended, check) = decode(input.as_bytes(), &[]);
             assert!(ended && used == input.len(), "{trick:?}");

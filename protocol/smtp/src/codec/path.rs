@@ -114,7 +114,8 @@ mod tests {
         ] {
             assert_eq!(split(input), Some((path, rest)), "{input}");
         }
-        for bad in ["", "a@b", "<a@b", "<a@b>x", "<a b@c>", "<<a@b>>", "<@x>", r#"<"a@b>"#, &format!("<{}>", "x".repeat(400))]
+        for bad in
+            ["", "a@b", "<a@b", "<a@b>x", "<a b@c>", "<<a@b>>", "<@x>", r#"<"a@b>"#, &format!("<{}>", "x".repeat(400))]
         {
             assert_eq!(split(bad), None, "{bad}");
         }
@@ -122,10 +123,14 @@ mod tests {
 
     #[test]
     fn mailboxes() {
-        for good in ["a@b", "a.b+c@example.com", r#""a b"@x"#, "a@[192.0.2.1]", "a@[IPv6:::1]", "björn@exämple.se", ".a.@b"] {
+        for good in
+            ["a@b", "a.b+c@example.com", r#""a b"@x"#, "a@[192.0.2.1]", "a@[IPv6:::1]", "björn@exämple.se", ".a.@b"]
+        {
             assert!(is_mailbox(good), "{good}");
         }
-        for bad in ["", "a", "@b", "a@", "a@b c", "a(b)@c", r#""a@b"#, r#""a"b"@c"#, "a@[]", "a@[x", "a\u{7f}@b", "a,b@c"] {
+        for bad in
+            ["", "a", "@b", "a@", "a@b c", "a(b)@c", r#""a@b"#, r#""a"b"@c"#, "a@[]", "a@[x", "a\u{7f}@b", "a,b@c"]
+        {
             assert!(!is_mailbox(bad), "{bad}");
         }
         assert_eq!(unquoted(r#""alice"@b"#), "alice@b");

@@ -16,12 +16,12 @@ impl Session {
     }
 
     async fn chunk(&mut self, size: u64, last: bool) -> Result<Next, ReadError> {
+        if size > self.smtp.config.max_message_bytes.saturating_add(DISCARD_BYTES_MAX) {
+            return Ok(self.endless("BDAT"));
+        }
         let mut incoming = match self.chunk_target().await {
             Ok(incoming) => incoming,
             Err(refusal) => {
-                if size > DISCARD_BYTES_MAX {
-                    return Ok(self.endless("BDAT"));
-                }
                 self.conn.discard(size).await?;
                 self.count("BDAT", &refusal);
                 self.reply(&refusal);

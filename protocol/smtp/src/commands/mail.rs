@@ -35,7 +35,8 @@ impl Session {
             return None;
         }
         let Some(account) = &self.account else {
-            let text = if self.conn.can_start_tls() { "say STARTTLS, then authenticate" } else { "authentication required" };
+            let text =
+                if self.conn.can_start_tls() { "say STARTTLS, then authenticate" } else { "authentication required" };
             return Some(Reply::new(530, "5.7.0", text));
         };
         if sender.is_empty() || is_allowed_otherwise(account, sender) {

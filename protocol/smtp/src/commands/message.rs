@@ -85,13 +85,15 @@ impl Session {
                 (false, true) => "UTF8SMTPA",
                 (true, true) => "UTF8SMTPSA",
             },
-            Service::Mx | Service::Submission => match (self.greeting.as_ref().is_some_and(|g| g.extended), tls, auth) {
-                (false, _, _) => "SMTP",
-                (true, false, false) => "ESMTP",
-                (true, true, false) => "ESMTPS",
-                (true, false, true) => "ESMTPA",
-                (true, true, true) => "ESMTPSA",
-            },
+            Service::Mx | Service::Submission => {
+                match (self.greeting.as_ref().is_some_and(|g| g.extended), tls, auth) {
+                    (false, _, _) => "SMTP",
+                    (true, false, false) => "ESMTP",
+                    (true, true, false) => "ESMTPS",
+                    (true, false, true) => "ESMTPA",
+                    (true, true, true) => "ESMTPSA",
+                }
+            }
         }
     }
 

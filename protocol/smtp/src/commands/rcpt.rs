@@ -52,7 +52,8 @@ impl Session {
 
     async fn local_account(&self, path: &str) -> Result<Account, Reply> {
         // RFC 5321 §4.5.1: <Postmaster> is the one of this place.
-        let address = if path.contains('@') { path.to_string() } else { format!("{path}@{}", self.default_domain().await) };
+        let address =
+            if path.contains('@') { path.to_string() } else { format!("{path}@{}", self.default_domain().await) };
         // Addresses we could never have given out may still be in somebody else's domain.
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain).to_string();
         let query = DirectoryQuery::Account(AccountBy::Address(address.clone()));

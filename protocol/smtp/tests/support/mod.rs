@@ -1,0 +1,195 @@
+//! A site in memory and clients that talk to it.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use futures::StreamExt;
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::BoxStream;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use zcluster_api::directory::Modification;
+use zcluster_api::mailbox::{Want, folders};
+use zcluster_api::*;
+use zcluster_auth::{AuthConfig, Authenticator, HashParams, hash_password_with};
+use zcluster_listener::{Connection, Protocol};
+use zcluster_runtime::spawn;
+use zcluster_smtp::{Backend, Budget, Service, Smtp, SmtpConfig};
+use zcluster_state::memory::Memory;
+
+pub struct Site {
+    pub memory: Memory,
+    pub backend: Backend,
+    pub config: SmtpConfig,
+    pub alice: AccountId,
+    pub bob: AccountId,
+}
+
+pub const ALICE: &str = "alice@example.com";
+pub const BOB: &str = "bob@example.com";
+
+impl Site {
+    pub fn new() -> Self {
+        let memory = Memory::new();
+        let hash = hash_password_with(HashParams::cheap(), "secret");
+        let alice = memory.add_account(ALICE, &hash);
+        let bob = memory.add_account(BOB, &hash);
+        let backend = Backend {
+            mailboxes: Arc::new(memory.clone()),
+            directory: Arc::new(memory.clone()),
+            authenticator: Arc::new(Authenticator::new(Arc::new(memory.clone()), AuthConfig::cheap())),
+            budget: Budget::new(64 * 1024 * 1024),
+        };
+        let config = SmtpConfig { auth_without_tls: true, ..SmtpConfig::new("mx.example.com") };
+        Site { memory, backend, config, alice, bob }
+    }
+
+    /// Makes calls for `account` fail with `error`.
+    pub fn failing(mut self, account: AccountId, error: Error) -> Self {
+        self.backend.mailboxes =
+            Arc::new(Failing { inner: self.memory.clone(), account, error: Mutex::new(Some(error)).into() });
+        self
+    }
+
+    pub fn set(&self, id: AccountId, name: &str, value: &str) {
+        let changes = vec![Modification::set(name, value)];
+        self.memory.command(DirectoryCommand::ModifyAccount { id, changes }).unwrap();
+    }
+
+    pub fn smtp(&self, service: Service) -> Arc<Smtp> {
+        let (config, backend) = (self.config.clone(), self.backend.clone());
+        match service {
+            Service::Lmtp => Smtp::lmtp(config, backend),
+            Service::Mx => Smtp::mx(config, backend),
+            Service::Submission => Smtp::submission(config, backend),
+        }
+    }
+
+    /// Sends all of `input` and returns all replies, ids made `ID`.
+    pub async fn talk(&self, service: Service, input: impl AsRef<[u8]>) -> String {
+        self.talk_in_pieces(service, &[input.as_ref().to_vec()]).await
+    }
+
+    pub async fn talk_in_pieces(&self, service: Service, pieces: &[Vec<u8>]) -> String {
+        let (connection, client) = Connection::test_pair();
+        let session = spawn(self.smtp(service).serve(connection));
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let pieces = pieces.to_vec();
+        spawn(async move {
+            for piece in pieces {
+                if writer.write_all(&piece).await.is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+            let _ = writer.shutdown().await;
+        });
+        let mut output = Vec::new();
+        reader.read_to_end(&mut output).await.unwrap();
+        session.await.expect("the session does not panic");
+        without_ids(&String::from_utf8(output).unwrap())
+    }
+
+    /// The codes of the replies to `input` (greeting and multi-line replies' first lines left out).
+    pub async fn codes(&self, service: Service, input: impl AsRef<[u8]>) -> Vec<String> {
+        codes(&self.talk(service, input).await)
+    }
+
+    /// The Inbox's messages, whole.
+    pub async fn inbox(&self, account: AccountId) -> Vec<String> {
+        let query = MailboxQuery::Messages {
+            folder: folders::INBOX,
+            uids: UidSet::range(1, u32::MAX),
+            want: Want { summary: false, blob: true },
+            changed_since: None,
+            limit: 1000,
+        };
+        let MailboxReply::Messages { messages, .. } =
+            MailboxApi::read(&self.memory, call(account, query)).await.unwrap()
+        else {
+            panic!("not messages");
+        };
+        let mut out = Vec::new();
+        for message in messages {
+            assert!(message.flags.contains(Flags::UNREAD));
+            let mut body = self.memory.get(call(account, message.blob.unwrap()), 0..message.size).await.unwrap();
+            let mut bytes = Vec::new();
+            while let Some(piece) = body.next().await {
+                bytes.extend_from_slice(&piece.unwrap());
+            }
+            out.push(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        out
+    }
+}
+
+fn call<T>(account: AccountId, body: T) -> Call<T> {
+    let request = RequestId(zcluster_runtime::random_bytes());
+    Call { actor: Actor::Account(account), account, request, timeout: Duration::from_secs(5), body }
+}
+
+/// `code status` of each reply but the greeting.
+pub fn codes(output: &str) -> Vec<String> {
+    let mut codes: Vec<String> = Vec::new();
+    for line in output.lines().skip(1) {
+        assert!(line.len() > 3 && line.as_bytes()[..3].iter().all(u8::is_ascii_digit), "{line:?} in {output}");
+        if line.as_bytes()[3] == b'-' {
+            continue;
+        }
+        let status = line[4..].split(' ').next().filter(|s| s.split('.').count() == 3 && s.len() < 8);
+        codes.push(format!("{} {}", &line[..3], status.unwrap_or("")).trim_end().to_string());
+    }
+    codes
+}
+
+/// The part of a stored message that the client sent.
+pub fn without_trace(message: &str) -> &str {
+    assert!(message.starts_with("Return-Path: <"), "{message}");
+    let received = message.find("\r\nReceived: ").expect("Received follows") + 2;
+    let mut at = received;
+    loop {
+        let end = message[at..].find("\r\n").expect("a whole line") + at + 2;
+        if !message[end..].starts_with('\t') {
+            return &message[end..];
+        }
+        at = end;
+    }
+}
+
+fn without_ids(output: &str) -> String {
+    let mut out = String::new();
+    for line in output.split_inclusive('\n') {
+        match line.strip_suffix("\r\n").and_then(|l| l.rsplit_once("Ok ")) {
+            Some((head, id)) if id.len() == 12 => out.push_str(&format!("{head}Ok ID\r\n")),
+            _ => out.push_str(line),
+        }
+    }
+    out
+}
+
+struct Failing {
+    inner: Memory,
+    account: AccountId,
+    error: Arc<Mutex<Option<Error>>>,
+}
+
+impl MailboxApi for Failing {
+    fn read(&self, call: Call<MailboxQuery>) -> BoxFuture<'_, Result<MailboxReply>> {
+        MailboxApi::read(&self.inner, call)
+    }
+    fn write(&self, call: Call<MailboxCommand>) -> BoxFuture<'_, Result<Receipt>> {
+        match self.error.lock().unwrap().clone() {
+            Some(error) if call.account == self.account => futures::future::ready(Err(error)).boxed(),
+            _ => MailboxApi::write(&self.inner, call),
+        }
+    }
+    fn put(&self, call: Call<PreparedBody>) -> BoxFuture<'_, Result<Body>> {
+        self.inner.put(call)
+    }
+    fn get(&self, call: Call<BlobRef>, range: Range<u64>) -> BoxFuture<'_, Result<BodyStream>> {
+        self.inner.get(call, range)
+    }
+    fn watch(&self, account: AccountId, since: ModSeq) -> BoxStream<'static, ModSeq> {
+        self.inner.watch(account, since)
+    }
+}
