@@ -1,5 +1,9 @@
 //! The production side: tokio and the operating system.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this module is the one place that may call them")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this module is the one place that may call them"
+)]
 
 use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

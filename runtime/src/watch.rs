@@ -1,6 +1,7 @@
 //! A value that one side sets and many sides follow, like `tokio::sync::watch` but drawing no randomness: waiters wake
-//! in the order they began to wait.
+//! in the order they were made.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::task::{Poll, Waker};
 
@@ -11,6 +12,8 @@ pub struct Sender<T>(Arc<Shared<T>>);
 pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
     seen: u64,
+    /// Its place in the list of wakers: one receiver has one at most, and takes it along when it is dropped.
+    id: u64,
 }
 
 struct Shared<T> {
@@ -22,7 +25,16 @@ struct State {
     version: u64,
     senders: usize,
     receivers: usize,
-    wakers: Vec<Waker>,
+    next_id: u64,
+    wakers: BTreeMap<u64, Waker>,
+}
+
+impl State {
+    fn admit(&mut self) -> u64 {
+        self.receivers += 1;
+        self.next_id += 1;
+        self.next_id - 1
+    }
 }
 
 /// All senders are gone.
@@ -33,9 +45,9 @@ pub struct Closed;
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
         value: RwLock::new(value),
-        state: Mutex::new(State { version: 0, senders: 1, receivers: 1, wakers: Vec::new() }),
+        state: Mutex::new(State { version: 0, senders: 1, receivers: 1, next_id: 1, wakers: BTreeMap::new() }),
     });
-    (Sender(shared.clone()), Receiver { shared, seen: 0 })
+    (Sender(shared.clone()), Receiver { shared, seen: 0, id: 0 })
 }
 
 impl<T> Shared<T> {
@@ -48,7 +60,7 @@ impl<T> Shared<T> {
             s.version += 1;
             std::mem::take(&mut s.wakers)
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_values().for_each(Waker::wake);
     }
 }
 
@@ -84,8 +96,8 @@ impl<T> Sender<T> {
     /// A receiver that counts the current value as seen.
     pub fn subscribe(&self) -> Receiver<T> {
         let mut s = self.0.state();
-        s.receivers += 1;
-        Receiver { shared: self.0.clone(), seen: s.version }
+        let id = s.admit();
+        Receiver { shared: self.0.clone(), seen: s.version, id }
     }
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
@@ -108,8 +120,9 @@ impl<T> Receiver<T> {
             if s.senders == 0 {
                 return Poll::Ready(Err(Closed));
             }
-            if !s.wakers.iter().any(|w| w.will_wake(cx.waker())) {
-                s.wakers.push(cx.waker().clone());
+            match s.wakers.get_mut(&self.id) {
+                Some(w) => w.clone_from(cx.waker()),
+                None => drop(s.wakers.insert(self.id, cx.waker().clone())),
             }
             Poll::Pending
         })
@@ -137,19 +150,55 @@ impl<T> Drop for Sender<T> {
         let wakers = {
             let mut s = self.0.state();
             s.senders -= 1;
-            if s.senders == 0 { std::mem::take(&mut s.wakers) } else { Vec::new() }
+            if s.senders == 0 { std::mem::take(&mut s.wakers) } else { BTreeMap::new() }
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_values().for_each(Waker::wake);
     }
 }
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.shared.state().receivers += 1;
-        Receiver { shared: self.shared.clone(), seen: self.seen }
+        let id = self.shared.state().admit();
+        Receiver { shared: self.shared.clone(), seen: self.seen, id }
     }
 }
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.state().receivers -= 1;
+        let mut s = self.shared.state();
+        s.receivers -= 1;
+        let waker = s.wakers.remove(&self.id);
+        drop(s);
+        drop(waker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::channel;
+    use futures::FutureExt;
+
+    #[test]
+    fn tells_each_receiver_once_and_the_end() {
+        let (tx, mut a) = channel(1);
+        let mut b = tx.subscribe();
+        assert!(a.changed().now_or_never().is_none());
+        assert_eq!(tx.send(2), Ok(()));
+        assert_eq!(a.changed().now_or_never(), Some(Ok(())));
+        assert!(a.changed().now_or_never().is_none());
+        assert_eq!(*b.borrow_and_update(), 2);
+        assert!(b.changed().now_or_never().is_none());
+        drop(tx);
+        assert_eq!(b.changed().now_or_never(), Some(Err(super::Closed)));
+    }
+
+    #[test]
+    fn a_waiter_that_goes_leaves_nothing_behind() {
+        let (tx, _keep) = channel(0);
+        for _ in 0..100 {
+            let mut r = tx.subscribe();
+            assert!(r.changed().now_or_never().is_none());
+            assert!(r.changed().now_or_never().is_none());
+        }
+        assert!(tx.0.state().wakers.is_empty());
+        assert_eq!(tx.receiver_count(), 1);
     }
 }
