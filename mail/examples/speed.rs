@@ -19,7 +19,7 @@ fn sample() -> Vec<u8> {
     while out.len() < 6_000 {
         n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         out += ["time ", "and mail ", "wait ", "for nobody ", "quickly "][(n >> 16) as usize % 5];
-        if n % 11 == 0 {
+        if n.is_multiple_of(11) {
             out += "\r\n";
         }
     }

@@ -19,6 +19,8 @@ pub struct Address {
 
 /// What stands for a domain that an address lacks: an absent one would mean a group.
 const NO_HOST: &str = "MISSING_DOMAIN";
+/// Bytes of a domain literal (`[192.0.2.1]`); what is longer is taken apart like other text.
+const LITERAL_BYTES_MAX: usize = 256;
 /// What stands for a missing local part.
 const NO_MAILBOX: &str = "MISSING_MAILBOX";
 
@@ -132,7 +134,7 @@ impl List<'_> {
         let stop: fn(&u8) -> bool =
             |b| matches!(b, b' ' | b'\t' | b'(' | b')' | b',' | b';' | b':' | b'<' | b'>' | b'@' | b'"');
         let len = match bytes[start] {
-            b'[' => bytes[start..].iter().position(|b| *b == b']').map(|i| i + 1),
+            b'[' => bytes[start..].iter().take(LITERAL_BYTES_MAX).position(|b| *b == b']').map(|i| i + 1),
             _ => None,
         };
         let len = len.unwrap_or_else(|| bytes[start..].iter().position(stop).unwrap_or(bytes.len() - start));

@@ -45,11 +45,12 @@ pub fn parse_date(value: &[u8]) -> Option<SentDate> {
 /// Words of a date: split at white space, commas and hyphens between day, month and year; comments dropped.
 fn words(value: &[u8]) -> Vec<Vec<u8>> {
     /// More words than any date has.
-    const WORDS_MAX: usize = 12;
-    let (mut out, mut word, mut depth) = (Vec::new(), Vec::new(), 0u32);
+    const WORDS_MAX: usize = 16;
+    let (mut out, mut word, mut depth) = (Vec::new(), Vec::<u8>::new(), 0u32);
     for (i, b) in value.iter().enumerate() {
-        let dash = *b == b'-' && value.get(i + 1).is_some_and(|n| n.is_ascii_alphabetic())
-            || *b == b'-' && word.last().is_some_and(|w: &u8| w.is_ascii_alphabetic());
+        // A hyphen beside a letter separates (`21-Nov-97`); others are signs of zones.
+        let letters = [word.last(), value.get(i + 1)];
+        let dash = *b == b'-' && letters.into_iter().flatten().any(u8::is_ascii_alphabetic);
         match b {
             b'(' => depth += 1,
             b')' => depth = depth.saturating_sub(1),
@@ -65,11 +66,23 @@ fn words(value: &[u8]) -> Vec<Vec<u8>> {
             out.push(std::mem::take(&mut word));
         }
         if out.len() >= WORDS_MAX {
-            return out;
+            break;
         }
     }
     if !word.is_empty() {
         out.push(word);
+    }
+    join_clock(out)
+}
+
+/// Puts a clock together that was written with white space (RFC 5322 §4.3's obsolete form): `09 : 55 : 06`.
+fn join_clock(words: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut out: Vec<Vec<u8>> = Vec::with_capacity(words.len());
+    for word in words {
+        match out.last_mut() {
+            Some(last) if last.ends_with(b":") || word.starts_with(b":") => last.extend(word),
+            _ => out.push(word),
+        }
     }
     out
 }
@@ -199,6 +212,7 @@ mod tests {
             "Fri Nov 21 15:55:06 1997",
             "Fri Nov 21 15:55:06 UTC 1997",
             "Fri, 21 Nov 1997 15.55.06 Z",
+            "Fri, 21 Nov 1997 09(comment):   55  :  06 -0600",
         ] {
             let d = parse_date(text.as_bytes());
             assert_eq!(d.map(|d| d.unix_ms), Some(at), "{text}");

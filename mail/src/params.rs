@@ -82,11 +82,21 @@ pub(crate) fn parse(value: &[u8]) -> Value {
     Value { head, params: join(raw) }
 }
 
+/// A parameter in pieces.
+#[derive(Default)]
+struct Split {
+    /// Its place in the result: where its first piece stood.
+    at: usize,
+    /// Some piece has a charset or percent signs.
+    extended: bool,
+    pieces: BTreeMap<u32, Vec<u8>>,
+}
+
 /// Joins `name*0`, `name*1*`, ... (RFC 2231 §3, §4.1).
 fn join(raw: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Param> {
     let mut out: Vec<Param> = Vec::with_capacity(raw.len());
-    // Lower-case base name -> (position in `out`, any piece extended, pieces by number).
-    let mut split: BTreeMap<Vec<u8>, (usize, bool, BTreeMap<u32, Vec<u8>>)> = BTreeMap::new();
+    // By lower-case base name.
+    let mut split: BTreeMap<Vec<u8>, Split> = BTreeMap::new();
     for (name, value) in raw {
         let Some((base, number, extended)) = piece_name(&name) else {
             out.push(Param { name: Raw(name), value: Raw(value) });
@@ -94,12 +104,12 @@ fn join(raw: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Param> {
         };
         let entry = split.entry(base.to_ascii_lowercase()).or_insert_with(|| {
             out.push(Param { name: Raw(base.to_vec()), value: Raw::default() });
-            (out.len() - 1, false, BTreeMap::new())
+            Split { at: out.len() - 1, ..Split::default() }
         });
-        entry.1 |= extended;
-        entry.2.entry(number).or_insert(value);
+        entry.extended |= extended;
+        entry.pieces.entry(number).or_insert(value);
     }
-    for (at, extended, pieces) in split.into_values() {
+    for Split { at, extended, pieces } in split.into_values() {
         // A gap ends the value: what follows belongs to nothing.
         let value = pieces.into_iter().zip(0u32..).take_while(|((n, _), i)| n == i).flat_map(|((_, v), _)| v).collect();
         out[at].value = Raw(value);

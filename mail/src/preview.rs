@@ -58,40 +58,36 @@ fn words(chars: impl Iterator<Item = char>) -> String {
 
 /// HTML without its tags, comments, styles, scripts and head; the commonest entities as characters.
 fn strip_tags(html: &str) -> String {
+    // ASCII lower case leaves all offsets as they are.
+    let lower = html.to_ascii_lowercase();
     let mut out = String::new();
-    let mut rest = html;
-    while let Some(start) = rest.find('<') {
-        out.push_str(&entities(&rest[..start]));
-        rest = &rest[start..];
-        rest = match hidden_element(rest) {
-            Some(end) => &rest[end..],
-            None => rest.find('>').map_or("", |i| &rest[i + 1..]),
-        };
+    let mut at = 0;
+    while let Some(tag) = html[at..].find('<').map(|i| at + i) {
+        out.push_str(&entities(&html[at..tag]));
         out.push(' ');
-        if out.len() > 4 * PREVIEW_BYTES_MAX {
-            return out;
-        }
+        at = hidden_element(&lower, tag).unwrap_or_else(|| after(&lower, tag, ">"));
     }
-    out.push_str(&entities(rest));
+    out.push_str(&entities(&html[at..]));
     out
 }
 
-/// The length of the comment or unseen element that `at` begins with.
-fn hidden_element(at: &str) -> Option<usize> {
-    if at.starts_with("<!--") {
-        return Some(at.find("-->").map_or(at.len(), |i| i + 3));
+/// The end of the comment or unseen element that begins at `tag`.
+fn hidden_element(lower: &str, tag: usize) -> Option<usize> {
+    let rest = &lower[tag + 1..];
+    if rest.starts_with("!--") {
+        return Some(after(lower, tag, "-->"));
     }
-    for name in ["style", "script", "title", "head"] {
-        let opens = at.get(1..=name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name))
-            && at[1 + name.len()..].starts_with(['>', ' ', '\t', '\r', '\n']);
-        if opens {
-            let close = format!("</{name}");
-            let lower = at.to_ascii_lowercase();
-            let end = lower.find(&close).map_or(at.len(), |i| at[i..].find('>').map_or(at.len(), |j| i + j + 1));
-            return Some(end);
-        }
-    }
-    None
+    let opens = |(name, _): &&(&str, &str)| {
+        rest.strip_prefix(name).is_some_and(|r| r.starts_with(['>', ' ', '\t', '\r', '\n']))
+    };
+    let pairs = [("style", "</style"), ("script", "</script"), ("title", "</title"), ("head", "</head")];
+    let (_, close) = pairs.iter().find(opens)?;
+    Some(after(lower, after(lower, tag, close), ">"))
+}
+
+/// The position after the next `what`; the end when there is none.
+fn after(text: &str, from: usize, what: &str) -> usize {
+    text[from..].find(what).map_or(text.len(), |i| from + i + what.len())
 }
 
 fn entities(text: &str) -> String {

@@ -82,7 +82,7 @@ pub fn parse(raw: &[u8]) -> Summary {
     let (header, header_cut) = kept_fields(&raw[..root.body_start as usize]);
     let date = crate::header::first_value(&header.0, "date").and_then(|v| parse_date(&v));
     let preview = preview::preview(raw, &root);
-    let has_attachment = has_attachment(&root, false);
+    let has_attachment = has_attachment(&root, None);
     Summary {
         header,
         header_cut,
@@ -101,15 +101,13 @@ pub fn parsed(raw: &[u8]) -> Parsed {
 }
 
 /// Whether `part` or one inside is an attachment: marked or named as one, or of a type nobody reads inline. Images that
-/// a multipart/related's HTML shows, signatures and delivery reports' machine parts are none.
-fn has_attachment(part: &Part, related: bool) -> bool {
+/// a multipart/related's HTML shows, signatures, and the message that a delivery report returns are none.
+fn has_attachment(part: &Part, parent: Option<&Part>) -> bool {
+    let within = |subtype| parent.is_some_and(|p| p.is("multipart", subtype));
     match &part.kind {
-        PartKind::Multipart(parts) => {
-            let related = part.subtype.eq_ignore_case("related");
-            parts.iter().any(|p| has_attachment(p, related))
-        }
-        PartKind::Message { .. } => true,
-        PartKind::Leaf => leaf_is_attachment(part, related),
+        PartKind::Multipart(parts) => parts.iter().any(|p| has_attachment(p, Some(part))),
+        PartKind::Message { .. } => !within("report"),
+        PartKind::Leaf => leaf_is_attachment(part, within("related")),
     }
 }
 

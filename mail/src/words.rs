@@ -2,10 +2,10 @@
 
 use crate::decode::{base64_into, hex_pair};
 
-/// A field's value as text: line breaks dropped, `=?charset?encoding?text?=` decoded, white space between adjacent
+/// A field's value as text: folds and tabs become a space each, `=?charset?encoding?text?=` decoded, white space between adjacent
 /// encoded words dropped (RFC 2047 §6.2). What is no valid encoded word stays as written.
 pub fn decode_words(value: &[u8]) -> String {
-    let value = crate::unfold(value);
+    let value = one_line(value);
     if !value.windows(2).any(|w| w == b"=?") {
         return crate::to_utf8(&value, b"");
     }
@@ -34,6 +34,24 @@ pub fn decode_words(value: &[u8]) -> String {
     out.text
 }
 
+/// Unfolds for readers: white space with a line break in it, and each tab, is one space.
+fn one_line(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    let mut rest = value.trim_ascii();
+    while let Some(b) = rest.first() {
+        let space = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count();
+        if rest[..space].iter().any(|b| matches!(b, b'\r' | b'\n')) {
+            out.push(b' ');
+        } else if space > 0 {
+            out.resize(out.len() + space, b' ');
+        } else {
+            out.push(*b);
+        }
+        rest = &rest[space.max(1)..];
+    }
+    out
+}
+
 /// Decoded text, and bytes of adjacent words in one charset: some programs split a character between two words.
 #[derive(Default)]
 struct Out {
@@ -44,7 +62,9 @@ struct Out {
 
 impl Out {
     fn word(&mut self, word: &Word<'_>) {
-        if !self.charset.eq_ignore_ascii_case(word.charset) {
+        // Charsets with escape sequences begin each word afresh (RFC 2047 §3), so their words cannot be joined.
+        let stateful = word.charset.get(..8).is_some_and(|c| c.eq_ignore_ascii_case(b"iso-2022"));
+        if stateful || !self.charset.eq_ignore_ascii_case(word.charset) {
             self.flush();
             self.charset = word.charset.to_vec();
         }
@@ -57,6 +77,9 @@ impl Out {
         }
     }
 }
+
+/// Bytes of one encoded word's text. RFC 2047 §2 allows 75 for the whole word; longer ones are common.
+const WORD_BYTES_MAX: usize = 2 * 1024;
 
 struct Word<'a> {
     charset: &'a [u8],
@@ -71,7 +94,7 @@ impl<'a> Word<'a> {
     fn parse(at: &'a [u8]) -> Option<Self> {
         let mut pieces = at.get(2..)?.splitn(3, |b| *b == b'?');
         let (charset, encoding, rest) = (pieces.next()?, pieces.next()?, pieces.next()?);
-        let end = rest.windows(2).position(|w| w == b"?=")?;
+        let end = rest[..rest.len().min(WORD_BYTES_MAX)].windows(2).position(|w| w == b"?=")?;
         let base64 = match encoding {
             b"b" | b"B" => true,
             b"q" | b"Q" => false,
@@ -125,6 +148,8 @@ mod tests {
             ("=?utf-8?q?open", "=?utf-8?q?open"),
             ("=?=?=?", "=?=?=?"),
             ("plain", "plain"),
+            ("tab\t and \t\r\n \r\n\tfold", "tab  and fold"),
+            ("=?ISO-2022-JP?B?GyRCJUYbKEI=?= =?iso-2022-jp?b?GyRCJUYbKEI=?=", "\u{30c6}\u{30c6}"),
         ] {
             assert_eq!(decode_words(input.as_bytes()), want, "{input}");
         }

@@ -337,3 +337,66 @@ fn bounds_hold() {
     let s = parse(&long);
     assert!(s.header_cut && s.encode().len() < 64 * 1024 && s.root.body_start == long.len() as u64 - 1);
 }
+
+#[test]
+fn attachments() {
+    let mixed = |kind: &str, part: &str| {
+        let raw = crlf(&[
+            &format!("Content-Type: multipart/{kind}; boundary=b"),
+            "",
+            "--b",
+            "",
+            "x",
+            "--b",
+            part,
+            "",
+            "y",
+            "--b--",
+        ]);
+        parse(&raw).has_attachment
+    };
+    assert!(mixed("mixed", "Content-Type: application/pdf"));
+    assert!(mixed("mixed", "Content-Disposition: attachment"));
+    assert!(mixed("mixed", "Content-Type: text/plain; name=notes.txt"));
+    assert!(mixed("mixed", "Content-Type: message/rfc822"));
+    assert!(mixed("related", "Content-Type: image/png"));
+    assert!(!mixed("related", "Content-Type: image/png; name=logo.png\r\nContent-ID: <i>"));
+    assert!(!mixed("report", "Content-Type: message/rfc822"));
+    assert!(!mixed("report", "Content-Type: message/delivery-status"));
+    assert!(!mixed("signed", "Content-Type: application/pgp-signature; name=signature.asc"));
+    assert!(!mixed("alternative", "Content-Type: text/html"));
+}
+
+/// Stored summaries outlive this version: these bytes must stay readable, and be what is written.
+#[test]
+fn golden_bytes() {
+    let raw = crlf(&[
+        "Subject: x",
+        "Received: no",
+        "Date: 1 Jan 1970 00:00:01 +0000",
+        "Content-Type: multipart/mixed; boundary=b",
+        "",
+        "--b",
+        "",
+        "hello",
+        "--b",
+        "Content-Type: message/rfc822",
+        "Content-Disposition: inline; filename=f",
+        "",
+        "Subject: in",
+        "",
+        "--b--",
+    ]);
+    let summary = parse(&raw);
+    let hex: String = summary.encode().iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(hex, GOLDEN);
+    assert_eq!(zcluster_mail::Summary::decode(&summary.encode()), Ok(summary));
+}
+
+const GOLDEN: &str = "\
+    018758585375626a6563743a20780d0a446174653a2031204a616e20313937302030303a30303a3031202b303030300d0a43\
+    6f6e74656e742d547970653a206d756c7469706172742f6d697865643b20626f756e646172793d620d0af48f496d756c7469\
+    70617274456d69786564818248626f756e646172794162f6f6f600186818da00f6f680f6820181828f447465787445706c61\
+    696e80f6f6f6186d186f187400f6f680f68200808f476d6573736167654672666338323280f6f6f6187b18c418d302f68246\
+    696e6c696e6581824866696c656e616d65416680f68202824d5375626a6563743a20696e0d0a8f447465787445706c61696e\
+    80f6f6f618c418d318d300f6f680f68200801903e8006568656c6c6ff5";

@@ -1,0 +1,7 @@
+//! Conversations with the service over a back end in memory.
+
+mod client;
+mod dialogue;
+mod faults;
+mod garbage;
+mod stls;
