@@ -68,11 +68,12 @@ fn status_and_metrics_show_the_cluster() {
     let nodes = status["nodes"].as_array().expect("nodes");
     assert_eq!(nodes.len(), 3, "{status}");
     for node in nodes {
-        assert!(node["id"].is_u64() && node["up"].as_bool() == Some(true), "{node}");
+        assert!(node["number"].is_u64() && node["up"].as_bool() == Some(true), "{node}");
+        assert!(node["ports"]["imap"].is_u64() && node["stop_costs"].is_array(), "{node}");
     }
     let led: std::collections::BTreeSet<u64> =
-        status["shards"].as_array().expect("shards").iter().filter_map(|shard| shard["leader"].as_u64()).collect();
-    assert!(led.len() > 1, "one node leads every shard: {status}");
+        status["groups"].as_array().expect("groups").iter().filter_map(|group| group["leader"].as_u64()).collect();
+    assert!(led.len() > 1, "one node leads every group: {status}");
 
     let text = run(&["status", "--data", path(&cluster.node(1).data)]);
     assert!(text.lines().count() > 3, "{text}");

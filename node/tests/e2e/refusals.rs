@@ -12,7 +12,18 @@ fn wrong_nodes_are_refused_with_advice() {
     let spare = cluster.folder.join("spare");
     let base = (cluster.node(2).base + 100).to_string();
     let join = |token: &str, data: &std::path::Path| {
-        run_refused(&["join", &address, "--token", token, "--data", path(data), "--base-port", &base])
+        run_refused(&[
+            "join",
+            &address,
+            "--token",
+            token,
+            "--data",
+            path(data),
+            "--base-port",
+            &base,
+            "--listen",
+            "127.0.0.1",
+        ])
     };
 
     let error = join("nonsense", &spare);
@@ -36,7 +47,7 @@ fn wrong_nodes_are_refused_with_advice() {
     // One-time: the second use of a token that worked.
     let token = cluster.token();
     let third = cluster.folder.join("third");
-    run(&["join", &address, "--token", &token, "--data", path(&third), "--base-port", &base]);
+    run(&["join", &address, "--token", &token, "--data", path(&third), "--base-port", &base, "--listen", "127.0.0.1"]);
     let error = join(&token, &spare);
     advises("a token that was used", &error, &["token"]);
 

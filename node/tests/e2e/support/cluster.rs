@@ -1,5 +1,6 @@
 //! A cluster of real processes: `init`, `join` and `serve`, and the signals that tests send them.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -59,6 +60,8 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     pub folder: PathBuf,
     serve_arguments: Vec<String>,
+    /// The shard of each account's mailbox.
+    homes: BTreeMap<String, u64>,
     _permit: Option<Permit>,
 }
 
@@ -92,14 +95,14 @@ impl Cluster {
             })
             .collect();
         let serve_arguments = serve_arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let mut cluster = Self { nodes, folder, serve_arguments, _permit: permit };
+        let mut cluster = Self { nodes, folder, serve_arguments, homes: BTreeMap::new(), _permit: permit };
         cluster.found();
         for number in 2..=count {
             cluster.join(number);
         }
         cluster.await_ready(STARTUP);
         for account in &ACCOUNTS[1..] {
-            cluster.prov(&["createAccount", account, PASSWORD]);
+            cluster.create_account(account);
         }
         cluster
     }
@@ -117,6 +120,8 @@ impl Cluster {
             path(&node.data),
             "--base-port",
             &base,
+            "--listen",
+            "127.0.0.1",
             "--shards",
             &shards,
             "--domain",
@@ -136,9 +141,30 @@ impl Cluster {
         let token = self.token();
         let address = format!("127.0.0.1:{}", self.node(1).port(Port::Rpc));
         let node = self.node(number);
-        run(&["join", &address, "--token", &token, "--data", path(&node.data), "--base-port", &node.base.to_string()]);
+        let base = node.base.to_string();
+        let place = ["--base-port", &base, "--listen", "127.0.0.1"];
+        run(&[&["join", &address, "--token", &token, "--data", path(&node.data)], &place[..]].concat());
         self.serve(number);
         self.node(number).await_port(Port::Imap, STARTUP);
+    }
+
+    /// Creates an account, and notes its shard: the one whose number of mailboxes grew.
+    fn create_account(&mut self, account: &str) {
+        let before = self.mailboxes();
+        self.prov(&["createAccount", account, PASSWORD]);
+        let mut shard = None;
+        super::eventually("the new mailbox is counted", Duration::from_secs(10), || {
+            let grown = |(group, count): (&u64, &u64)| (before.get(group).unwrap_or(&0) < count).then_some(*group);
+            shard = self.mailboxes().iter().find_map(grown);
+            shard.is_some()
+        });
+        self.homes.insert(account.to_owned(), shard.unwrap());
+    }
+
+    fn mailboxes(&self) -> BTreeMap<u64, u64> {
+        let status = self.status(1).unwrap_or_default();
+        let groups = status["groups"].as_array().map_or(&[][..], Vec::as_slice);
+        groups.iter().filter_map(|group| Some((group["group"].as_u64()?, group["mailboxes"].as_u64()?))).collect()
     }
 
     /// A fresh join token.
@@ -224,10 +250,13 @@ impl Cluster {
 
     fn complete(&self, status: &Value) -> bool {
         let wanted = self.nodes.len().min(3);
-        let shards = status["shards"].as_array().map_or(&[][..], Vec::as_slice);
-        shards.len() == SHARDS as usize
-            && shards.iter().all(|shard| {
-                !shard["leader"].is_null() && shard["voters"].as_array().is_some_and(|voters| voters.len() >= wanted)
+        let groups = status["groups"].as_array().map_or(&[][..], Vec::as_slice);
+        groups.len() == SHARDS as usize + 1
+            && groups.iter().all(|group| {
+                !group["leader"].is_null()
+                    && group["lag"].as_u64() == Some(0)
+                    && group["live"].as_u64() >= Some(wanted as u64)
+                    && group["voters"].as_array().is_some_and(|voters| voters.len() >= wanted)
             })
     }
 
@@ -269,11 +298,10 @@ impl Cluster {
 
     fn ask_primary(&self, node: &Node, account: &str) -> Option<usize> {
         let status = self.status(node.number)?;
-        let output = command(&["mailbox", "locate", account, "--json", "--data", path(&node.data)]).output().unwrap();
-        let located: Value = serde_json::from_slice(&output.stdout).ok()?;
-        let shard = located["shard"].as_u64()?;
-        let row = status["shards"].as_array()?.iter().find(|row| row["shard"].as_u64() == Some(shard))?;
-        usize::try_from(row["leader"].as_u64()?).ok()
+        let home = self.homes[account];
+        let group = status["groups"].as_array()?.iter().find(|group| group["group"].as_u64() == Some(home))?;
+        let leader = usize::try_from(group["leader"].as_u64()?).ok()?;
+        self.node(leader).child.is_some().then_some(leader)
     }
 
     /// A node that is not this one and runs.
