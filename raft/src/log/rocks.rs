@@ -314,6 +314,14 @@ fn load_groups(db: &DB) -> io::Result<BTreeMap<u32, Arc<Mutex<Tail>>>> {
             MetaKey::Purged => state.purged = Some(decode_id(value)?),
         }
     }
+    // A group has a vote before it has entries; should it not, its entries are still its entries.
+    let mut rows = db.raw_iterator_cf(&log);
+    rows.seek_to_first();
+    while let Some((group, _)) = rows.key().and_then(parse_entry_key) {
+        states.entry(group).or_default();
+        rows.seek(entry_key(group, u64::MAX));
+    }
+    rows.status().map_err(rocks_error)?;
     for (group, state) in &mut states {
         let end = entry_key(*group, u64::MAX);
         let mut rows = db.iterator_cf(&log, IteratorMode::From(&end, Direction::Reverse));
