@@ -140,7 +140,11 @@ pub trait Kv: KvRead {
 }
 
 /// Reads and decodes a row. `Internal` means that the stored bytes are damaged or newer than this node.
-pub(crate) fn load<T: for<'b> Decode<'b, ()>>(kv: &(impl KvRead + ?Sized), table: Table, key: &[u8]) -> Result<Option<T>> {
+pub(crate) fn load<T: for<'b> Decode<'b, ()>>(
+    kv: &(impl KvRead + ?Sized),
+    table: Table,
+    key: &[u8],
+) -> Result<Option<T>> {
     kv.get(table, key).map(|bytes| codec::decode(&bytes)).transpose()
 }
 

@@ -339,8 +339,7 @@ fn transfer_step(rig: &mut Rig, model: &mut Model, from: usize, uids: &UidSet, t
         assert!(matches!(got, Err(Error::NotFound(_))));
         return;
     };
-    let list: Vec<_> =
-        f.mail.iter().filter(|(uid, _)| uids.contains(**uid)).map(|(u, m)| (*u, m.clone())).collect();
+    let list: Vec<_> = f.mail.iter().filter(|(uid, _)| uids.contains(**uid)).map(|(u, m)| (*u, m.clone())).collect();
     let bytes: u64 = list.iter().map(|(_, m)| content(m.content).len() as u64).sum();
     if copy && !list.is_empty() && model.used() + bytes > QUOTA {
         assert_eq!(got, Err(Error::QuotaExceeded));

@@ -26,7 +26,13 @@ impl Client {
     fn call<T>(&mut self, body: T) -> Call<T> {
         self.requests += 1;
         let request = RequestId([self.requests; 16]);
-        Call { actor: Actor::Account(self.account), account: self.account, request, timeout: Duration::from_secs(1), body }
+        Call {
+            actor: Actor::Account(self.account),
+            account: self.account,
+            request,
+            timeout: Duration::from_secs(1),
+            body,
+        }
     }
     fn write(&mut self, command: MailboxCommand) -> Result<Receipt> {
         let call = self.call(command);

@@ -29,7 +29,8 @@ pub(super) fn create(
     attrs.set("zimbraCreateTimestamp", vec![attributes::generalized_time(work.stamp.wall_ms)]);
     set_name(&mut attrs, &address, None);
 
-    let home = Home { mailbox: MailboxId(work.counters.next_mailbox), group, epoch: Epoch(1), state: HomeState::Active };
+    let home =
+        Home { mailbox: MailboxId(work.counters.next_mailbox), group, epoch: Epoch(1), state: HomeState::Active };
     work.counters.next_mailbox += 1;
     let count = mailboxes(work.kv, group)? + 1;
     save(work.kv, Table::MailboxCount, &group.0.to_be_bytes(), &count);

@@ -90,7 +90,9 @@ fn check_value(name: &str, kind: Kind, value: &str) -> Result<String> {
         Kind::Bool => true,
         Kind::Enum(all) if !all.split(',').any(|one| one == value) => return must(&format!("one of {all}")),
         Kind::Enum(_) => true,
-        Kind::Integer(min, max) => return number(value).map_or_else(|| must("a number"), |n| within(name, n, min, max)),
+        Kind::Integer(min, max) => {
+            return number(value).map_or_else(|| must("a number"), |n| within(name, n, min, max));
+        }
         Kind::Long(min, max) => return size(value).map_or_else(|| must("a number"), |n| within(name, n, min, max)),
         Kind::Duration if !is_duration(value) => return must("a duration such as 30d, 12h, 5m, 10s or 500ms"),
         Kind::Duration => true,

@@ -26,9 +26,7 @@ use crate::proposal::Stamp;
 use rows::{Header, HotRow, Life};
 use work::Work;
 use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
-use zcluster_api::{
-    Epoch, Error, FolderId, GroupId, MailboxCommand, MailboxId, ModSeq, Receipt, Result, Uid, UidSet,
-};
+use zcluster_api::{Epoch, Error, FolderId, GroupId, MailboxCommand, MailboxId, ModSeq, Receipt, Result, Uid, UidSet};
 
 /// Which mailbox a command is for, and what the proposer knew of it.
 #[derive(Clone, Copy)]

@@ -10,7 +10,9 @@ use crate::content::Content;
 use crate::kv::{KvRead, Table, behind, each, key_u64};
 use zcluster_api::mailbox::folders::USER_ROOT;
 use zcluster_api::mailbox::{Folder, MESSAGES_PER_PAGE_MAX, Message, StoredFlags, Want};
-use zcluster_api::{Epoch, Error, FolderId, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result, Uid, UidSet};
+use zcluster_api::{
+    Epoch, Error, FolderId, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result, Uid, UidSet,
+};
 
 /// Messages that one `Messages` query looks at; `CHANGEDSINCE` may let few of them pass.
 const MESSAGES_SEEN_MAX: usize = 20_000;

@@ -134,7 +134,9 @@ impl One<'_> {
             SearchExpr::All => true,
             SearchExpr::Uids(set) => set.contains(self.uid.0),
             SearchExpr::Flags(flags) => row.flags.contains(*flags),
-            SearchExpr::Keyword(name) => self.keywords.get(&rows::fold(name)).copied().flatten().is_some_and(|id| row.tags.contains(&id)),
+            SearchExpr::Keyword(name) => {
+                self.keywords.get(&rows::fold(name)).copied().flatten().is_some_and(|id| row.tags.contains(&id))
+            }
             SearchExpr::Larger(size) => row.size > *size,
             SearchExpr::Smaller(size) => row.size < *size,
             SearchExpr::Internal { from_ms, to_ms } => (*from_ms..*to_ms).contains(&row.internal_ms),

@@ -52,9 +52,11 @@ fn plan(work: &Work<'_>, change: &KeywordChange) -> Result<TagChange> {
     let find = |name: &String| tags::find(work.view(), work.mailbox, name).transpose();
     Ok(match change {
         KeywordChange::Add(names) => TagChange { keep: true, remove: vec![], add: tags::plan(work, names)? },
-        KeywordChange::Remove(names) => {
-            TagChange { keep: true, remove: names.iter().filter_map(find).collect::<Result<_>>()?, add: Default::default() }
-        }
+        KeywordChange::Remove(names) => TagChange {
+            keep: true,
+            remove: names.iter().filter_map(find).collect::<Result<_>>()?,
+            add: Default::default(),
+        },
         KeywordChange::Replace(names) => TagChange { keep: false, remove: vec![], add: tags::plan(work, names)? },
     })
 }

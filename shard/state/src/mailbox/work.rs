@@ -92,7 +92,8 @@ impl<'a> Work<'a> {
     fn fetch(&mut self, id: FolderId) -> Result<()> {
         if !self.folders.contains_key(&id) {
             // The root carries no messages and no path; nothing but its children is ever asked of it.
-            let row = rows::folder(self.view(), self.mailbox, id)?.filter(|_| id != zcluster_api::mailbox::folders::USER_ROOT);
+            let row = rows::folder(self.view(), self.mailbox, id)?
+                .filter(|_| id != zcluster_api::mailbox::folders::USER_ROOT);
             self.folders.insert(id, row.ok_or_else(|| no_folder(id))?);
         }
         Ok(())
@@ -231,7 +232,11 @@ impl<'a> Work<'a> {
         let raised = self.raised();
         for ((folder, number), page) in &self.pages {
             let key = rows::folder_key(self.mailbox, *folder, *number);
-            if page.is_empty() { self.kv.delete(Table::Page, &key) } else { self.kv.put(Table::Page, &key, page.encode()) }
+            if page.is_empty() {
+                self.kv.delete(Table::Page, &key)
+            } else {
+                self.kv.put(Table::Page, &key, page.encode())
+            }
         }
         for (id, row) in self.folders.iter().filter(|(id, _)| self.dirty.contains(id)) {
             save(self.kv, Table::Folder, &rows::number_key(self.mailbox, id.0), row);

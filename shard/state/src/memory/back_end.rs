@@ -282,12 +282,7 @@ impl DirectoryApi for Memory {
         future::ready(self.directory(query)).boxed()
     }
 
-    fn write(
-        &self,
-        _: Actor,
-        request: RequestId,
-        command: DirectoryCommand,
-    ) -> BoxFuture<'_, Result<DirectoryReply>> {
+    fn write(&self, _: Actor, request: RequestId, command: DirectoryCommand) -> BoxFuture<'_, Result<DirectoryReply>> {
         future::ready(self.change_directory(request, command)).boxed()
     }
 }

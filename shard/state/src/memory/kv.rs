@@ -26,10 +26,7 @@ impl MemoryKv {
         let to = to.max(from);
         let bounds = (Bound::Included((table, from.to_vec())), Bound::Excluded((table, to.to_vec())));
         let bounds = if from == to { None } else { Some(bounds) };
-        bounds
-            .into_iter()
-            .flat_map(|b| self.rows.range(b))
-            .map(|((_, k), v)| (k.as_slice(), v.as_slice()))
+        bounds.into_iter().flat_map(|b| self.rows.range(b)).map(|((_, k), v)| (k.as_slice(), v.as_slice()))
     }
 }
 

@@ -21,6 +21,10 @@ fn unpack(codec: Codec, stored: Vec<u8>) -> Result<Vec<u8>> {
     }
     let bad = |e: std::io::Error| Error::Internal(format!("zstd: {e}"));
     let mut out = Vec::new();
-    zstd::stream::read::Decoder::new(stored.as_slice()).map_err(bad)?.take(BODY_MAX).read_to_end(&mut out).map_err(bad)?;
+    zstd::stream::read::Decoder::new(stored.as_slice())
+        .map_err(bad)?
+        .take(BODY_MAX)
+        .read_to_end(&mut out)
+        .map_err(bad)?;
     Ok(out)
 }

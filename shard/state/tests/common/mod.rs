@@ -28,8 +28,7 @@ pub struct Rig {
 impl Rig {
     pub fn new() -> Self {
         let (kv, twin) = (MemoryKv::new(), MemoryKv::new());
-        let mut rig =
-            Rig { kv, twin, index: 0, wall_ms: START_MS, quota: 0, mailbox: BOX, epoch: EPOCH, last: None };
+        let mut rig = Rig { kv, twin, index: 0, wall_ms: START_MS, quota: 0, mailbox: BOX, epoch: EPOCH, last: None };
         assert_eq!(rig.run(MailboxCommand::CreateMailbox), Ok(Receipt::Done));
         rig
     }
@@ -150,7 +149,8 @@ impl View {
     pub fn sync(&mut self, rig: &Rig, folder: FolderId) {
         loop {
             let query = MailboxQuery::Changes { folder, since: self.since };
-            let Ok(MailboxReply::Changes { expunged, added, flags, modseq, resync, folder_gone, more }) = rig.ask(query)
+            let Ok(MailboxReply::Changes { expunged, added, flags, modseq, resync, folder_gone, more }) =
+                rig.ask(query)
             else {
                 panic!("changes")
             };

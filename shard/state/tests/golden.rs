@@ -1,0 +1,119 @@
+//! The bytes that other versions of this software read: a change here breaks rolling upgrades.
+
+mod common;
+
+use bytes::Bytes;
+use common::*;
+use zcluster_api::mailbox::{KeywordChange, NewMessage, Parsed, folders};
+use zcluster_api::*;
+use zcluster_state::{Change as What, Proposal, Reply as Answer, Table};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn store() -> MailboxCommand {
+    MailboxCommand::Store {
+        folder: folders::INBOX,
+        uids: UidSet::range(1, 300),
+        add: Flags::FLAGGED,
+        remove: Flags::UNREAD,
+        keywords: KeywordChange::Add(vec!["k".into()]),
+        unchanged_since: Some(ModSeq(9)),
+    }
+}
+
+#[test]
+fn proposals_and_replies() {
+    let proposal = |what| hex(&codec::encode(&Proposal { request: RequestId([0xAB; 16]), wall_ms: 1_000, what }));
+    let mailbox = What::Mailbox { mailbox: MailboxId(7), epoch: Epoch(1), quota: 512, command: store() };
+    let head = format!("018350{}1903e8", "ab".repeat(16));
+    assert_eq!(
+        proposal(mailbox),
+        format!("{head}82018407011902008203860281818201{}", "19012c182019020082008181616b09")
+    );
+    let directory = What::Directory(DirectoryCommand::TakeNodeNumber);
+    assert_eq!(proposal(directory), format!("{head}820081820280"));
+    let reply = Answer::Mailbox(Ok(Receipt::Recent(Uid(3))));
+    assert_eq!(hex(&codec::encode(&reply)), "01820081820082068103");
+    let reply = Answer::Directory(Err(Error::QuotaExceeded));
+    assert_eq!(hex(&codec::encode(&reply)), "018201818201820380");
+}
+
+#[test]
+fn stored_rows() {
+    let mut rig = Rig::new();
+    let body = zcluster_api::Body::Inline {
+        id: BlobId([0xBB; 32]),
+        size: 9,
+        codec: Codec::Plain,
+        stored: Bytes::from_static(b"raw"),
+    };
+    let parsed = Parsed { summary: Bytes::from_static(b"sum"), sent_ms: Some(-1), has_attachment: true };
+    rig.run(MailboxCommand::AddMessage(NewMessage {
+        folder: folders::INBOX,
+        flags: Flags::UNREAD,
+        keywords: vec!["K".into()],
+        internal_ms: 5,
+        parsed,
+        body,
+        delivery_key: Some(DeliveryKey([0xDD; 32])),
+    }))
+    .unwrap();
+    let last = |table: Table| {
+        let (_, key, value) = rig.kv.rows().filter(|(t, _, _)| *t == table).last().unwrap();
+        format!("{table:?} {} {}", hex(key), hex(value))
+    };
+    use Table::*;
+    let tables = [
+        Group,
+        Reply,
+        ReplyOrder,
+        Blob,
+        Body,
+        Mailbox,
+        Folder,
+        FolderName,
+        Tag,
+        TagName,
+        Page,
+        Hot,
+        Cold,
+        Change,
+        Delivery,
+        DeliveryOrder,
+    ];
+    // The page's bitmaps are long runs of zeros, the keys long runs of one byte.
+    let short = |row: String| ["00", "bb", "dd"].iter().fold(row, |r, b| r.replace(&b.repeat(32), &format!("<{b}>")));
+    let got: Vec<String> = tables.into_iter().map(|t| short(last(t))).collect();
+    let want: Vec<&str> = ROWS.trim().lines().collect();
+    assert_eq!(got, want, "\n{}", got.join("\n"));
+}
+
+const ROWS: &str = "
+Group  01871b000001941f297c01020102000000
+Reply 00000000000000000000000000000002 018200818200820185190101011a6774858002f4
+ReplyOrder 0000000000000002 01821b000001941f297c015000000000000000000000000000000002
+Blob <bb> 0184098200830003010201
+Body 000000000000000200000000 726177
+Mailbox 0000000000000007 018d01000219010209011a6774858a0c0100000100
+Folder 000000000000000700000010 018d016942726965666361736505f6f41a6774858a01000000000101
+FolderName 0000000000000007000000017472617368 00000003
+Tag 000000000000000700000100 4b
+TagName 00000000000000076b 00000100
+Page 00000000000000070000000200000000 02<00>0000000000000000000000000000000000000000000000000000000000000002<00>00000000000000000000000000000000000000000000000000000000000000
+Hot 00000000000000070000000200000001 0187190101021902028119010009051b000001941f297c01
+Cold 000000000000000700000101 01835820<bb>204373756d
+Change 00000000000000070000000000000002 0182818402818182010181808180f4
+Delivery 0000000000000007<dd> 0184190101011a6774858002
+DeliveryOrder 00000000000000070000000000000000 01821b000001941f297c015820<dd>
+";
+
+#[test]
+fn table_codes_are_unique_and_stable() {
+    let codes: Vec<u8> = Table::ALL.iter().map(|t| t.code()).collect();
+    let want: Vec<u8> = (0..=7).chain(16..=26).chain(48..=58).collect();
+    assert_eq!(codes, want);
+    assert!(Table::ALL.iter().all(|t| Table::from_code(t.code()) == Some(*t)));
+    assert_eq!(Table::from_code(200), None);
+}
