@@ -2,7 +2,7 @@
 
 use crate::RpcError;
 use crate::identity::{Identity, node_number};
-use crate::server::{BOOT_KEY, CLUSTER_KEY, FROM_KEY, TO_KEY};
+use crate::server::{BOOT_KEY, CLUSTER_KEY, FROM_KEY, TO_KEY, TWO_PROCESSES};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,8 +20,8 @@ impl Sessions {
         let (holder, count) = all.entry(number).or_insert((boot, 0));
         if *holder != boot {
             return Err(RpcError::Refused(format!(
-                "another process is running as node {number}: two nodes with one id. Stop one of them; a copy of a \
-                 data directory must never be started, use `zcluster join` with an empty one instead"
+                "another process is running as node {number}: {TWO_PROCESSES}. Stop one of them; a copy of a data \
+                 directory must never be started, use `zcluster join` with an empty one instead"
             )));
         }
         *count += 1;

@@ -35,6 +35,9 @@ pub(crate) const METHOD_KEY: &str = "zc-method";
 /// Metadata of an error answer: which [`RpcError`] it is.
 pub(crate) const ERROR_KEY: &str = "zc-error";
 
+/// What the refusal says when a process with the caller's id is connected already.
+pub const TWO_PROCESSES: &str = "two nodes with one id";
+
 /// Decides on a request to join: the caller's address and message in, the answer out. It proves nothing about the
 /// caller; the message must carry a token.
 pub type JoinHandler = Arc<dyn Fn(SocketAddr, Bytes) -> BoxFuture<'static, Result<Bytes, RpcError>> + Send + Sync>;

@@ -1,0 +1,71 @@
+//! Who may administer: commands with the node's own secret, and administrators with their password.
+
+use super::handlers::Refused;
+use super::{Admin, TlsListener};
+use axum::extract::FromRequestParts;
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::serve::IncomingStream;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use zcluster_api::Actor;
+use zcluster_auth::AuthError;
+
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+pub struct PeerAddress(IpAddr);
+
+impl Connected<IncomingStream<'_, TlsListener>> for PeerAddress {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        PeerAddress(stream.remote_addr().ip())
+    }
+}
+
+/// A request that may be carried out, and on whose behalf.
+pub struct Allowed(pub Actor);
+
+impl FromRequestParts<Arc<Admin>> for Allowed {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Refused> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let unsigned = || Refused::new(StatusCode::UNAUTHORIZED, "service.AUTH_REQUIRED", "sign in first");
+        let (scheme, value) = header.and_then(|h| h.split_once(' ')).ok_or_else(unsigned)?;
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return if same(value.as_bytes(), admin.secret.as_bytes()) { Ok(Allowed(Actor::System)) } else { Err(wrong()) };
+        }
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Err(unsigned());
+        }
+        let decoded = STANDARD.decode(value).ok().and_then(|b| String::from_utf8(b).ok()).ok_or_else(wrong)?;
+        let (user, password) = decoded.split_once(':').ok_or_else(wrong)?;
+        let peer = parts.extensions.get::<ConnectInfo<PeerAddress>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.0);
+        match admin.authenticator.verify(user, password.as_bytes(), peer, "admin").await {
+            Ok(account) if account.is_admin() => Ok(Allowed(Actor::Admin(account.id))),
+            Ok(account) => Err(Refused::new(
+                StatusCode::FORBIDDEN,
+                "service.PERM_DENIED",
+                &format!("{} is not an administrator (zimbraIsAdminAccount is not TRUE)", account.name),
+            )),
+            Err(AuthError::TryLater) => {
+                Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "account.AUTH_FAILED", "too many attempts, try again later"))
+            }
+            Err(e) => Err(Refused::new(StatusCode::UNAUTHORIZED, "account.AUTH_FAILED", &e.to_string())),
+        }
+    }
+}
+
+fn wrong() -> Refused {
+    Refused::new(StatusCode::UNAUTHORIZED, "account.AUTH_FAILED", "wrong credentials")
+}
+
+/// Compares without telling by its time where they differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    // Hashes of one length are compared whole by this type.
+    blake3::hash(a) == blake3::hash(b)
+}

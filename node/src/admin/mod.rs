@@ -1,0 +1,124 @@
+//! Administration over HTTPS: what the `zcluster` commands talk to.
+
+mod auth;
+pub mod client;
+mod handlers;
+pub mod status;
+mod tls;
+
+pub use auth::PeerAddress;
+pub use tls::{AdminTls, TlsListener};
+
+use crate::prov::Prov;
+use axum::Router;
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use zcluster_api::{Actor, DirectoryApi, NodeId};
+use zcluster_auth::Authenticator;
+use zcluster_rpc::FaultSwitch;
+
+/// What the handlers work on.
+pub struct Admin {
+    /// This node.
+    pub node: NodeId,
+    /// The router, for its status and its choice of shards.
+    pub router: Arc<zcluster_router::Router>,
+    /// Checks administrators' passwords.
+    pub authenticator: Arc<Authenticator>,
+    /// Lets commands on this machine in.
+    pub secret: String,
+    /// The cluster CA's certificate, DER.
+    pub ca_der: Vec<u8>,
+    /// Present only when the node was started for fault injection.
+    pub faults: Option<FaultSwitch>,
+}
+
+impl Admin {
+    fn prov(&self, actor: Actor) -> Prov {
+        let router = self.router.clone();
+        Prov { directory: self.directory(), choose_shard: Arc::new(move || router.choose_shard()), actor }
+    }
+    fn directory(&self) -> Arc<dyn DirectoryApi> {
+        self.router.clone()
+    }
+}
+
+/// Largest request body, bytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The routes.
+pub fn routes(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/v1/status", get(handlers::status))
+        .route("/v1/token", post(handlers::token))
+        .route("/v1/prov", post(handlers::prov))
+        .route("/v1/locate", get(handlers::locate))
+        .route("/v1/fault", post(handlers::fault))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(admin)
+}
+
+/// `POST /v1/token`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// Hours it is good for.
+    pub hours: u64,
+}
+
+/// Answer to [`TokenRequest`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TokenReply {
+    /// What to carry to the new node.
+    pub token: String,
+    /// Unix milliseconds.
+    pub expires_ms: u64,
+    /// Node-to-node address of the node that was asked: `zcluster join` takes it.
+    pub address: String,
+}
+
+/// `POST /v1/prov`; the answer is [`crate::prov::Reply`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ProvRequest {
+    /// Command and arguments.
+    pub args: Vec<String>,
+}
+
+/// `GET /v1/locate?account=`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LocateRequest {
+    /// Address, alias or id.
+    pub account: String,
+}
+
+/// Answer to [`LocateRequest`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LocateReply {
+    /// Primary address.
+    pub account: String,
+    /// `zimbraId`.
+    pub id: String,
+    /// Mailbox number.
+    pub mailbox: u64,
+    /// Shard number.
+    pub shard: u32,
+    /// Home epoch.
+    pub epoch: u64,
+}
+
+/// `POST /v1/fault`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FaultRequest {
+    /// Node numbers to cut off.
+    pub block: BTreeSet<u32>,
+}
+
+/// What every refusal says.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// For people.
+    pub error: String,
+    /// For programs: Zimbra's code where there is one.
+    pub code: String,
+}

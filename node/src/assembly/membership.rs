@@ -1,0 +1,97 @@
+//! Following who the peers are, and telling the cluster where this node is.
+
+use super::network::others;
+use crate::config::Config;
+use crate::datadir::{DataDir, NodeFile};
+use crate::join::request_id;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use zcluster_api::directory::{Node, NodeState};
+use zcluster_api::{Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, NodeId};
+use zcluster_replica::Replicas;
+use zcluster_router::Router;
+use zcluster_rpc::TonicNetwork;
+use zcluster_runtime::{select, sleep, spawn};
+
+/// Looked at again at least so often.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Pause after the own record could not be written.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Starts both, for the life of the process.
+pub fn start(
+    dir: &DataDir,
+    node: &NodeFile,
+    config: &Config,
+    router: &Arc<Router>,
+    replicas: &Arc<Replicas>,
+    network: &Arc<TonicNetwork>,
+) {
+    spawn(follow(dir.clone(), node.clone(), replicas.clone(), network.clone()));
+    spawn(tell(NodeId(node.id()), config.clone(), router.clone(), replicas.clone()));
+}
+
+fn known(replicas: &Replicas) -> Vec<Node> {
+    match replicas.read_directory(&DirectoryQuery::Nodes) {
+        Ok(DirectoryReply::Nodes(nodes)) => nodes,
+        _ => Vec::new(),
+    }
+}
+
+/// Keeps the network's addresses, and those in the data directory, in step with the directory.
+async fn follow(dir: DataDir, mut node: NodeFile, replicas: Arc<Replicas>, network: Arc<TonicNetwork>) {
+    let mut topology = replicas.topology();
+    loop {
+        let nodes = known(&replicas);
+        let all: BTreeMap<u64, String> =
+            nodes.into_iter().filter(|n| n.state != NodeState::Removed).map(|n| (n.id.0, n.rpc)).collect();
+        let peers = others(&all, node.number);
+        // A node that has just joined has not yet received the directory: it keeps what it was told.
+        if !all.is_empty() && peers != node.peers {
+            network.set_peers(peers.clone());
+            node.peers = peers;
+            let (dir, node) = (dir.clone(), node.clone());
+            let written = zcluster_runtime::spawn_blocking(move || dir.write_node(&node)).await;
+            if let Ok(Err(error)) = written {
+                tracing::error!(error = %format!("{error:#}"), "cannot write node.json");
+            }
+        }
+        let _ = select(topology.changed(), sleep(LOOK_EVERY)).await;
+    }
+}
+
+/// Writes this node's place into the directory when it has changed.
+async fn tell(id: NodeId, config: Config, router: Arc<Router>, replicas: Arc<Replicas>) {
+    let mut topology = replicas.topology();
+    loop {
+        let own = known(&replicas).into_iter().find(|n| n.id == id);
+        let Some(old) = own else {
+            let _ = select(topology.changed(), sleep(LOOK_EVERY)).await;
+            continue;
+        };
+        let now = record(id, old.state, &config);
+        if now == old {
+            return;
+        }
+        let written = router.write(Actor::System, request_id(), DirectoryCommand::PutNode(now)).await;
+        match written {
+            Ok(_) => tracing::info!(rpc = config.rpc_address(), "this node's place is updated in the directory"),
+            Err(error) => tracing::info!(%error, "cannot update this node's place yet"),
+        }
+        sleep(RETRY_PAUSE).await;
+    }
+}
+
+/// This node as the directory should know it.
+pub fn record(id: NodeId, state: NodeState, config: &Config) -> Node {
+    Node {
+        id,
+        rpc: config.rpc_address(),
+        advertise: config.advertise(),
+        ports: config.ports.to_map(),
+        state,
+        zone: config.node.zone.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    }
+}

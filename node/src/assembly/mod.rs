@@ -1,0 +1,112 @@
+//! Puts a node together, runs it, takes it apart.
+
+pub mod bootstrap;
+mod membership;
+mod network;
+mod process;
+mod services;
+mod storage;
+
+use crate::config::Config;
+use crate::datadir::{DataDir, NodeFile};
+use crate::telemetry;
+use anyhow::{Result, anyhow, bail};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use zcluster_api::NodeId;
+use zcluster_raft::MultiRaft;
+use zcluster_router::{Router, RouterConfig};
+use zcluster_rpc::FaultSwitch;
+use zcluster_runtime::{Either, select, timeout};
+
+/// Handing leaderships over may take so long before the node stops anyway.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How this process runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Offer the admin call that cuts this node off.
+    pub fault_injection: bool,
+    /// Stop when the parent process ends.
+    pub with_parent: bool,
+}
+
+/// Why a service cannot listen, and what to do.
+pub fn cannot_listen(service: &str, address: SocketAddr, e: &io::Error) -> anyhow::Error {
+    let advice = match e.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another process uses the port: stop it, or choose another with ports.{service} or --base-port")
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE; --base-port moves them all".to_string()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: correct --listen or node.listen".to_string(),
+        _ => e.to_string(),
+    };
+    anyhow!("cannot listen on {address} for {service}: {advice}")
+}
+
+async fn bind(config: &Config, service: &str, port: u16) -> Result<TcpListener> {
+    let address = config.bind(port);
+    TcpListener::bind(address).await.map_err(|e| cannot_listen(service, address, &e))
+}
+
+/// Runs the node until it is asked to stop.
+///
+/// # Errors
+/// Why it could not start, or could not go on.
+pub async fn run(dir: DataDir, mut node: NodeFile, config: Config, options: Options) -> Result<()> {
+    process::prepare(options.with_parent);
+    let metrics = telemetry::start_metrics()?;
+    let signals = process::Signals::new()?;
+    let rpc_listener = bind(&config, "rpc", config.ports.rpc).await?;
+    let admin_listener = bind(&config, "admin", config.ports.admin).await?;
+    let faults = options.fault_injection.then(FaultSwitch::new);
+
+    let storage = storage::open(&dir, &mut node, &config, faults.clone()).await?;
+    let id = NodeId(node.id());
+    tracing::info!(cluster = node.cluster, node = node.number, incarnation = node.incarnation, "node starts");
+    let peers = network::Peers::new(&dir, &node, faults.clone())?;
+    peers.greet().await?;
+    node.started = true;
+    dir.write_node(&node)?;
+
+    let raft = MultiRaft::open(storage.raft_config(id, &config), storage.log.clone(), peers.network.clone())?;
+    let fatal = storage.fatal.clone();
+    let started = async {
+        let network: Arc<dyn zcluster_rpc::Network> = peers.network.clone();
+        let router = Router::start(RouterConfig::new(id), raft.clone(), storage.replicas.clone(), network).await?;
+        peers.serve(rpc_listener, &raft, &router, faults.clone());
+        bootstrap::finish(&dir, &node, &config, &router).await?;
+        router.run_background();
+        membership::start(&dir, &node, &config, &router, &storage.replicas, &peers.network);
+        let services =
+            services::start(&dir, &node, &config, router.clone(), admin_listener, metrics, faults.clone()).await?;
+        anyhow::Ok((router, services))
+    };
+    let (router, services) = match select(fatal.wait(), started).await {
+        Either::Left(reason) => bail!("this node cannot go on: {reason}"),
+        Either::Right(started) => started?,
+    };
+    process::tell_ready();
+    tracing::info!(node = node.number, "node serves");
+
+    match select(fatal.wait(), signals.until_stop(|| services.reload())).await {
+        // No flush, no goodbye: what the disk holds is what counts now.
+        Either::Left(reason) => bail!("this node cannot go on: {reason}"),
+        Either::Right(signal) => tracing::info!(signal, "node stops"),
+    }
+    process::tell_stopping();
+    let hand_over = timeout(HAND_OVER_TIMEOUT, router.hand_over());
+    if let (Err(_), ()) = futures::join!(hand_over, services.stop()) {
+        tracing::warn!("not every leadership was handed over in time");
+    }
+    router.stop();
+    raft.shutdown().await?;
+    storage.close().await?;
+    tracing::info!("node stopped");
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! What clients talk to: mail protocols, administration, metrics.
+
+use super::{bind, cannot_listen};
+use crate::admin::{self, Admin, AdminTls, PeerAddress, TlsListener};
+use crate::config::Config;
+use crate::datadir::{DataDir, NodeFile};
+use anyhow::{Context, Result};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness, MailboxApi, NodeId};
+use zcluster_auth::{AuthConfig, Authenticator};
+use zcluster_imap::{Imap, ImapConfig};
+use zcluster_listener::{Limits, Listener, ListenerConfig, Protocol, Shutdown, TlsMode, TlsSettings};
+use zcluster_pop3::Pop3;
+use zcluster_router::Router;
+use zcluster_rpc::{FaultSwitch, node_dns_name};
+use zcluster_runtime::{JoinHandle, sleep, spawn};
+use zcluster_smtp::{Backend, Budget, Smtp, SmtpConfig};
+
+/// How often old histogram samples are folded, so that memory stays bounded between scrapes.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// The running services.
+pub struct Services {
+    shutdown: Shutdown,
+    listeners: Vec<JoinHandle<()>>,
+    tls: TlsSettings,
+    admin_tls: Arc<AdminTls>,
+    files: (PathBuf, PathBuf),
+}
+
+impl Services {
+    /// Reads the certificate files again.
+    pub fn reload(&self) {
+        let read = || -> Result<()> {
+            let (chain, key) = (std::fs::read(&self.files.0)?, std::fs::read(&self.files.1)?);
+            self.tls.reload_pem(&chain, &key)?;
+            self.admin_tls.reload(&chain, &key)
+        };
+        match read() {
+            Ok(()) => tracing::info!(certificate = %self.files.0.display(), "certificate read again"),
+            Err(e) => tracing::error!(error = %format!("{e:#}"), "certificate not read again; the old one stays"),
+        }
+    }
+
+    /// Closes the ports and waits for the sessions, within their grace time.
+    pub async fn stop(self) {
+        self.shutdown.drain();
+        for listener in self.listeners {
+            let _ = listener.await;
+        }
+    }
+}
+
+/// Opens every port.
+///
+/// # Errors
+/// A port that cannot be taken, unusable certificates.
+pub async fn start(
+    dir: &DataDir,
+    node: &NodeFile,
+    config: &Config,
+    router: Arc<Router>,
+    admin_listener: TcpListener,
+    metrics: PrometheusHandle,
+    faults: Option<FaultSwitch>,
+) -> Result<Services> {
+    let directory: Arc<dyn DirectoryApi> = router.clone();
+    let authenticator = Arc::new(Authenticator::new(directory.clone(), AuthConfig::default()));
+    let files = match (&config.tls.certificate, &config.tls.key) {
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        _ => dir.client_tls(),
+    };
+    let tls = TlsSettings::from_files(&files.0, &files.1).context("the certificate for clients")?;
+    let (chain, key) = (std::fs::read(&files.0)?, std::fs::read(&files.1)?);
+    let name = node_dns_name(node.number, &node.cluster);
+    let admin_tls = AdminTls::new(name, &dir.node_pair()?, &chain, &key)?;
+    serve_metrics(config, metrics).await?;
+    let admin = Admin {
+        node: NodeId(node.id()),
+        router: router.clone(),
+        authenticator: authenticator.clone(),
+        secret: dir.admin_secret()?,
+        ca_der: crate::pki::der(&dir.ca_pem()?)?.to_vec(),
+        faults,
+    };
+    serve_admin(admin_listener, &admin_tls, admin)?;
+    let mail = Mail { config, directory, mailboxes: router, authenticator, tls: tls.clone(), shutdown: Shutdown::new() };
+    let listeners = mail.start().await?;
+    Ok(Services { shutdown: mail.shutdown, listeners, tls, admin_tls, files })
+}
+
+fn serve_admin(listener: TcpListener, tls: &Arc<AdminTls>, admin: Admin) -> Result<()> {
+    let listener = TlsListener::start(listener, tls)?;
+    let service = admin::routes(Arc::new(admin)).into_make_service_with_connect_info::<PeerAddress>();
+    spawn(async move {
+        if let Err(error) = axum::serve(listener, service).await {
+            tracing::error!(%error, "the admin service ended");
+        }
+    });
+    Ok(())
+}
+
+async fn serve_metrics(config: &Config, metrics: PrometheusHandle) -> Result<()> {
+    if config.ports.metrics == 0 {
+        return Ok(());
+    }
+    let listener = bind(config, "metrics", config.ports.metrics).await?;
+    let upkeep = metrics.clone();
+    spawn(async move {
+        loop {
+            sleep(UPKEEP_EVERY).await;
+            upkeep.run_upkeep();
+        }
+    });
+    let routes = axum::Router::new()
+        .route("/metrics", get(move || std::future::ready(metrics.render())))
+        .route("/healthz", get(|| std::future::ready("ok\n")));
+    spawn(async move {
+        if let Err(error) = axum::serve(listener, routes).await {
+            tracing::error!(%error, "the metrics service ended");
+        }
+    });
+    Ok(())
+}
+
+/// The mail protocols.
+struct Mail<'a> {
+    config: &'a Config,
+    directory: Arc<dyn DirectoryApi>,
+    mailboxes: Arc<dyn MailboxApi>,
+    authenticator: Arc<Authenticator>,
+    tls: TlsSettings,
+    shutdown: Shutdown,
+}
+
+impl Mail<'_> {
+    async fn start(&self) -> Result<Vec<JoinHandle<()>>> {
+        let smtp = self.smtp_config().await;
+        let backend = Backend {
+            mailboxes: self.mailboxes.clone(),
+            directory: self.directory.clone(),
+            authenticator: self.authenticator.clone(),
+            budget: Budget::new(usize::try_from(self.config.mail.receive_memory_bytes)?),
+        };
+        let lmtp = Smtp::lmtp(smtp.clone(), backend.clone());
+        let mx = Smtp::mx(smtp.clone(), backend.clone());
+        let submission = Smtp::submission(smtp, backend);
+        let imap = Arc::new(Imap::new(
+            self.mailboxes.clone(),
+            self.directory.clone(),
+            self.authenticator.clone(),
+            self.imap_config(),
+        ));
+        let pop3 = Arc::new(Pop3::new(self.mailboxes.clone(), self.authenticator.clone(), self.pop3_config()));
+        let (start_tls, implicit) = (TlsMode::StartTls(self.tls.clone()), TlsMode::Implicit(self.tls.clone()));
+        let ports = &self.config.ports;
+        let plan: [(&str, u16, TlsMode, Arc<dyn Protocol>); 8] = [
+            ("lmtp", ports.lmtp, start_tls.clone(), lmtp),
+            ("smtp", ports.smtp, start_tls.clone(), mx),
+            ("submission", ports.submission, start_tls.clone(), submission.clone()),
+            ("submissions", ports.submissions, implicit.clone(), submission),
+            ("imap", ports.imap, start_tls.clone(), imap.clone()),
+            ("imaps", ports.imaps, implicit.clone(), imap),
+            ("pop3", ports.pop3, start_tls, pop3.clone()),
+            ("pop3s", ports.pop3s, implicit, pop3),
+        ];
+        let mut bound = Vec::new();
+        for (service, port, tls, protocol) in plan.into_iter().filter(|p| p.1 != 0) {
+            let addr = self.config.bind(port);
+            let settings = ListenerConfig { addr, tls, limits: self.limits() };
+            let listener = Listener::bind(settings, protocol, self.shutdown.clone());
+            bound.push(listener.map_err(|e| cannot_listen(service, addr, &e))?);
+        }
+        Ok(bound.into_iter().map(|listener| spawn(listener.run())).collect())
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            max_connections: self.config.limits.connections,
+            max_per_ip: self.config.limits.connections_per_address,
+            shutdown_grace: Duration::from_secs(self.config.limits.stop_seconds),
+            ..Limits::default()
+        }
+    }
+
+    async fn smtp_config(&self) -> SmtpConfig {
+        let config = SmtpConfig {
+            max_message_bytes: self.config.mail.max_message_bytes,
+            refuse_bare_lf: self.config.mail.refuse_bare_lf,
+            auth_without_tls: self.config.plaintext_auth(),
+            delivery_timeout: Duration::from_secs(self.config.mail.delivery_seconds),
+            ..SmtpConfig::new(self.config.hostname())
+        };
+        match self.directory.read(DirectoryQuery::Cluster, Freshness::Local).await {
+            Ok(DirectoryReply::Cluster(cluster)) => config.with_attributes(&cluster.config),
+            // A node that has just joined has no directory yet; the file's settings stand until its next start.
+            _ => config,
+        }
+    }
+
+    fn imap_config(&self) -> ImapConfig {
+        ImapConfig {
+            allow_plaintext_auth: self.config.plaintext_auth(),
+            append_bytes_max: self.config.mail.max_message_bytes,
+            append_memory_bytes: self.config.mail.receive_memory_bytes,
+            idle_timeout: Duration::from_secs(self.config.mail.imap_idle_seconds),
+            version: env!("CARGO_PKG_VERSION").into(),
+            ..ImapConfig::default()
+        }
+    }
+
+    fn pop3_config(&self) -> zcluster_pop3::Config {
+        zcluster_pop3::Config { allow_plaintext_auth: self.config.plaintext_auth(), ..zcluster_pop3::Config::default() }
+    }
+}

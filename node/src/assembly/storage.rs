@@ -1,0 +1,126 @@
+//! The databases, and what happens when they have lost data.
+
+use super::network;
+use crate::config::Config;
+use crate::datadir::{DataDir, NodeFile};
+use anyhow::{Context, Result, bail};
+use std::sync::Arc;
+use std::time::Duration;
+use zcluster_api::NodeId;
+use zcluster_raft::log::{RocksLog, RocksOptions};
+use zcluster_raft::{Fatal, Fence, FenceState, LogEngine};
+use zcluster_replica::{Replicas, RocksConfig};
+use zcluster_rpc::FaultSwitch;
+
+/// The node's databases.
+pub struct Storage {
+    /// The log of all groups.
+    pub log: Arc<RocksLog>,
+    /// The state of all groups.
+    pub replicas: Arc<Replicas>,
+    /// Where failures are reported.
+    pub fatal: Fatal,
+}
+
+impl Storage {
+    /// What raft is told.
+    pub fn raft_config(&self, node: NodeId, config: &Config) -> zcluster_raft::Config {
+        let mut raft = zcluster_raft::Config::new(node.0);
+        raft.heartbeat = Duration::from_millis(config.raft.heartbeat_ms);
+        raft.heartbeat_quiet = raft.heartbeat / 2;
+        raft.election_min = Duration::from_millis(config.raft.election_min_ms);
+        raft.election_max = Duration::from_millis(config.raft.election_max_ms);
+        raft
+    }
+
+    /// Makes everything durable. The groups are stopped and the log is closed already.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn close(self) -> Result<()> {
+        let replicas = self.replicas;
+        Ok(zcluster_runtime::spawn_blocking(move || replicas.flush()).await??)
+    }
+}
+
+/// Opens the databases. A log that has lost synced data is thrown away: the node takes a new incarnation, makes itself
+/// known under it, and gets everything from the others.
+///
+/// # Errors
+/// The disk; or data was lost and nobody is there to get it from.
+pub async fn open(dir: &DataDir, node: &mut NodeFile, config: &Config, faults: Option<FaultSwitch>) -> Result<Storage> {
+    let fatal = Fatal::new();
+    let fence_missing = !dir.fence().exists();
+    let mut fence = Fence::open(&dir.fence()).context("the fence file")?;
+    if let Ok(incarnation) = u16::try_from(fence.incarnation()) {
+        node.incarnation = node.incarnation.max(incarnation);
+    }
+    let mut log = open_log(dir, &fatal)?;
+    let lost = match fence.check(log.sequence()) {
+        FenceState::LostData { fenced, recovered } => {
+            Some(format!("the log was synced up to {fenced} but reaches only {recovered}"))
+        }
+        FenceState::Ok if node.started && fence_missing => Some("the fence file is gone".to_string()),
+        FenceState::Ok if node.started && !dir.state().exists() => Some("the state database is gone".to_string()),
+        FenceState::Ok => None,
+    };
+    if let Some(lost) = lost {
+        log.close()?;
+        drop(log);
+        start_anew(dir, node, &mut fence, &lost, faults).await?;
+        log = open_log(dir, &fatal)?;
+    }
+    log.keep_fence(fence)?;
+    let rocks = RocksConfig {
+        cache_bytes: usize::try_from(config.storage.cache_bytes)?,
+        write_buffer_bytes: usize::try_from(config.storage.write_buffer_bytes / 4)?,
+        write_buffers_bytes: usize::try_from(config.storage.write_buffer_bytes)?,
+        ..RocksConfig::default()
+    };
+    let replicas = Replicas::open(&dir.state(), &rocks, fatal.clone()).context("the state database")?;
+    Ok(Storage { log: Arc::new(log), replicas, fatal })
+}
+
+fn open_log(dir: &DataDir, fatal: &Fatal) -> Result<RocksLog> {
+    RocksLog::open(&dir.log(), RocksOptions::default(), fatal.clone()).context("the log database")
+}
+
+/// A voter without the entries it has acknowledged could undo them: its old id never votes again.
+async fn start_anew(
+    dir: &DataDir,
+    node: &mut NodeFile,
+    fence: &mut Fence,
+    lost: &str,
+    faults: Option<FaultSwitch>,
+) -> Result<()> {
+    tracing::error!(reason = lost, "this disk has lost data that was acknowledged");
+    if node.peers.keys().all(|id| zcluster_rpc::node_number(*id) == node.number) {
+        bail!(
+            "{} has lost data that was acknowledged ({lost}), and no other node is known to get it from. Restore the \
+             data directory from a backup",
+            dir.path().display()
+        );
+    }
+    let old = node.id();
+    let Some(incarnation) = node.incarnation.checked_add(1) else {
+        bail!("node {} has used up its incarnations: join with an empty data directory", node.number);
+    };
+    let renewed = NodeFile { incarnation, ..node.clone() };
+    network::rejoin(dir, &renewed, old, faults).await.with_context(|| {
+        format!(
+            "{} has lost data that was acknowledged ({lost}). The node must be admitted anew and get its data from the \
+             others, but that failed; start it again when they can be reached",
+            dir.path().display()
+        )
+    })?;
+    for database in [dir.log(), dir.state()] {
+        if database.exists() {
+            std::fs::remove_dir_all(&database).with_context(|| format!("cannot remove {}", database.display()))?;
+        }
+    }
+    fence.renew(u64::from(incarnation))?;
+    *node = renewed;
+    dir.write_node(node)?;
+    tracing::warn!(incarnation, "the node starts anew and gets its data from the others");
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! The command line. Other programs rely on it: flags are added, never changed.
+
+use crate::config::Overrides;
+use clap::{Args, Parser, Subcommand};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// A clustered mail server.
+#[derive(Debug, Parser)]
+#[command(name = "zcluster", version, about, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a real cluster on this machine's loopback address, as child processes
+    Demo(Demo),
+    /// Make a new cluster whose first node is this one
+    Init(Init),
+    /// Print a token that lets one node join, once
+    Token(Token),
+    /// Make this machine a member of an existing cluster
+    Join(Join),
+    /// Run this node
+    Serve(Serve),
+    /// Show nodes, shards, leaders and what a stop of each node would cost
+    Status(Status),
+    /// Show where mailboxes are
+    Mailbox(Mailbox),
+    /// Manage domains, accounts and settings with zmprov's commands
+    Prov(Prov),
+    /// Cut this node off from others (tests only)
+    #[command(hide = true)]
+    Fault(Fault),
+}
+
+/// Where the node is; `init`, `join` and `serve` take these.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Place {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", conflicts_with = "base_port")]
+    pub config: Option<PathBuf>,
+    /// Move all ports to P and above (P + 43 is IMAP, and so on)
+    #[arg(long, value_name = "P")]
+    pub base_port: Option<u16>,
+    /// Address to bind (with --base-port: 127.0.0.1)
+    #[arg(long, value_name = "IP")]
+    pub listen: Option<IpAddr>,
+    /// Host name or address that peers and clients use
+    #[arg(long, value_name = "ADDR")]
+    pub advertise: Option<String>,
+}
+
+impl Place {
+    /// As the node remembers it.
+    pub fn overrides(&self) -> Overrides {
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        Overrides {
+            config: self.config.as_ref().map(absolute),
+            base_port: self.base_port,
+            listen: self.listen,
+            advertise: self.advertise.clone(),
+        }
+    }
+}
+
+/// How a command reaches the cluster.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Reach {
+    /// Data directory of a node on this machine
+    #[arg(long, value_name = "DIR", env = "ZCLUSTER_DATA")]
+    pub data: Option<PathBuf>,
+    /// A node's admin service, host or host:port (7071)
+    #[arg(long, value_name = "ADDR", conflicts_with = "data")]
+    pub server: Option<String>,
+    /// Administrator account to sign in with
+    #[arg(long, value_name = "ADDRESS", requires = "server")]
+    pub admin: Option<String>,
+    /// File with the administrator's password
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub password_file: Option<PathBuf>,
+    /// Certificate (PEM) to trust besides the system's; for self-signed ones
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub ca: Option<PathBuf>,
+}
+
+/// `zcluster demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Number of nodes
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    pub nodes: u16,
+    /// Ports of the first node begin here; node n uses 100 * (n - 1) more
+    #[arg(long, default_value_t = 10_000, value_name = "P")]
+    pub base_port: u16,
+    /// Keep the nodes' data here; default: a temporary directory, removed at the end
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Number of mailbox shards
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub shards: u32,
+    /// Write one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Kill the primary of a mailbox under load, and prove that nothing is lost
+    #[arg(long)]
+    pub failover: bool,
+    /// How long the failover run sends mail, seconds
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(8..=3600))]
+    pub seconds: u64,
+}
+
+/// `zcluster init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Directory for the node's data
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where the node is.
+    #[command(flatten)]
+    pub place: Place,
+    /// Number of mailbox shards; cannot be changed later
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub shards: u32,
+    /// First domain
+    #[arg(long, requires = "admin")]
+    pub domain: Option<String>,
+    /// First administrator: a local part in the domain, or an address
+    #[arg(long, requires = "domain", requires = "password_file")]
+    pub admin: Option<String>,
+    /// File with the administrator's password
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `zcluster token`.
+#[derive(Debug, Args)]
+pub struct Token {
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Hours the token is good for
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
+    pub hours: u64,
+    /// Write a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zcluster join`.
+#[derive(Debug, Args)]
+pub struct Join {
+    /// Any member's node-to-node address, host or host:port (7007)
+    pub address: String,
+    /// What `zcluster token` printed
+    #[arg(long, env = "ZCLUSTER_TOKEN", hide_env_values = true)]
+    pub token: String,
+    /// Directory for the node's data
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where the node is.
+    #[command(flatten)]
+    pub place: Place,
+    /// Go on with `zcluster serve`
+    #[arg(long)]
+    pub serve: bool,
+}
+
+/// `zcluster serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The node's data directory
+    #[arg(long, value_name = "DIR", env = "ZCLUSTER_DATA")]
+    pub data: PathBuf,
+    /// Where the node is, if it has changed.
+    #[command(flatten)]
+    pub place: Place,
+    /// Offer the admin call that cuts this node off from others (tests only)
+    #[arg(long, hide = true)]
+    pub enable_fault_injection: bool,
+    /// Stop when the parent process ends
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
+}
+
+/// `zcluster status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Write a JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Again every second
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// `zcluster mailbox`.
+#[derive(Debug, Args)]
+pub struct Mailbox {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: MailboxCommand,
+}
+
+/// What to do with mailboxes.
+#[derive(Debug, Subcommand)]
+pub enum MailboxCommand {
+    /// Show which shard an account's mailbox lives in
+    Locate(Locate),
+}
+
+/// `zcluster mailbox locate`.
+#[derive(Debug, Args)]
+pub struct Locate {
+    /// The account: address, alias or id
+    pub account: String,
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Write a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zcluster prov`.
+#[derive(Debug, Args)]
+pub struct Prov {
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Command and arguments; `help` lists the commands
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub args: Vec<String>,
+}
+
+/// `zcluster fault`.
+#[derive(Debug, Args)]
+pub struct Fault {
+    /// How to reach the node.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Numbers of the nodes to cut off, with commas; empty: none
+    #[arg(long, default_value = "")]
+    pub block: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn prov_takes_arguments_with_signs() {
+        let cli = Cli::parse_from(["zcluster", "prov", "--data", "d", "ma", "a@b.c", "+zimbraMailAlias", "x", "-y", "--z"]);
+        let Command::Prov(prov) = cli.command else { panic!("another command") };
+        assert_eq!(prov.args, ["ma", "a@b.c", "+zimbraMailAlias", "x", "-y", "--z"]);
+    }
+}

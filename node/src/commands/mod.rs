@@ -1,0 +1,33 @@
+//! What the command line asks for, one file per command.
+
+mod fault;
+pub mod init;
+pub mod join;
+mod mailbox;
+mod prov;
+pub mod serve;
+mod status;
+mod token;
+
+use crate::cli::Command;
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// Runs a command.
+///
+/// # Errors
+/// What to tell the user.
+pub async fn run(command: Command) -> Result<ExitCode> {
+    let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
+    match command {
+        Command::Demo(args) => crate::demo::run(args).await,
+        Command::Init(args) => done(init::run(args).await),
+        Command::Token(args) => done(token::run(args).await),
+        Command::Join(args) => join::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
+        Command::Status(args) => done(status::run(args).await),
+        Command::Mailbox(args) => done(mailbox::run(args).await),
+        Command::Prov(args) => prov::run(args).await,
+        Command::Fault(args) => done(fault::run(args).await),
+    }
+}

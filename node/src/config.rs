@@ -1,0 +1,399 @@
+//! The TOML configuration file. `deploy/zcluster.example.toml` documents every key.
+
+use crate::ports::Ports;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// All settings of one node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the node is.
+    pub node: Node,
+    /// Where services listen.
+    pub ports: Ports,
+    /// The certificate that clients see.
+    pub tls: Tls,
+    /// Mail rules.
+    pub mail: Mail,
+    /// Bounds per listener.
+    pub limits: Limits,
+    /// Memory and disk.
+    pub storage: Storage,
+    /// Failure detection.
+    pub raft: Raft,
+    /// Logs.
+    pub log: Log,
+}
+
+/// Where the node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Node {
+    /// Address to bind.
+    pub listen: IpAddr,
+    /// Name or address that peers and clients use.
+    pub advertise: Option<String>,
+    /// Failure domain.
+    pub zone: String,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node { listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED), advertise: None, zone: "default".into() }
+    }
+}
+
+/// The certificate that clients see.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// PEM chain, leaf first.
+    pub certificate: Option<PathBuf>,
+    /// PEM key.
+    pub key: Option<PathBuf>,
+}
+
+/// Mail rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mail {
+    /// What the node calls itself in greetings and `Received`.
+    pub hostname: Option<String>,
+    /// Bytes of one message.
+    pub max_message_bytes: u64,
+    /// Bytes of all messages being received at a time.
+    pub receive_memory_bytes: u64,
+    /// Whether passwords may be sent without TLS.
+    pub plaintext_auth: Option<bool>,
+    /// Whether messages with a bare LF are refused.
+    pub refuse_bare_lf: bool,
+    /// Seconds a signed-in IMAP client may be silent.
+    pub imap_idle_seconds: u64,
+    /// Seconds a mailbox may take to accept a message.
+    pub delivery_seconds: u64,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Mail {
+            hostname: None,
+            max_message_bytes: 50 * 1024 * 1024,
+            receive_memory_bytes: 512 * 1024 * 1024,
+            plaintext_auth: None,
+            refuse_bare_lf: true,
+            imap_idle_seconds: 1_800,
+            delivery_seconds: 30,
+        }
+    }
+}
+
+/// Bounds per listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections to one port at a time.
+    pub connections: usize,
+    /// Connections from one address to one port; 0 = no limit.
+    pub connections_per_address: usize,
+    /// Seconds sessions may go on when the node stops.
+    pub stop_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { connections: 20_000, connections_per_address: 1_000, stop_seconds: 5 }
+    }
+}
+
+/// Memory and disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// Bytes of the state database's block cache.
+    pub cache_bytes: u64,
+    /// Bytes of the state database's write buffers.
+    pub write_buffer_bytes: u64,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Storage { cache_bytes: 256 * 1024 * 1024, write_buffer_bytes: 128 * 1024 * 1024 }
+    }
+}
+
+/// Failure detection. The same on every node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Raft {
+    /// Milliseconds between two heartbeats of a leader.
+    pub heartbeat_ms: u64,
+    /// Shortest wait before an election, milliseconds.
+    pub election_min_ms: u64,
+    /// Longest wait before an election, and a leader's lease, milliseconds.
+    pub election_max_ms: u64,
+}
+
+impl Default for Raft {
+    fn default() -> Self {
+        Raft { heartbeat_ms: 250, election_min_ms: 700, election_max_ms: 1_000 }
+    }
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// A level, or `tracing` directives.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { format: LogFormat::Text, filter: "info".into() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What the command line says about where a node is; stands above the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Overrides {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// Moves all ports.
+    pub base_port: Option<u16>,
+    /// Address to bind.
+    pub listen: Option<IpAddr>,
+    /// Name or address to tell others.
+    pub advertise: Option<String>,
+}
+
+impl Overrides {
+    /// Moved ports are for tests and demos: without a word on where to listen, they stay on this machine.
+    pub fn with_defaults(self) -> Overrides {
+        let listen = self.listen.or(self.base_port.map(|_| IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        Overrides { listen, ..self }
+    }
+
+    /// `newer` where it says something, else `self`.
+    pub fn with(self, newer: Overrides) -> Overrides {
+        Overrides {
+            config: newer.config.or(self.config),
+            base_port: newer.base_port.or(self.base_port),
+            listen: newer.listen.or(self.listen),
+            advertise: newer.advertise.or(self.advertise),
+        }
+    }
+}
+
+impl Config {
+    /// Parses TOML. Unknown keys are errors.
+    ///
+    /// # Errors
+    /// Says which key is the matter, and where.
+    pub fn parse(text: &str) -> Result<Config> {
+        let config: Config = toml::from_str(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The file (if any) with the command line's overrides.
+    ///
+    /// # Errors
+    /// An unreadable file or settings that make no sense.
+    pub fn load(overrides: &Overrides) -> Result<Config> {
+        let mut config = match &overrides.config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+                let config = Config::parse(&text).with_context(|| format!("in {}", path.display()))?;
+                config.relative_to(path)
+            }
+            None => Config::default(),
+        };
+        if let Some(base) = overrides.base_port {
+            config.ports = Ports::at_base(base)?;
+        }
+        if let Some(listen) = overrides.listen {
+            config.node.listen = listen;
+        }
+        if let Some(advertise) = &overrides.advertise {
+            config.node.advertise = Some(advertise.clone());
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// PEM paths are relative to the file that names them.
+    fn relative_to(mut self, file: &Path) -> Config {
+        let dir = file.parent().unwrap_or(Path::new("."));
+        for path in [&mut self.tls.certificate, &mut self.tls.key].into_iter().flatten() {
+            *path = dir.join(&path);
+        }
+        self
+    }
+
+    fn check(&self) -> Result<()> {
+        self.ports.check()?;
+        if self.tls.certificate.is_some() != self.tls.key.is_some() {
+            bail!("tls.certificate and tls.key belong together: set both, or none for a self-signed certificate");
+        }
+        if let Some(advertise) = &self.node.advertise
+            && (advertise.is_empty() || advertise.contains([' ', '/', '@']) || is_host_and_port(advertise))
+        {
+            bail!("node.advertise is {advertise:?}: it must be a host name or an address, without a port");
+        }
+        let raft = &self.raft;
+        if raft.heartbeat_ms == 0 || raft.election_min_ms < 2 * raft.heartbeat_ms || raft.election_max_ms <= raft.election_min_ms
+        {
+            bail!("raft: election_min_ms must be at least twice heartbeat_ms, and election_max_ms above election_min_ms");
+        }
+        Ok(())
+    }
+
+    /// What peers and clients use.
+    pub fn advertise(&self) -> String {
+        match &self.node.advertise {
+            Some(name) => name.clone(),
+            None if self.node.listen.is_unspecified() => own_hostname(),
+            None => self.node.listen.to_string(),
+        }
+    }
+
+    /// `host:port` of this node's rpc service, for peers.
+    pub fn rpc_address(&self) -> String {
+        host_port(&self.advertise(), self.ports.rpc)
+    }
+
+    /// Where a service binds.
+    pub fn bind(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.node.listen, port)
+    }
+
+    /// Where a command on this machine reaches a service.
+    pub fn local(&self, port: u16) -> SocketAddr {
+        let ip = match self.node.listen {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        SocketAddr::new(ip, port)
+    }
+
+    /// Whether passwords may be sent without TLS: by default only where nobody but this machine can connect.
+    pub fn plaintext_auth(&self) -> bool {
+        self.mail.plaintext_auth.unwrap_or_else(|| self.node.listen.is_loopback())
+    }
+
+    /// What the node calls itself towards mail programs.
+    pub fn hostname(&self) -> String {
+        self.mail.hostname.clone().unwrap_or_else(|| match self.advertise() {
+            // RFC 5321 §4.1.3: an address is written as a literal.
+            name if name.parse::<Ipv4Addr>().is_ok() => format!("[{name}]"),
+            name if name.parse::<IpAddr>().is_ok() => format!("[IPv6:{name}]"),
+            name => name,
+        })
+    }
+}
+
+/// `host:port`, with brackets around IPv6 addresses.
+pub fn host_port(host: &str, port: u16) -> String {
+    if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.parse::<IpAddr>().is_err() && text.contains(':')
+}
+
+fn own_hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".into(),
+        name => name.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeMap;
+
+    /// The example with its commented-out keys (`#key = value`, no space) switched on.
+    fn example() -> String {
+        let text = include_str!("../../deploy/zcluster.example.toml");
+        let on = |line: &str| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest.to_string(),
+            _ => line.to_string(),
+        };
+        text.lines().map(|line| on(line) + "\n").collect()
+    }
+
+    fn flat(value: &Value, at: &str, out: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(k, v)| flat(v, &format!("{at}.{k}"), out)),
+            other => drop(out.insert(at.to_string(), other.clone())),
+        }
+    }
+
+    #[test]
+    fn the_example_documents_every_key_with_its_default() {
+        let text = example();
+        let config = Config::parse(&text).unwrap();
+        let (mut have, mut want, mut defaults) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        flat(&serde_json::to_value(toml::from_str::<toml::Value>(&text).unwrap()).unwrap(), "", &mut have);
+        flat(&serde_json::to_value(&config).unwrap(), "", &mut want);
+        flat(&serde_json::to_value(Config::default()).unwrap(), "", &mut defaults);
+        assert_eq!(have.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>());
+        for (key, default) in defaults.into_iter().filter(|(_, v)| !v.is_null()) {
+            assert_eq!(have[&key], default, "the example's {key} is not the default");
+        }
+        Config::parse(include_str!("../../deploy/zcluster.example.toml")).unwrap();
+    }
+
+    #[test]
+    fn unknown_keys_and_nonsense_are_errors() {
+        for (text, want) in [
+            ("[node]\nlissten = \"::\"", "lissten"),
+            ("[nodes]", "nodes"),
+            ("[node]\nadvertise = \"a:25\"", "without a port"),
+            ("[tls]\ncertificate = \"x\"", "belong together"),
+            ("[raft]\nheartbeat_ms = 900", "raft"),
+            ("[ports]\nimap = 25", "both 25"),
+        ] {
+            let e = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(e.contains(want), "{text}: {e}");
+        }
+    }
+
+    #[test]
+    fn overrides_stand_above_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "[node]\nlisten = \"10.0.0.1\"\n[tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"").unwrap();
+        let over = Overrides { config: Some(path), base_port: Some(12_000), ..Overrides::default() };
+        let config = Config::load(&over).unwrap();
+        assert_eq!(config.rpc_address(), "10.0.0.1:12007");
+        assert_eq!(config.tls.certificate.as_deref(), Some(dir.path().join("c.pem").as_path()));
+        assert_eq!(config.tls.key.as_deref(), Some(Path::new("/k.pem")));
+        let newer = over.with(Overrides { listen: Some("::1".parse().unwrap()), ..Overrides::default() });
+        let config = Config::load(&newer).unwrap();
+        assert_eq!(config.rpc_address(), "[::1]:12007");
+        assert!(config.plaintext_auth());
+        assert_eq!(config.hostname(), "[IPv6:::1]");
+    }
+}

@@ -1,0 +1,37 @@
+//! Logs and metrics.
+
+use crate::config::{Log, LogFormat};
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+
+/// Stands above the configured filter.
+const FILTER_VARIABLE: &str = "ZCLUSTER_LOG";
+/// Histogram bounds for durations, seconds.
+const SECONDS: [f64; 15] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Starts logging to standard error.
+///
+/// # Errors
+/// A filter that does not parse.
+pub fn start_logging(log: &Log) -> Result<()> {
+    let directives = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| log.filter.clone());
+    let filter = EnvFilter::try_new(&directives)
+        .with_context(|| format!("log.filter {directives:?}: use a level (info) or directives (info,zcluster_raft=debug)"))?;
+    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => base.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => base.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// Starts collecting metrics; the handle renders them.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn start_metrics() -> Result<PrometheusHandle> {
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
+    Ok(builder.install_recorder()?)
+}
