@@ -45,6 +45,8 @@ pub const LITERAL_BYTES_MAX: u64 = 64 * 1024;
 pub const BYTES_MAX_BEFORE_LOGIN: usize = 8 * 1024;
 /// Literals in one command.
 pub const LITERALS_MAX: usize = 128;
+/// Literals of a refused command that are passed over.
+pub const LITERALS_SKIPPED_MAX: usize = 10_000;
 /// A refused literal that the client does not wait with is read and thrown away up to this size, bytes; beyond it the
 /// connection is closed (RFC 7888 §4).
 pub const DISCARD_BYTES_MAX: u64 = 1024 * 1024 * 1024;

@@ -6,7 +6,7 @@ mod scan;
 use crate::codec::command::{Search, SearchKey, SearchReturn};
 use crate::codec::write::number;
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::numbers::Numbers;
+use crate::session::numbers::{Numbers, without};
 use crate::session::{Expunges, Session, passed_over};
 use std::io::Write;
 use zcluster_api::mailbox::Want;
@@ -54,7 +54,7 @@ async fn find(s: &mut Session, search: &Search) -> Result<Found, Failure> {
     passed_over(synced)?;
     let view = s.view()?;
     if let Some(uids) = query.answer(view) {
-        return Ok(Found { uids, highest_modseq: None });
+        return Ok(Found { uids: without(&uids, &view.gone), highest_modseq: None });
     }
     let (uids, highest_modseq) = mailbox.search(view.folder, query.within, query.expr).await?;
     // What arrived in between has no number yet.

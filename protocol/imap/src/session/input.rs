@@ -48,6 +48,7 @@ impl Session {
         // In literals the parser looks for NUL itself, and in no other place a NUL parses.
         match parse::command(buf, self.utf8) {
             Ok(command) => Input::Command(command),
+            Err(_) if buf.contains(&0) => refused(buf, Reply::Bad("NUL is not allowed".into())),
             Err(fault) => refused(buf, reply_to(fault)),
         }
     }
@@ -123,7 +124,7 @@ impl Session {
 
     /// Passes over the rest of a command behind a literal.
     pub async fn skip_rest(&mut self) -> Result<(), End> {
-        for _ in 0..LITERALS_MAX {
+        for _ in 0..LITERALS_SKIPPED_MAX {
             let line = match self.connection.read_line(LINE_BYTES_MAX).await {
                 Ok(line) => line.bytes,
                 Err(ReadError::TooLong(_)) => return Ok(()),

@@ -205,6 +205,7 @@ impl Session {
             view.add(&changes.added, &mut self.out);
             let numbers = Numbers::new(&view.uids);
             for m in &changes.flags {
+                view.highest_modseq = view.highest_modseq.max(m.modseq);
                 let known =
                     changes.added.contains(m.uid.0) || told.iter().any(|t| (t.uid, t.modseq) == (m.uid, m.modseq));
                 if !known {

@@ -1,0 +1,179 @@
+//! Mailboxes: LIST and its extensions, LSUB, STATUS, CREATE and kin, SELECT, quota.
+
+use crate::support::{Site, message, number_after};
+
+#[tokio::test]
+async fn list() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    c.expect("LIST \"\" \"\"", &["* LIST (\\Noselect) \"/\" \"\"", "# OK LIST completed"]).await;
+    c.expect(
+        "LIST \"\" *",
+        &[
+            "* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts",
+            "* LIST (\\HasNoChildren) \"/\" INBOX",
+            "* LIST (\\HasNoChildren \\Junk) \"/\" Junk",
+            "* LIST (\\HasNoChildren \\Sent) \"/\" Sent",
+            "* LIST (\\HasNoChildren \\Trash) \"/\" Trash",
+            "# OK LIST completed",
+        ],
+    )
+    .await;
+    c.ok("CREATE \"Work/2026/Entw&APw-rfe\"").await;
+    c.ok("CREATE inbox/later").await;
+    let reply = c.ok("LIST \"\" %").await;
+    assert!(reply.contains("* LIST (\\HasChildren) \"/\" Work\r\n") && !reply.contains("Work/"), "{reply}");
+    let work = "* LIST (\\HasNoChildren) \"/\" \"Work/2026/Entw&APw-rfe\"";
+    c.expect("LIST Work/ %/%", &[work, "# OK LIST completed"]).await;
+    c.expect("LIST \"\" inbox/%", &["* LIST (\\HasNoChildren) \"/\" INBOX/later", "# OK LIST completed"]).await;
+    c.expect("LIST \"\" nothing*", &["# OK LIST completed"]).await;
+}
+
+#[tokio::test]
+async fn extended_list() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    c.ok("CREATE a/b/c").await;
+    c.ok("SUBSCRIBE a/b/c").await;
+    c.expect(
+        "LIST (SUBSCRIBED) \"\" (a* Sent)",
+        &[
+            "* LIST (\\HasNoChildren \\Subscribed \\Sent) \"/\" Sent",
+            "* LIST (\\HasNoChildren \\Subscribed) \"/\" a/b/c",
+            "# OK LIST completed",
+        ],
+    )
+    .await;
+    c.expect(
+        "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" a",
+        &["* LIST (\\HasChildren) \"/\" a (\"CHILDINFO\" (\"SUBSCRIBED\"))", "# OK LIST completed"],
+    )
+    .await;
+    let uses = c.ok("LIST (SPECIAL-USE) \"\" *").await;
+    assert_eq!(uses.matches("* LIST").count(), 4, "{uses}");
+    let returned = c.ok("LIST \"\" INBOX RETURN (SUBSCRIBED CHILDREN SPECIAL-USE STATUS (MESSAGES UIDNEXT))").await;
+    assert_eq!(
+        returned,
+        "* LIST (\\HasNoChildren \\Subscribed) \"/\" INBOX\r\n* STATUS INBOX (MESSAGES 0 UIDNEXT 1)\r\n# OK LIST completed\r\n"
+    );
+    assert!(c.run("LIST (RECURSIVEMATCH) \"\" *").await.starts_with("# BAD"));
+    assert!(c.run("LIST (FOO) \"\" *").await.starts_with("# BAD"));
+}
+
+#[tokio::test]
+async fn subscriptions() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    c.ok("CREATE a/b").await;
+    c.ok("SUBSCRIBE a/b").await;
+    c.expect("LSUB \"\" a*", &["* LSUB () \"/\" a/b", "# OK LSUB completed"]).await;
+    // RFC 3501 §6.3.9: the parent stands in for what % does not reach.
+    let reply = c.ok("LSUB \"\" %").await;
+    assert!(reply.contains("* LSUB (\\Noselect) \"/\" a\r\n"), "{reply}");
+    assert!(reply.contains("* LSUB () \"/\" INBOX\r\n"), "{reply}");
+    c.ok("UNSUBSCRIBE a/b").await;
+    c.expect("LSUB \"\" a*", &["# OK LSUB completed"]).await;
+    assert!(c.run("SUBSCRIBE nothing").await.starts_with("# NO [NONEXISTENT]"));
+}
+
+#[tokio::test]
+async fn create_delete_rename() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    assert!(c.ok("CREATE Projects/").await.starts_with("# OK [MAILBOXID (F"));
+    assert!(c.run("CREATE Projects").await.starts_with("# NO [ALREADYEXISTS]"));
+    assert!(c.run("CREATE INBOX").await.starts_with("# NO [ALREADYEXISTS]"));
+    assert!(c.run("CREATE a//b").await.starts_with("# NO [CANNOT]"));
+    assert!(c.run("CREATE &Jjo!").await.starts_with("# NO [CANNOT]"));
+    c.ok("CREATE Old (USE (\\Archive))").await;
+    c.expect("LIST \"\" Old", &["* LIST (\\HasNoChildren \\Archive) \"/\" Old", "# OK LIST completed"]).await;
+    assert!(c.run("CREATE x (USE (\\All))").await.starts_with("# NO [USEATTR]"));
+    c.ok("CREATE Projects/one").await;
+    assert!(c.run("DELETE Projects").await.starts_with("# NO [HASCHILDREN]"));
+    c.ok("RENAME Projects Done/Projects").await;
+    c.expect("LIST \"\" Done/*/*", &["* LIST (\\HasNoChildren) \"/\" Done/Projects/one", "# OK LIST completed"]).await;
+    c.ok("DELETE Done/Projects/one").await;
+    assert!(c.run("DELETE Done/Projects/one").await.starts_with("# NO [NONEXISTENT]"));
+    assert!(c.run("DELETE INBOX").await.starts_with("# NO [CANNOT]"));
+    assert!(c.run("DELETE Sent").await.starts_with("# NO [CANNOT]"));
+    assert!(c.run("RENAME Sent x").await.starts_with("# NO [CANNOT]"));
+    assert!(c.run("RENAME Old INBOX").await.starts_with("# NO [ALREADYEXISTS]"));
+    // Folders of other kinds are not IMAP's.
+    assert!(c.run("SELECT Calendar").await.starts_with("# NO [NONEXISTENT]"));
+}
+
+#[tokio::test]
+async fn renaming_the_inbox_moves_its_messages() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    c.fill_inbox(3).await;
+    c.ok("RENAME INBOX Old").await;
+    c.expect("STATUS INBOX (MESSAGES)", &["* STATUS INBOX (MESSAGES 0)", "# OK STATUS completed"]).await;
+    c.expect("STATUS Old (MESSAGES)", &["* STATUS Old (MESSAGES 3)", "# OK STATUS completed"]).await;
+}
+
+#[tokio::test]
+async fn status() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    c.fill_inbox(2).await;
+    c.append("INBOX (\\Seen \\Deleted)", &message("x", "y")).await;
+    let all = c.ok("STATUS inbox (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE HIGHESTMODSEQ APPENDLIMIT MAILBOXID)").await;
+    assert!(all.starts_with("* STATUS INBOX (MESSAGES 3 RECENT 3 UIDNEXT 4 UIDVALIDITY "), "{all}");
+    assert!(all.contains(" UNSEEN 2 DELETED 1 SIZE "), "{all}");
+    assert!(all.contains(" APPENDLIMIT 52428800 MAILBOXID (F2))\r\n"), "{all}");
+    assert!(number_after(&all, "HIGHESTMODSEQ") > 1);
+    assert!(c.run("STATUS nothing (MESSAGES)").await.starts_with("# NO [NONEXISTENT]"));
+    assert!(c.run("STATUS INBOX ()").await.starts_with("# BAD"));
+}
+
+#[tokio::test]
+async fn select_tells_what_there_is() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    c.append("INBOX (\\Seen)", &message("s", "t")).await;
+    c.append("INBOX (work)", &message("s", "t")).await;
+    let reply = c.ok("SELECT INBOX").await;
+    let flags = "\\Seen \\Answered \\Flagged \\Deleted \\Draft $Forwarded $MDNSent work";
+    for line in [
+        format!("* FLAGS ({flags})"),
+        format!("* OK [PERMANENTFLAGS ({flags} \\*)] flags that can be set"),
+        "* 2 EXISTS".into(),
+        "* 2 RECENT".into(),
+        "* OK [UNSEEN 2] first unseen message".into(),
+        "* OK [UIDNEXT 3] predicted next UID".into(),
+        "* OK [MAILBOXID (F2)] mailbox id".into(),
+        "# OK [READ-WRITE] SELECT completed".into(),
+    ] {
+        assert!(reply.lines().any(|l| l == line), "{line} in {reply}");
+    }
+    assert!(number_after(&reply, "[UIDVALIDITY") > 0 && number_after(&reply, "[HIGHESTMODSEQ") > 0);
+    // Claimed: the next session has nothing recent; EXAMINE changes nothing.
+    let again = c.ok("SELECT INBOX").await;
+    assert!(again.contains("* OK [CLOSED]") && again.contains("* 0 RECENT\r\n"), "{again}");
+    let examined = c.ok("EXAMINE INBOX").await;
+    assert!(examined.contains("[PERMANENTFLAGS ()]") && examined.contains("# OK [READ-ONLY] EXAMINE completed"));
+    c.expect("STORE 1 +FLAGS (\\Flagged)", &["# NO [READ-ONLY] mailbox is open read-only"]).await;
+    // A SELECT that fails leaves none selected (RFC 3501 §6.3.1).
+    assert!(c.run("SELECT nothing").await.contains("# NO [NONEXISTENT]"));
+    c.expect("CHECK", &["# BAD select a mailbox first"]).await;
+}
+
+#[tokio::test]
+async fn quota() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    c.expect("GETQUOTA \"\"", &["* QUOTA \"\" ()", "# OK GETQUOTA completed"]).await;
+    let limit = zcluster_api::directory::Modification::set("zimbraMailQuota", "10240");
+    site.memory
+        .command(zcluster_api::DirectoryCommand::ModifyAccount { id: site.alice, changes: vec![limit] })
+        .expect("quota is set");
+    c.expect(
+        "GETQUOTAROOT INBOX",
+        &["* QUOTAROOT INBOX \"\"", "* QUOTA \"\" (STORAGE 0 10)", "# OK GETQUOTAROOT completed"],
+    )
+    .await;
+    assert!(c.run("GETQUOTA x").await.starts_with("# NO [NONEXISTENT]"));
+    let reply = c.append("INBOX", &message("big", &"x".repeat(20_000))).await;
+    assert!(reply.starts_with("# NO [OVERQUOTA]"), "{reply}");
+}
