@@ -5,9 +5,25 @@
 //! passed. What it remembers of leaders and homes is a hint: the shard's own check of the home epoch, and its log,
 //! decide. It also keeps the cluster in shape: see [`Router::run_background`].
 
+mod accounts;
+mod body;
+mod bootstrap;
+mod carry;
+mod chooser;
 mod config;
+mod courier;
+mod directory;
+mod groups;
+mod hub;
+mod inner;
+mod mailbox;
+mod planner;
+mod reconcile;
+mod report;
 mod router;
+mod service;
 mod status;
+mod wire;
 
 pub use config::RouterConfig;
 pub use router::Router;

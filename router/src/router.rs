@@ -1,114 +1,123 @@
-//! The router itself.
+//! The router's outside.
 
-use crate::{ClusterStatus, RouterConfig};
-use bytes::Bytes;
-use futures::StreamExt;
+use crate::inner::Inner;
+use crate::service::RouterService;
+use crate::{ClusterStatus, RouterConfig, courier, groups, hub, reconcile};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use zcluster_api::directory::{Cluster, Node};
 use zcluster_api::{
     AccountId, Actor, BlobRef, Body, BodyStream, Call, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply,
-    Error, Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, PreparedBody, Receipt,
+    Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, PreparedBody, Receipt,
     RequestId, Result,
 };
 use zcluster_raft::MultiRaft;
 use zcluster_replica::Replicas;
-use zcluster_rpc::{Frames, Network, RpcError, Service};
+use zcluster_rpc::{Network, Service};
 
 /// Any node's door to the whole cluster.
-pub struct Router {
-    pub(crate) config: RouterConfig,
-}
+pub struct Router(Arc<Inner>);
 
 impl Router {
-    /// Starts the groups that this node has or is named in (group 0 always), and makes ready to answer. Follow with
+    /// Starts the groups that this node has or is named in (group 0 always), and makes ready to answer. The network
+    /// must answer peers with [`service`](Self::service) and raft's from here on. Follow with
     /// [`run_background`](Self::run_background).
     ///
     /// # Errors
     /// The disk.
     pub async fn start(
         config: RouterConfig,
-        _raft: Arc<MultiRaft>,
-        _replicas: Arc<Replicas>,
-        _network: Arc<dyn Network>,
+        raft: Arc<MultiRaft>,
+        replicas: Arc<Replicas>,
+        network: Arc<dyn Network>,
     ) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Router { config }))
+        let inner = Inner::new(config, raft, replicas, network);
+        inner.start_groups().await?;
+        Ok(Arc::new(Router(inner)))
     }
+
     /// Makes this node the first of a new cluster: group 0, the cluster's record, `cluster.shards` shards. Again after
     /// an interruption: finishes.
     ///
     /// # Errors
     /// `Conflict` when the node belongs to another cluster already.
-    pub async fn bootstrap_first_node(self: &Arc<Self>, _cluster: Cluster, _node: Node, _default_cos: AccountId) -> Result<()> {
-        Err(Error::Unavailable("in work".into()))
+    pub async fn bootstrap_first_node(&self, cluster: Cluster, node: Node, default_cos: AccountId) -> Result<()> {
+        self.0.bootstrap(cluster, node, default_cos).await
     }
+
     /// Spawns what keeps the cluster in shape, until the router is stopped: starting and removing groups named in the
     /// shard map, membership, placement, leader balance, emptying deleted mailboxes.
-    pub fn run_background(self: &Arc<Self>) {}
-    /// Ends the background work and refuses further calls.
-    pub fn stop(&self) {}
-    /// What answers peers' calls (methods 100-199).
-    pub fn service(self: &Arc<Self>) -> Arc<dyn Service> {
-        Arc::new(Nothing)
+    pub fn run_background(&self) {
+        zcluster_runtime::spawn(groups::run(self.0.clone()));
+        zcluster_runtime::spawn(groups::sweep(self.0.clone()));
+        zcluster_runtime::spawn(reconcile::run(self.0.clone()));
+        zcluster_runtime::spawn(courier::run(self.0.clone()));
     }
-    /// A shard for a new mailbox.
+
+    /// Ends the background work and the watch streams; calls end at their next try.
+    pub fn stop(&self) {
+        self.0.stopped.send_replace(true);
+    }
+
+    /// What answers peers' calls (methods 100-199).
+    pub fn service(&self) -> Arc<dyn Service> {
+        Arc::new(RouterService(self.0.clone()))
+    }
+
+    /// A shard for a new mailbox. (`CreateAccount` with group 0 makes the router choose by itself.)
     ///
     /// # Errors
     /// `Unavailable` when there is no shard yet.
     pub fn choose_shard(&self) -> Result<GroupId> {
-        Err(Error::Unavailable("in work".into()))
+        self.0.choose_shard()
     }
+
     /// The cluster as this node sees it; asks every node, each at most `timeout`.
     ///
     /// # Errors
-    /// `Unavailable` before the node knows a cluster.
-    pub async fn status(&self, _timeout: std::time::Duration) -> Result<ClusterStatus> {
-        Err(Error::Unavailable(format!("node {} is in work", self.config.node)))
+    /// `NotFound` before the node knows a cluster.
+    pub async fn status(&self, timeout: Duration) -> Result<ClusterStatus> {
+        self.0.cluster_status(timeout).await
     }
+
     /// Hands the leadership of every group that this node leads to another voter, before a planned stop.
-    pub async fn hand_over(&self) {}
-}
-
-struct Nothing;
-impl Service for Nothing {
-    fn call(&self, _from: u64, method: u16, _body: Bytes) -> BoxFuture<'static, Result<Bytes, RpcError>> {
-        Box::pin(async move { Err(RpcError::Remote(format!("method {method}"))) })
+    pub async fn hand_over(&self) {
+        self.0.hand_over().await;
     }
-    fn stream(&self, _from: u64, method: u16, _body: Bytes) -> BoxFuture<'static, Result<Frames, RpcError>> {
-        Box::pin(async move { Err(RpcError::Remote(format!("method {method}"))) })
-    }
-}
-
-fn in_work<T: Send + 'static>() -> BoxFuture<'static, Result<T>> {
-    Box::pin(async { Err(Error::Unavailable("in work".into())) })
 }
 
 impl MailboxApi for Router {
-    fn read(&self, _: Call<MailboxQuery>) -> BoxFuture<'_, Result<MailboxReply>> {
-        in_work()
+    fn read(&self, call: Call<MailboxQuery>) -> BoxFuture<'_, Result<MailboxReply>> {
+        Box::pin(self.0.mailbox_read(call))
     }
-    fn write(&self, _: Call<MailboxCommand>) -> BoxFuture<'_, Result<Receipt>> {
-        in_work()
+    fn write(&self, call: Call<MailboxCommand>) -> BoxFuture<'_, Result<Receipt>> {
+        Box::pin(self.0.mailbox_write(call))
     }
-    fn put(&self, _: Call<PreparedBody>) -> BoxFuture<'_, Result<Body>> {
-        in_work()
+    fn put(&self, call: Call<PreparedBody>) -> BoxFuture<'_, Result<Body>> {
+        Box::pin(self.0.put(call))
     }
-    fn get(&self, _: Call<BlobRef>, _: Range<u64>) -> BoxFuture<'_, Result<BodyStream>> {
-        in_work()
+    fn get(&self, call: Call<BlobRef>, range: Range<u64>) -> BoxFuture<'_, Result<BodyStream>> {
+        Box::pin(self.0.body_get(call, range))
     }
-    fn watch(&self, _: AccountId, _: ModSeq) -> BoxStream<'static, ModSeq> {
-        futures::stream::empty().boxed()
+    fn watch(&self, account: AccountId, since: ModSeq) -> BoxStream<'static, ModSeq> {
+        hub::watch_mailbox(&self.0, account, since)
     }
 }
 
 impl DirectoryApi for Router {
-    fn read(&self, _: DirectoryQuery, _: Freshness) -> BoxFuture<'_, Result<DirectoryReply>> {
-        in_work()
+    fn read(&self, query: DirectoryQuery, freshness: Freshness) -> BoxFuture<'_, Result<DirectoryReply>> {
+        Box::pin(self.0.directory_read(query, freshness))
     }
-    fn write(&self, _: Actor, _: RequestId, _: DirectoryCommand) -> BoxFuture<'_, Result<DirectoryReply>> {
-        in_work()
+    fn write(
+        &self,
+        actor: Actor,
+        request: RequestId,
+        command: DirectoryCommand,
+    ) -> BoxFuture<'_, Result<DirectoryReply>> {
+        Box::pin(self.0.directory_write(actor, request, command))
     }
 }

@@ -60,13 +60,9 @@ impl Durability {
             self.want();
         }
     }
-    /// The index of `group` that would survive a crash. Asks for a flush when that lags behind what was written.
+    /// The index of `group` that would survive a crash.
     pub fn durable(&self, group: GroupId) -> Option<u64> {
-        let marks = self.marks.lock().get(&group).copied().unwrap_or_default();
-        if marks.durable < marks.written {
-            self.want();
-        }
-        marks.durable
+        self.marks.lock().get(&group).and_then(|m| m.durable)
     }
     /// Forgets a group that left this node.
     pub fn forget(&self, group: GroupId) {
@@ -94,7 +90,8 @@ impl Durability {
         Ok(())
     }
 
-    fn want(&self) {
+    /// Asks for a flush soon, in the background.
+    pub fn want(&self) {
         self.wanted.send_if_modified(|w| !std::mem::replace(w, true));
     }
 

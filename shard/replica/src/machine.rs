@@ -58,7 +58,9 @@ impl Machine {
         // Proposals are encoded by the router of a leader, so that one which does not decode is from a newer version
         // or was damaged: going on without it would make this replica differ from the others.
         let proposal: Proposal = codec::decode(payload).map_err(damaged)?;
-        let applied = zcluster_state::apply(overlay, group, index, &proposal);
+        // Rows that do not decode make the state machine panic. That is damage on this disk, to be told as such.
+        let apply = std::panic::AssertUnwindSafe(|| zcluster_state::apply(overlay, group, index, &proposal));
+        let applied = std::panic::catch_unwind(apply).map_err(|_| damaged(format!("group {group} entry {index}")))?;
         for (mailbox, modseq) in applied.changed {
             told.changed.insert(mailbox, modseq);
         }
@@ -121,6 +123,10 @@ impl StateMachine for Machine {
 
     fn durable_index(&mut self) -> io::Result<Option<u64>> {
         Ok(self.node.durability.durable(self.group))
+    }
+
+    fn request_flush(&mut self) {
+        self.node.durability.want();
     }
 
     fn snapshot(&mut self) -> io::Result<Box<dyn SnapshotSource>> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use zcluster_api::{
-    DirectoryCommand, DirectoryReply, Epoch, Error, MailboxCommand, MailboxId, Receipt, RequestId, Result, codec,
+    DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand, MailboxId, Receipt, RequestId, Result, codec,
 };
 use zcluster_state::{Change, Proposal, Reply};
 
@@ -42,5 +42,44 @@ pub fn mailbox_reply(bytes: &[u8]) -> Result<Receipt> {
     match codec::decode(bytes)? {
         Reply::Mailbox(reply) => reply,
         Reply::Directory(_) => Err(Error::Internal("the directory's answer to a mailbox command".into())),
+    }
+}
+
+/// A proposer's clock may differ from the leader's by so much; a larger difference is replaced by the leader's.
+const SKEW_MAX_MS: u64 = 5_000;
+
+/// Looks at a proposal that came from a peer before it goes into `group`'s log: one that the replicas could not read,
+/// or that is for another kind of group, must never get there. A clock far off is set right, since a group's clock
+/// never goes back and windows are counted on it.
+///
+/// # Errors
+/// `Internal` or `Invalid` when it is not such a proposal.
+pub fn admit(bytes: Bytes, group: GroupId, request: RequestId, now_ms: u64) -> Result<Bytes> {
+    let mut proposal: Proposal = codec::decode(&bytes)?;
+    let fits = matches!(proposal.what, Change::Directory(_)) == (group == GroupId::DIRECTORY);
+    if !fits || proposal.request != request {
+        return Err(Error::Invalid("a proposal for another group or request".into()));
+    }
+    if proposal.wall_ms.abs_diff(now_ms) <= SKEW_MAX_MS {
+        return Ok(bytes);
+    }
+    proposal.wall_ms = now_ms;
+    Ok(codec::encode(&proposal).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admits_only_what_fits_and_sets_clocks_right() {
+        let (request, other) = (RequestId([1; 16]), RequestId([2; 16]));
+        let p = mailbox(request, 1_000_000, MailboxId(1), Epoch(1), 0, MailboxCommand::CreateMailbox);
+        assert_eq!(admit(p.clone(), GroupId(1), request, 1_004_000).unwrap(), p);
+        assert!(admit(p.clone(), GroupId(0), request, 1_000_000).is_err());
+        assert!(admit(p.clone(), GroupId(1), other, 1_000_000).is_err());
+        assert!(admit(p.slice(1..), GroupId(1), request, 1_000_000).is_err());
+        let fixed: Proposal = codec::decode(&admit(p, GroupId(1), request, 9_000_000).unwrap()).unwrap();
+        assert_eq!(fixed.wall_ms, 9_000_000);
     }
 }

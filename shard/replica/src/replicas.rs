@@ -123,12 +123,17 @@ impl Replicas {
         if !heavy {
             return self.read_now(&read);
         }
-        let _permit = match &read.query {
+        let permit = match &read.query {
             MailboxQuery::Search { .. } => self.searches.clone().acquire_owned().await.ok(),
             _ => None,
         };
         let this = self.clone();
-        let reply = zcluster_runtime::spawn_blocking(move || this.read_now(&read)).await;
+        let work = move || {
+            // Held by the work and not by its asker, who may go away earlier.
+            let _permit = permit;
+            this.read_now(&read)
+        };
+        let reply = zcluster_runtime::spawn_blocking(work).await;
         reply.unwrap_or_else(|e| Err(Error::Internal(format!("mailbox query: {e}"))))
     }
 

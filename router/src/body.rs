@@ -1,0 +1,80 @@
+//! Bodies: from this node's replica when it has them (they are named by their content, any copy is right), else
+//! streamed from a node that does.
+
+use crate::inner::Inner;
+use crate::wire::{self, BodyHead};
+use futures::StreamExt;
+use std::ops::Range;
+use std::sync::Arc;
+use zcluster_api::{Actor, BlobRef, BodyStream, Call, Error, Result};
+use zcluster_rpc::{Frames, Lane, RpcError};
+use zcluster_runtime::{Instant, jitter, sleep};
+
+/// What a node says that has no such body (yet).
+const NOT_HERE: &str = "no such body here";
+
+impl Inner {
+    /// See [`zcluster_api::MailboxApi::get`].
+    pub async fn body_get(&self, call: Call<BlobRef>, range: Range<u64>) -> Result<BodyStream> {
+        let Call { actor, account, request, timeout, body: blob } = call;
+        if let Actor::Account(id) = actor
+            && id != account
+        {
+            return Err(Error::Denied("another account's mailbox".into()));
+        }
+        let deadline = Instant::now() + timeout;
+        let home = self.account(account, deadline).await?.home;
+        if self.group(home.group).is_some()
+            && let Some(stream) = self.replicas.body(home.group, &blob, range.clone()).await?
+        {
+            return Ok(stream);
+        }
+        let head = BodyHead { group: home.group, blob: blob.clone(), from: range.start, to: range.end };
+        let body = wire::request(&head, &[]);
+        let mut wait = self.config.backoff_min;
+        loop {
+            let mut missing = 0;
+            let peers = self.body_peers(home.group);
+            for to in &peers {
+                let wait = deadline.remaining().min(self.config.attempt);
+                match self.network.stream(*to, Lane::Data, wire::BODY, body.clone(), wait).await {
+                    Ok(frames) => return Ok(pieces(frames)),
+                    Err(RpcError::Remote(why)) if why == NOT_HERE => missing += 1,
+                    Err(error) => {
+                        tracing::debug!(%request, shard = home.group.0, node = to, %error, "body not opened");
+                    }
+                }
+            }
+            if missing > 0 && missing == peers.len() {
+                return Err(Error::NotFound(format!("body {}", blob.id)));
+            }
+            if deadline.remaining().is_zero() || self.is_stopped() {
+                return Err(Error::Unavailable(format!("body {}", blob.id)));
+            }
+            sleep(jitter(wait).min(deadline.remaining())).await;
+            wait = wait.saturating_mul(2).min(self.config.backoff_max);
+        }
+    }
+
+    /// The peers that should have a shard's bodies, the leader first.
+    fn body_peers(&self, group: zcluster_api::GroupId) -> Vec<u64> {
+        let leader = self.group(group).and_then(|g| g.leader()).or_else(|| self.hints.lock().get(&group).copied());
+        let mut peers = self.members(group);
+        peers.retain(|p| *p != self.me());
+        peers.sort_by_key(|p| Some(*p) != leader);
+        peers
+    }
+}
+
+fn pieces(frames: Frames) -> BodyStream {
+    frames.map(|f| f.map_err(|e| Error::Unavailable(format!("body: {e}")))).boxed()
+}
+
+/// The serving side.
+pub(crate) async fn serve(inner: Arc<Inner>, head: BodyHead) -> Result<Frames, RpcError> {
+    let remote = |e: Error| RpcError::Remote(e.to_string());
+    match inner.replicas.body(head.group, &head.blob, head.from..head.to).await.map_err(remote)? {
+        Some(stream) => Ok(stream.map(move |piece| piece.map_err(remote)).boxed()),
+        None => Err(RpcError::Remote(NOT_HERE.into())),
+    }
+}

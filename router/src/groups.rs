@@ -1,0 +1,149 @@
+//! Which groups run on this node: those the shard map names it in, and those it still has until they let it go.
+
+use crate::inner::Inner;
+use crate::wire;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use zcluster_api::directory::Shard;
+use zcluster_api::{DirectoryQuery, DirectoryReply, GroupId, codec};
+use zcluster_raft::Group;
+use zcluster_rpc::Lane;
+use zcluster_runtime::{Instant, select, sleep};
+
+/// The shard map is read again at least so often.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long a node asks a group's leader whether it may go.
+const ASK: Duration = Duration::from_secs(2);
+
+impl Inner {
+    /// The shard map as this node knows it; empty before there is one.
+    pub fn shards(&self) -> Vec<Shard> {
+        match self.replicas.read_directory(&DirectoryQuery::Shards) {
+            Ok(DirectoryReply::Shards(shards)) => shards,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Starts a group here unless it runs.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn ensure_group(&self, group: GroupId) -> io::Result<Group> {
+        // One at a time: two starts of one group would open two machines.
+        let _one = self.starting.lock().await;
+        if let Some(running) = self.group(group) {
+            return Ok(running);
+        }
+        let machine = self.replicas.machine(group)?;
+        let started = self.raft.start_group(group.0, machine).await?;
+        tracing::debug!(shard = group.0, "group started");
+        Ok(started)
+    }
+
+    /// Starts everything that should run here.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn start_groups(&self) -> io::Result<()> {
+        self.ensure_group(GroupId::DIRECTORY).await?;
+        let on_disk: BTreeSet<GroupId> = self.replicas.on_disk()?.into_iter().collect();
+        let shards = self.shards();
+        let mine = shards.iter().filter(|s| s.replicas.contains(&self.config.node));
+        for group in mine.map(|s| s.group).chain(on_disk).collect::<BTreeSet<_>>() {
+            self.ensure_group(group).await?;
+        }
+        for shard in shards.iter().filter(|s| self.is_founder(s)) {
+            self.found(shard.group).await;
+        }
+        Ok(())
+    }
+
+    /// Whether this node is to give the shard its first membership: the map's first version names one node, and only
+    /// that one may (a second founder would be a second group of the same name).
+    fn is_founder(&self, shard: &Shard) -> bool {
+        shard.version == 1 && shard.replicas == [self.config.node]
+    }
+
+    /// Gives a group its first membership, this node. Does nothing when it has one.
+    pub async fn found(&self, group: GroupId) {
+        if let Err(error) = self.raft.initialize(group.0, BTreeSet::from([self.me()])).await {
+            tracing::warn!(shard = group.0, %error, "group not founded yet");
+        }
+    }
+
+    /// Starts groups newly named here, and removes those that have let this node go.
+    async fn follow_map(&self) -> io::Result<()> {
+        let shards = self.shards();
+        let mut named = BTreeSet::from([GroupId::DIRECTORY]);
+        for shard in shards.iter().filter(|s| s.replicas.contains(&self.config.node)) {
+            named.insert(shard.group);
+            let new = self.group(shard.group).is_none();
+            self.ensure_group(shard.group).await?;
+            if new && self.is_founder(shard) {
+                self.found(shard.group).await;
+            }
+        }
+        let known: BTreeSet<GroupId> = shards.iter().map(|s| s.group).collect();
+        for group in self.raft.groups() {
+            let id = GroupId(group.id());
+            // A group that the map does not know at all is none to judge: the directory here may be behind.
+            if !named.contains(&id) && known.contains(&id) && self.may_leave(id).await {
+                self.remove_group(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the group's leader says that this node is no member any more. The map alone is not enough: it says
+    /// what should be, and a voter that vanishes before it is voted out costs a quorum.
+    async fn may_leave(&self, group: GroupId) -> bool {
+        for peer in self.members(group).into_iter().filter(|p| *p != self.me()) {
+            let asked = self.network.call(peer, Lane::Data, wire::REPORT, Bytes::new(), ASK).await;
+            let report = asked.ok().and_then(|a| wire::open_answer(a).ok());
+            let Some(report) = report.and_then(|r| codec::decode::<crate::NodeReport>(&r).ok()) else { continue };
+            let led = report.replicas.into_iter().find(|r| r.group == group.0 && r.part == crate::Part::Leader);
+            if let Some(led) = led {
+                let me = self.me();
+                return !led.joint && !led.voters.contains(&me) && !led.learners.contains(&me);
+            }
+        }
+        false
+    }
+
+    async fn remove_group(&self, group: GroupId) -> io::Result<()> {
+        let _one = self.starting.lock().await;
+        self.raft.delete_group(group.0).await?;
+        self.replicas.remove(group)?;
+        self.hub.sweep(|_, home| home.is_some_and(|(g, _)| g == group));
+        tracing::info!(shard = group.0, "replica removed from this node");
+        Ok(())
+    }
+}
+
+/// Follows the shard map until the router stops.
+pub(crate) async fn run(inner: Arc<Inner>) {
+    let (mut topology, mut stopped) = (inner.replicas.topology(), inner.stopped.subscribe());
+    while !inner.is_stopped() {
+        if let Err(error) = inner.follow_map().await {
+            inner.raft.fatal().report(format!("groups of this node: {error}"));
+            return;
+        }
+        select(topology.changed(), select(sleep(LOOK_EVERY), stopped.changed())).await;
+    }
+}
+
+/// Looks now and then whether watched mailboxes are where their followers look for them.
+pub(crate) async fn sweep(inner: Arc<Inner>) {
+    const SWEEP_EVERY: Duration = Duration::from_secs(30);
+    const SWEEP_GAP: Duration = Duration::from_secs(1);
+    let (mut deletions, mut stopped) = (inner.replicas.deletions(), inner.stopped.subscribe());
+    while !inner.is_stopped() {
+        let begun = Instant::now();
+        inner.hub.sweep(|account, home| crate::hub::is_stale(&inner, account, home));
+        select(deletions.changed(), select(sleep(SWEEP_EVERY), stopped.changed())).await;
+        select(zcluster_runtime::sleep_until(begun + SWEEP_GAP), stopped.changed()).await;
+    }
+}

@@ -1,0 +1,75 @@
+//! What all parts of a router share.
+
+use crate::accounts::Accounts;
+use crate::{RouterConfig, hub::Hub};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use zcluster_api::GroupId;
+use zcluster_raft::{Group, MultiRaft};
+use zcluster_replica::Replicas;
+use zcluster_rpc::Network;
+use zcluster_runtime::watch;
+
+/// The router's parts.
+pub(crate) struct Inner {
+    pub config: RouterConfig,
+    pub raft: Arc<MultiRaft>,
+    pub replicas: Arc<Replicas>,
+    pub network: Arc<dyn Network>,
+    pub accounts: Accounts,
+    pub hub: Arc<Hub>,
+    /// Who led a group when last heard of, for groups that do not run here.
+    pub hints: Mutex<BTreeMap<GroupId, u64>>,
+    /// Groups whose replica here was too far behind to answer a read; until when not to ask it.
+    pub lagging: Mutex<BTreeMap<GroupId, zcluster_runtime::Instant>>,
+    pub forwards: Semaphore,
+    pub served: Arc<Semaphore>,
+    /// Held while a group is started or removed.
+    pub starting: tokio::sync::Mutex<()>,
+    pub stopped: watch::Sender<bool>,
+}
+
+impl Inner {
+    pub fn new(
+        config: RouterConfig,
+        raft: Arc<MultiRaft>,
+        replicas: Arc<Replicas>,
+        network: Arc<dyn Network>,
+    ) -> Arc<Self> {
+        Arc::new(Inner {
+            accounts: Accounts::new(replicas.clone(), config.accounts_max),
+            hub: Hub::new(),
+            hints: Mutex::default(),
+            lagging: Mutex::default(),
+            forwards: Semaphore::new(config.forwards_max),
+            served: Arc::new(Semaphore::new(config.served_max)),
+            starting: tokio::sync::Mutex::new(()),
+            stopped: watch::channel(false).0,
+            config,
+            raft,
+            replicas,
+            network,
+        })
+    }
+
+    /// The group, if it runs here.
+    pub fn group(&self, group: GroupId) -> Option<Group> {
+        self.raft.group(group.0)
+    }
+
+    /// This node's raft id.
+    pub fn me(&self) -> u64 {
+        self.config.node.0
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
+    /// Whether this node leads the directory.
+    pub fn leads_directory(&self) -> bool {
+        self.group(GroupId::DIRECTORY).is_some_and(|g| g.leadership().borrow().is_leader)
+    }
+}
