@@ -46,7 +46,8 @@ fn uids() -> impl Strategy<Value = UidSet> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let f = 0usize..14;
+    // Mostly the Inbox, Trash and the newest folders, so that operations meet each other's messages.
+    let f = prop_oneof![6 => 0usize..2, 3 => 11usize..14, 1 => 0usize..16];
     // UNREAD, DELETED, FLAGGED.
     let bits = || (0u32..8).prop_map(|b| (b & 1) << 9 | (b >> 1 & 1) << 7 | (b >> 2) << 5);
     let change = (0..3u8, words()).prop_map(|(kind, w)| match kind {
@@ -168,6 +169,13 @@ impl Model {
         assert_eq!((used, messages, modseq.0), (self.used(), all, self.modseq));
         let Ok(MailboxReply::Folders(list)) = rig.ask(MailboxQuery::Folders) else { panic!() };
         assert_eq!(list.len(), self.folders.len());
+        for path in PATHS.iter().chain(&["A/B", "INBOX", "nowhere"]) {
+            let found = match rig.ask(MailboxQuery::FolderByPath((*path).into())) {
+                Ok(MailboxReply::Folders(f)) => Some(f[0].id.0),
+                _ => None,
+            };
+            assert_eq!(found, self.find(path), "{path}");
+        }
         for shown in list {
             self.check_folder(rig, &shown);
         }
