@@ -66,5 +66,11 @@ pub const PAGE_MESSAGES_WITH_BODIES: u32 = 50;
 pub const FETCH_SYNC_AFTER: Duration = Duration::from_secs(1);
 /// Bodies up to this many bytes are read once when a FETCH asks for several pieces of them.
 pub const BODY_CACHED_MAX: u64 = 256 * 1024;
+/// How long a client may be silent in the middle of a message.
+pub const UPLOAD_SILENCE_MAX: Duration = Duration::from_secs(5 * 60);
+/// Room for appended messages is taken in steps of so many KiB.
+pub const APPEND_STEP_KIB: u32 = 256;
+/// How long an APPEND waits for room.
+pub const APPEND_ROOM_WAIT: Duration = Duration::from_secs(10);
 /// Messages above this many bytes are hashed, compressed and parsed on a blocking thread.
 pub const PARSE_INLINE_MAX: usize = 64 * 1024;

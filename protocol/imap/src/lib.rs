@@ -37,16 +37,11 @@ impl Imap {
         config: ImapConfig,
     ) -> Self {
         drop(directory);
-        let kib = usize::try_from(config.append_memory_bytes / 1024).unwrap_or(usize::MAX);
-        // One message of the largest size must fit.
-        let kib = kib.max(append_kib(config.append_bytes_max) as usize).min(Semaphore::MAX_PERMITS);
+        // One message of the largest size must fit, rounded up to a step.
+        let bytes = config.append_memory_bytes.max(config.append_bytes_max.saturating_add(1024 * 1024));
+        let kib = usize::try_from(bytes / 1024).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Imap { mailboxes, authenticator, config, append_memory: Arc::new(Semaphore::new(kib)) }
     }
-}
-
-/// What a message of `bytes` takes of the room for messages.
-fn append_kib(bytes: u64) -> u32 {
-    u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
 }
 
 impl Protocol for Imap {

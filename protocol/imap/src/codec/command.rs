@@ -278,6 +278,8 @@ pub struct Append {
     pub flags: FlagList,
     /// INTERNALDATE, Unix milliseconds.
     pub internal_ms: Option<i64>,
+    /// The `UTF8` form: a parenthesis closes behind the literal (RFC 6855 §4).
+    pub utf8: bool,
     /// The message's literal.
     pub literal: Literal,
 }

@@ -175,7 +175,8 @@ fn rename(c: &mut Cursor<'_>) -> Parse<Request> {
     Ok(Request::Rename { from, to: c.mailbox()? })
 }
 
-/// `append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal` (RFC 3501 §9).
+/// `append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP append-data`, `append-data = literal / literal8 /
+/// "UTF8" SP "(" literal8 ")"` (RFC 3501 §9, RFC 3516 §7, RFC 6855 §4).
 fn append(c: &mut Cursor<'_>) -> Parse<Request> {
     let mailbox = c.mailbox()?;
     c.sp()?;
@@ -189,5 +190,14 @@ fn append(c: &mut Cursor<'_>) -> Parse<Request> {
         internal_ms = Some(date::date_time(c)?);
         c.sp()?;
     }
-    Ok(Request::Append(Box::new(Append { mailbox, flags: list, internal_ms, literal: c.message_literal()? })))
+    let utf8 = c.eat_word("UTF8");
+    if utf8 {
+        c.sp()?;
+        c.expect(b'(', "a parenthesis was expected")?;
+    }
+    let literal = c.message_literal()?;
+    if utf8 && !literal.binary {
+        return Err(Fault::Bad("UTF8 takes a literal8"));
+    }
+    Ok(Request::Append(Box::new(Append { mailbox, flags: list, internal_ms, utf8, literal })))
 }

@@ -32,6 +32,10 @@ pub(super) fn search(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
     }
     let mut keys = Keys { charset: None, left: KEYS_MAX };
     if c.eat_word("CHARSET") {
+        // RFC 6855 §3: everything is UTF-8 already.
+        if c.utf8 {
+            return Err(Fault::Bad("CHARSET is not allowed with UTF8=ACCEPT"));
+        }
         c.sp()?;
         keys.charset = charset(&c.astring()?)?;
         c.sp()?;

@@ -2,11 +2,12 @@
 
 use super::copy::target;
 use crate::codec::command::Append;
-use crate::config::PARSE_INLINE_MAX;
+use crate::config::{APPEND_ROOM_WAIT, APPEND_STEP_KIB, LINE_BYTES_MAX, PARSE_INLINE_MAX, UPLOAD_SILENCE_MAX};
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::selected::stored_bits;
 use crate::session::{Expunges, Mailbox, Session, passed_over};
 use bytes::BytesMut;
+use tokio::sync::OwnedSemaphorePermit;
 use zcluster_api::mailbox::{Folder, NewMessage, Parsed};
 use zcluster_api::{Bytes, Error, PreparedBody};
 
@@ -20,16 +21,12 @@ pub async fn append(s: &mut Session, append: Append) -> Answer {
             return Err(failure);
         }
     };
-    let room = s.imap.append_memory.clone();
-    let Ok(_room) = room.acquire_many_owned(crate::append_kib(literal.size)).await else {
-        s.skip_message(literal).await?;
-        return Err(Failure::no("[UNAVAILABLE] server is stopping"));
-    };
     if literal.sync {
         s.connection.push(b"+ go ahead\r\n");
     }
-    let raw = read_message(s, literal.size).await?;
-    check_end(s).await?;
+    let mut room = None;
+    let raw = read_message(s, literal.size, &mut room).await?;
+    check_end(s, if append.utf8 { b")" } else { b"" }).await?;
     if raw.contains(&0) {
         return Err(Failure::no("[UNKNOWN-CTE] a message with NUL bytes cannot be kept"));
     }
@@ -54,21 +51,49 @@ async fn admit(s: &Session, append: &Append) -> Result<(Mailbox, Folder), Failur
     Ok((mailbox, folder))
 }
 
-async fn read_message(s: &mut Session, size: u64) -> Result<Bytes, Failure> {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    // Grows as bytes come: a client that announces much and sends little holds little.
+/// Reads a message. Memory, and `room` among what all sessions may hold, are taken as bytes come: a client that
+/// announces much and sends little holds little. When there is no room the rest is thrown away.
+async fn read_message(s: &mut Session, size: u64, room: &mut Option<OwnedSemaphorePermit>) -> Result<Bytes, Failure> {
+    let idle = s.config().idle_timeout;
+    s.connection.set_idle_timeout(idle.min(UPLOAD_SILENCE_MAX));
     let mut raw = BytesMut::new();
-    while raw.len() < size {
-        let piece = s.connection.read_chunk(size - raw.len()).await?;
+    while (raw.len() as u64) < size {
+        if raw.len() as u64 >= held(room.as_ref()) && !take_room(s, room).await {
+            let left = size - raw.len() as u64;
+            (raw, *room) = (BytesMut::new(), None);
+            drop(raw);
+            s.connection.discard(left).await?;
+            s.skip_rest().await?;
+            return Err(Failure::no("[LIMIT] too many messages are being appended at once, try again later"));
+        }
+        let wanted = size.min(held(room.as_ref())) - raw.len() as u64;
+        let piece = s.connection.read_chunk(usize::try_from(wanted).unwrap_or(usize::MAX)).await?;
         raw.extend_from_slice(&piece);
     }
+    s.connection.set_idle_timeout(idle);
     Ok(raw.freeze())
 }
 
-/// Behind the message the command ends. More messages (RFC 3502) are not offered.
-async fn check_end(s: &mut Session) -> Result<(), Failure> {
-    let line = s.connection.read_line(crate::config::LINE_BYTES_MAX).await?.bytes;
-    if line.is_empty() {
+/// Bytes that `room` allows.
+fn held(room: Option<&OwnedSemaphorePermit>) -> u64 {
+    room.map_or(0, |r| r.num_permits() as u64 * 1024)
+}
+
+/// Takes room for some more bytes, waiting for it a while.
+async fn take_room(s: &Session, room: &mut Option<OwnedSemaphorePermit>) -> bool {
+    let more = s.imap.append_memory.clone().acquire_many_owned(APPEND_STEP_KIB);
+    let Ok(Ok(more)) = zcluster_runtime::timeout(APPEND_ROOM_WAIT, more).await else { return false };
+    match room {
+        Some(room) => room.merge(more),
+        None => *room = Some(more),
+    }
+    true
+}
+
+/// Behind the message (and, with UTF8, a parenthesis) the command ends. More messages (RFC 3502) are not offered.
+async fn check_end(s: &mut Session, end: &[u8]) -> Result<(), Failure> {
+    let line = s.connection.read_line(LINE_BYTES_MAX).await?.bytes;
+    if line == end {
         return Ok(());
     }
     if let Some(more) = crate::codec::fragment::literal_at_end(&line) {

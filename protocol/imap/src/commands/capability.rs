@@ -8,7 +8,7 @@ const ALWAYS: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE";
 /// What works once signed in.
 const SIGNED_IN: &str = "IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED \
                          LIST-STATUS STATUS=SIZE CONDSTORE ESEARCH SEARCHRES WITHIN QUOTA QUOTA=RES-STORAGE BINARY \
-                         OBJECTID SAVEDATE PREVIEW";
+                         OBJECTID SAVEDATE PREVIEW UTF8=ACCEPT";
 
 /// The capabilities, separated by spaces.
 pub fn text(s: &Session) -> String {

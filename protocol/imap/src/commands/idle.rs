@@ -2,12 +2,16 @@
 
 use crate::config::LINE_BYTES_MAX;
 use crate::errors::{Answer, End, Failure, Reply};
-use crate::session::{Expunges, Session, passed_over};
-use futures::StreamExt;
+use crate::session::{Expunges, Session};
 use futures::stream::BoxStream;
-use zcluster_api::ModSeq;
+use futures::{FutureExt, StreamExt};
+use std::time::Duration;
+use zcluster_api::{Error, ModSeq};
 use zcluster_listener::{Line, ReadError};
-use zcluster_runtime::{Either, select};
+use zcluster_runtime::{Either, select, sleep};
+
+/// Pause before looking again for changes that could not be read.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Counts a session as idling while it lives.
 struct Idling;
@@ -28,36 +32,43 @@ impl Drop for Idling {
 pub async fn idle(s: &mut Session) -> Answer {
     let _idling = Idling::begin();
     s.connection.push(b"+ idling\r\n");
-    let mut news = watch(s).await?;
+    // Whether changes are known of that could not be read: their rise will not be told again.
+    let mut behind = look(s).await?;
+    let mut news = watch(s)?;
     loop {
         s.send().await?;
+        let line = s.connection.read_line(LINE_BYTES_MAX);
         let wake = match &mut news {
-            Some(news) => select(s.connection.read_line(LINE_BYTES_MAX), news.next()).await,
-            None => Either::Left(s.connection.read_line(LINE_BYTES_MAX).await),
+            None => Either::Left(line.await),
+            Some(_) if behind => select(line, sleep(RETRY_AFTER).map(|()| Some(()))).await,
+            Some(news) => select(line, news.next().map(|rise| rise.map(|_| ()))).await,
         };
         match wake {
             Either::Left(line) => return done(line),
-            Either::Right(Some(_)) => look(s).await?,
+            Either::Right(Some(())) => behind = look(s).await?,
             // The mailbox is gone: the client finds out when it next asks for something.
             Either::Right(None) => news = None,
         }
     }
 }
 
-/// Tells what happened so far, then follows the mailbox. Without a selected mailbox there is nothing to tell.
-async fn watch(s: &mut Session) -> Result<Option<BoxStream<'static, ModSeq>>, Failure> {
-    if s.selected.is_none() {
-        return Ok(None);
-    }
-    look(s).await?;
-    let since = s.view()?.modseq;
-    Ok(Some(s.mailbox()?.watch(since)))
+/// Follows the mailbox from what the client knows on. Without a selected mailbox there is nothing to tell.
+fn watch(s: &Session) -> Result<Option<BoxStream<'static, ModSeq>>, Failure> {
+    let Some(view) = s.selected.as_deref() else { return Ok(None) };
+    Ok(Some(s.mailbox()?.watch(view.modseq)))
 }
 
-/// Boxed, so that a session that waits does not pay for one that looks.
-async fn look(s: &mut Session) -> Result<(), Failure> {
-    let looked = Box::pin(s.sync(Expunges::Tell, &[])).await;
-    passed_over(looked)
+/// Tells what is new; says whether that could not be read just now. Boxed, so that a session that waits does not pay
+/// for one that looks.
+async fn look(s: &mut Session) -> Result<bool, Failure> {
+    match Box::pin(s.sync(Expunges::Tell, &[])).await {
+        Ok(()) => Ok(false),
+        Err(Failure::Api(error @ (Error::Unavailable(_) | Error::WrongHome { .. }))) => {
+            tracing::debug!(%error, "cannot look for changes now");
+            Ok(true)
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// `idle = "IDLE" CRLF "DONE"` (RFC 2177 §4). Anything else ends it too, and is not taken as a command.

@@ -177,3 +177,21 @@ async fn quota() {
     let reply = c.append("INBOX", &message("big", &"x".repeat(20_000))).await;
     assert!(reply.starts_with("# NO [OVERQUOTA]"), "{reply}");
 }
+
+#[tokio::test]
+async fn names_in_utf8() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    c.ok("CREATE Entw&APw-rfe").await;
+    c.expect("ENABLE UTF8=ACCEPT", &["* ENABLED UTF8=ACCEPT", "# OK ENABLE completed"]).await;
+    c.expect("LIST \"\" En*", &["* LIST (\\HasNoChildren) \"/\" \"Entw\u{fc}rfe\"", "# OK LIST completed"]).await;
+    c.ok("SELECT \"Entw\u{fc}rfe\"").await;
+    c.ok("CREATE A&B").await;
+    c.expect("LIST \"\" A*", &["* LIST (\\HasNoChildren) \"/\" A&B", "# OK LIST completed"]).await;
+    assert!(c.run("SEARCH CHARSET UTF-8 ALL").await.starts_with("# BAD"));
+    let raw = message("gr\u{fc}n", "x");
+    let reply = c.run(format!("APPEND INBOX UTF8 (~{{{}+}}\r\n{raw})", raw.len())).await;
+    assert!(reply.starts_with("# OK [APPENDUID "), "{reply}");
+    assert!(c.run(format!("APPEND INBOX UTF8 (~{{{}+}}\r\n{raw}", raw.len())).await.starts_with("# BAD"));
+    c.expect("NOOP", &["# OK NOOP completed"]).await;
+}

@@ -9,5 +9,6 @@ mod oracle;
 mod search;
 mod sessions;
 mod sign_in;
+mod speed;
 mod store;
 mod support;

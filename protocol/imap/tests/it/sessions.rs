@@ -1,7 +1,8 @@
 //! Two sessions on one mailbox, IDLE, \Recent.
 
 use crate::support::{Site, message};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use zcluster_runtime::Instant;
 
 #[tokio::test]
 async fn expunges_wait_for_their_time() {

@@ -83,7 +83,7 @@ impl Client {
 
     async fn fill(&mut self) -> bool {
         let mut piece = [0; 8192];
-        let read = tokio::time::timeout(PATIENCE, self.pipe.read(&mut piece)).await;
+        let read = zcluster_runtime::timeout(PATIENCE, self.pipe.read(&mut piece)).await;
         let n = read
             .unwrap_or_else(|_| panic!("no reply; so far: {:?}", String::from_utf8_lossy(&self.buffer)))
             .unwrap_or(0);

@@ -29,7 +29,7 @@ pub fn write(line: &Line<'_>, items: FetchItems, out: &mut Vec<u8>) -> bool {
     let mut w = Writer { start: out.len(), out };
     w.stored(line, items);
     if let Some(summary) = line.summary {
-        w.from_summary(summary, items);
+        w.parsed(summary, items);
     }
     w.rarer(line, items);
     w.out.len() > w.start
@@ -76,7 +76,7 @@ impl Writer<'_> {
         }
     }
 
-    fn from_summary(&mut self, summary: &Summary, items: FetchItems) {
+    fn parsed(&mut self, summary: &Summary, items: FetchItems) {
         if items.has(FetchItems::ENVELOPE) {
             self.item(b"ENVELOPE ");
             write_envelope(&summary.envelope(), self.out);

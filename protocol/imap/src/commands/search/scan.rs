@@ -21,10 +21,8 @@ impl Scanned {
 
     fn collect(&mut self, key: &SearchKey) {
         match key {
-            SearchKey::Saved(..) | SearchKey::EmailId(_) => {
-                if !self.0.iter().any(|(k, _)| k == key) {
-                    self.0.push((key.clone(), UidSet::new()));
-                }
+            SearchKey::Saved(..) | SearchKey::EmailId(_) if !self.0.iter().any(|(k, _)| k == key) => {
+                self.0.push((key.clone(), UidSet::new()));
             }
             SearchKey::And(keys) => keys.iter().for_each(|k| self.collect(k)),
             SearchKey::Or(a, b) => {
