@@ -23,6 +23,10 @@ impl MemoryEngine {
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
     }
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.now.read().len()
+    }
     /// Loses everything written since the last flush, as a power cut would.
     pub fn crash(&self) {
         *self.now.write() = self.flushed.read().clone();

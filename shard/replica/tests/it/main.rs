@@ -1,0 +1,8 @@
+//! Replicas on real and simulated engines: replay after a crash, snapshots, bodies, search.
+#![allow(missing_docs, reason = "tests")]
+
+mod bodies;
+mod engines;
+mod replay;
+mod snapshots;
+mod support;

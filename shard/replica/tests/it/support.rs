@@ -1,0 +1,99 @@
+use bytes::Bytes;
+use std::path::Path;
+use std::sync::Arc;
+use zcluster_api::mailbox::{NewMessage, folders};
+use zcluster_api::*;
+use zcluster_raft::{Entry, EntryKind, Fatal, LogId, StateMachine};
+use zcluster_replica::{MailboxRead, Replicas, RocksConfig, proposal};
+
+pub const GROUP: GroupId = GroupId(3);
+pub const BOX: MailboxId = MailboxId(41);
+pub const EPOCH: Epoch = Epoch(1);
+
+pub fn rocks(dir: &Path) -> Arc<Replicas> {
+    let small = RocksConfig { cache_bytes: 8 << 20, write_buffer_bytes: 4 << 20, ..RocksConfig::default() };
+    Replicas::open(dir, &small, Fatal::new()).unwrap()
+}
+
+/// What a power cut would leave: the files as they are now, without what was never flushed.
+pub fn power_cut(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        if file.file_name() != "LOCK" {
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+}
+
+pub fn request(n: u64) -> RequestId {
+    let mut id = [7; 16];
+    id[..8].copy_from_slice(&n.to_le_bytes());
+    RequestId(id)
+}
+
+pub fn command(index: u64, command: MailboxCommand) -> Entry {
+    let payload = proposal::mailbox(request(index), 1_700_000_000_000 + index, BOX, EPOCH, 0, command);
+    Entry { id: LogId { term: 1, index }, kind: EntryKind::Normal(payload) }
+}
+
+pub fn mail(n: u64) -> Bytes {
+    let text = "All work and no play makes Jack a dull boy.\r\n".repeat(20 + (n % 7) as usize * 10);
+    format!("From: jack@x.org\r\nSubject: day {n}\r\nX-Day: number{n}\r\nDate: Fri, 21 Nov 1997 09:55:06 -0600\r\n\r\n{text}")
+        .into()
+}
+
+pub fn message(raw: &Bytes, body: Body) -> MailboxCommand {
+    MailboxCommand::AddMessage(NewMessage {
+        folder: folders::INBOX,
+        flags: Flags::UNREAD,
+        keywords: vec![],
+        internal_ms: 1_700_000_000_000,
+        parsed: zcluster_mail::parsed(raw),
+        body,
+        delivery_key: None,
+    })
+}
+
+pub fn delivery(index: u64, raw: &Bytes) -> Entry {
+    command(index, message(raw, zcluster_mail::prepare(raw).inline().unwrap()))
+}
+
+/// A log: founding, the mailbox, then deliveries and an expunge now and then.
+pub fn log(len: u64) -> Vec<Entry> {
+    (0..len)
+        .map(|index| match index {
+            0 => Entry { id: LogId { term: 0, index: 0 }, kind: EntryKind::Membership(Bytes::from_static(b"members")) },
+            1 => Entry { id: LogId { term: 1, index: 1 }, kind: EntryKind::Blank },
+            2 => command(2, MailboxCommand::CreateMailbox),
+            n if n % 10 == 9 => command(
+                n,
+                MailboxCommand::Expunge {
+                    folder: folders::INBOX,
+                    uids: UidSet::range(n as u32 / 2, n as u32 / 2),
+                    only_deleted: false,
+                },
+            ),
+            n => delivery(n, &mail(n)),
+        })
+        .collect()
+}
+
+pub fn receipt(reply: &[u8]) -> Receipt {
+    proposal::mailbox_reply(reply).unwrap()
+}
+
+/// Applies entries in uneven runs, as raft would.
+pub fn apply(machine: &mut Box<dyn StateMachine>, entries: &[Entry]) {
+    let mut rest = entries;
+    let mut size = 1;
+    while !rest.is_empty() {
+        let (run, more) = rest.split_at(size.min(rest.len()));
+        assert_eq!(machine.apply(run.to_vec()).unwrap().len(), run.len());
+        (rest, size) = (more, size % 7 + 2);
+    }
+}
+
+pub async fn ask(replicas: &Arc<Replicas>, query: MailboxQuery) -> Result<MailboxReply> {
+    replicas.read_mailbox(MailboxRead { group: GROUP, mailbox: BOX, epoch: EPOCH, quota: 0, query }).await
+}
