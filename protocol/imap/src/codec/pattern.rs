@@ -4,15 +4,27 @@
 pub const DELIMITER: char = '/';
 
 /// Whether `name` matches `pattern`. `INBOX` as a first component compares without case (RFC 3501 §5.1).
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let name: Vec<char> = fold_inbox(name).chars().collect();
+    reached(pattern, &name).last() == Some(&true)
+}
+
+/// The first ancestor of `name` that matches `pattern`.
+pub fn matching_ancestor(pattern: &str, name: &str) -> Option<String> {
+    let name: Vec<char> = fold_inbox(name).chars().collect();
+    let reached = reached(pattern, &name);
+    let end = (0..name.len()).find(|i| name[*i] == DELIMITER && reached[*i])?;
+    Some(name[..end].iter().collect())
+}
+
+/// For each beginning of `name`, by its length, whether it matches `pattern`.
 ///
 /// Works through the pattern with the set of places in the name it may have reached, so that no pattern costs more than
 /// the product of both lengths.
-pub fn matches(pattern: &str, name: &str) -> bool {
-    let name: Vec<char> = fold_inbox(name).chars().collect();
-    let pattern = fold_inbox(pattern);
+fn reached(pattern: &str, name: &[char]) -> Vec<bool> {
     let mut reached = vec![false; name.len() + 1];
     reached[0] = true;
-    for p in pattern.chars() {
+    for p in fold_inbox(pattern).chars() {
         match p {
             '*' | '%' => {
                 for i in 0..name.len() {
@@ -28,7 +40,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
             }
         }
     }
-    reached[name.len()]
+    reached
 }
 
 /// The name with a leading `INBOX` component in upper case.
@@ -43,7 +55,7 @@ pub fn fold_inbox(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{matches, matching_ancestor};
 
     #[test]
     fn wildcards() {
@@ -67,6 +79,14 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, name), expect, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn ancestors() {
+        assert_eq!(matching_ancestor("%", "a/b/c").as_deref(), Some("a"));
+        assert_eq!(matching_ancestor("a/%", "a/b/c").as_deref(), Some("a/b"));
+        assert_eq!(matching_ancestor("inbox/%", "Inbox/b/c").as_deref(), Some("INBOX/b"));
+        assert_eq!(matching_ancestor("x%", "a/b"), None);
     }
 
     #[test]

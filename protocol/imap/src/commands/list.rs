@@ -6,10 +6,14 @@ use crate::codec::command::{List, ListReturn, ListSelect, StatusItems};
 use crate::codec::pattern::matches;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::Session;
+use std::collections::BTreeSet;
+use zcluster_api::FolderId;
 use zcluster_api::mailbox::Folder;
 
 /// Bytes that all patterns of one LIST may have together: each is tried on every name.
-const PATTERN_BYTES_MAX: usize = 4 * 1024;
+const PATTERN_BYTES_MAX: usize = 1024;
+/// Names that are matched before others get their turn.
+const NAMES_AT_ONCE: usize = 64;
 
 pub async fn list(s: &mut Session, list: &List) -> Answer {
     // An empty pattern asks for the delimiter and the root of the reference (RFC 3501 §6.3.8).
@@ -19,13 +23,13 @@ pub async fn list(s: &mut Session, list: &List) -> Answer {
     }
     let patterns: Vec<String> =
         list.patterns.iter().filter(|p| !p.is_empty()).map(|p| format!("{}{p}", list.reference)).collect();
-    if patterns.iter().map(String::len).sum::<usize>() > PATTERN_BYTES_MAX {
-        return Err(Failure::no("[LIMIT] patterns are too long"));
-    }
+    check_patterns(&patterns)?;
     let folders = s.mailbox()?.folders().await?;
-    for folder in &folders {
-        if let Some(child_info) = chosen(list, &patterns, folder, &folders) {
-            write_folder(s, list, folder, &folders, child_info);
+    let tree = Tree::new(list.select, &folders);
+    for (i, folder) in folders.iter().enumerate() {
+        breathe(i).await;
+        if let Some(child_info) = chosen(list, &patterns, folder, &tree) {
+            write_folder(s, list, folder, &tree, child_info);
             if list.ret.has(ListReturn::STATUS) {
                 write_status_line(s, list.status, folder).await?;
             }
@@ -33,6 +37,39 @@ pub async fn list(s: &mut Session, list: &List) -> Answer {
         }
     }
     Ok(Reply::Ok("LIST completed".into()))
+}
+
+/// Refuses patterns that would take long.
+pub fn check_patterns(patterns: &[String]) -> Result<(), Failure> {
+    let bytes: usize = patterns.iter().map(String::len).sum();
+    if bytes > PATTERN_BYTES_MAX { Err(Failure::no("[LIMIT] patterns are too long")) } else { Ok(()) }
+}
+
+/// Lets others run now and then while many names are matched.
+pub async fn breathe(i: usize) {
+    if i % NAMES_AT_ONCE == NAMES_AT_ONCE - 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What is to be known of a folder's descendants, found out once for all.
+struct Tree<'a> {
+    parents: BTreeSet<FolderId>,
+    /// Paths with something below that meets the selection options; empty without RECURSIVEMATCH.
+    above: BTreeSet<&'a str>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(select: ListSelect, folders: &'a [Folder]) -> Self {
+        let parents = folders.iter().map(|f| f.parent).collect();
+        let mut above = BTreeSet::new();
+        if select.has(ListSelect::RECURSIVEMATCH) {
+            for f in folders.iter().filter(|f| meets(select, f)) {
+                above.extend(f.path.match_indices('/').map(|(i, _)| &f.path[..i]));
+            }
+        }
+        Tree { parents, above }
+    }
 }
 
 async fn write_status_line(s: &mut Session, items: StatusItems, folder: &Folder) -> Result<(), Failure> {
@@ -50,24 +87,18 @@ fn meets(select: ListSelect, folder: &Folder) -> bool {
 }
 
 /// Whether the mailbox is to be listed, and whether because of mailboxes below it (CHILDINFO, RFC 5258 §3.5).
-fn chosen(list: &List, patterns: &[String], folder: &Folder, all: &[Folder]) -> Option<bool> {
+fn chosen(list: &List, patterns: &[String], folder: &Folder, tree: &Tree<'_>) -> Option<bool> {
     let name = shown(folder);
     if !patterns.iter().any(|p| matches(p, &name)) {
         return None;
     }
-    let recursive = list.select.has(ListSelect::RECURSIVEMATCH);
-    let below = recursive && all.iter().any(|f| is_below(&f.path, &folder.path) && meets(list.select, f));
+    let below = tree.above.contains(folder.path.as_str());
     (below || meets(list.select, folder)).then_some(below)
 }
 
-/// Whether `path` is somewhere inside `parent`.
-pub fn is_below(path: &str, parent: &str) -> bool {
-    path.strip_prefix(parent).is_some_and(|rest| rest.starts_with('/'))
-}
-
-fn write_folder(s: &mut Session, list: &List, folder: &Folder, all: &[Folder], child_info: bool) {
+fn write_folder(s: &mut Session, list: &List, folder: &Folder, tree: &Tree<'_>, child_info: bool) {
     // Children are told in any case (RFC 3348); so are uses (RFC 6154 §2 allows it).
-    let has_children = all.iter().any(|f| f.parent == folder.id);
+    let has_children = tree.parents.contains(&folder.id);
     let mut attributes = vec![if has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
     let subscriptions = list.select.has(ListSelect::SUBSCRIBED) || list.ret.has(ListReturn::SUBSCRIBED);
     if subscriptions && folder.subscribed {

@@ -1,7 +1,8 @@
 //! LSUB (RFC 3501 §6.3.9).
 
+use super::list::{breathe, check_patterns};
 use super::names::{shown, write_entry};
-use crate::codec::pattern::{DELIMITER, matches};
+use crate::codec::pattern::{matches, matching_ancestor};
 use crate::errors::{Answer, Reply};
 use crate::session::Session;
 use std::collections::BTreeMap;
@@ -9,10 +10,12 @@ use std::collections::BTreeMap;
 /// With `%`, the first ancestor that matches stands for subscribed mailboxes that do not, as `\Noselect`.
 pub async fn lsub(s: &mut Session, reference: &str, pattern: &str) -> Answer {
     let pattern = format!("{reference}{pattern}");
+    check_patterns(std::slice::from_ref(&pattern))?;
     let folders = s.mailbox()?.folders().await?;
     // Name -> whether it is itself subscribed.
     let mut found: BTreeMap<String, bool> = BTreeMap::new();
-    for name in folders.iter().filter(|f| f.subscribed).map(shown) {
+    for (i, name) in folders.iter().filter(|f| f.subscribed).map(shown).enumerate() {
+        breathe(i).await;
         if matches(&pattern, &name) {
             found.insert(name, true);
         } else if pattern.ends_with('%')
@@ -28,9 +31,4 @@ pub async fn lsub(s: &mut Session, reference: &str, pattern: &str) -> Answer {
         s.spill_if_full().await?;
     }
     Ok(Reply::Ok("LSUB completed".into()))
-}
-
-fn matching_ancestor(pattern: &str, name: &str) -> Option<String> {
-    let ends = name.char_indices().filter(|(_, c)| *c == DELIMITER).map(|(i, _)| &name[..i]);
-    ends.into_iter().find(|ancestor| matches(pattern, ancestor)).map(str::to_string)
 }

@@ -238,9 +238,11 @@ impl Session {
         if matches!(end, End::Torn) {
             tracing::warn!("connection closed in the middle of a response");
         }
-        // Whatever arrived while the mailbox was open has been \Recent once.
-        self.deselect().await;
         self.connection.shutdown().await;
+        // Whatever arrived while the mailbox was open has been \Recent once. A node that stops has no time for it.
+        if !matches!(end, End::Shutdown) {
+            self.deselect().await;
+        }
     }
 }
 
