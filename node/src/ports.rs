@@ -91,11 +91,6 @@ impl Ports {
         Ok(Self::by(|known| base + known.offset))
     }
 
-    /// One service's port, if it is offered.
-    pub fn get(&self, name: &str) -> Option<u16> {
-        self.all().into_iter().find(|(n, _)| *n == name).map(|(_, port)| port)
-    }
-
     /// The offered services.
     pub fn all(&self) -> Vec<(&'static str, u16)> {
         let port = |name: &str| match name {

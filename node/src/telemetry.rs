@@ -16,7 +16,11 @@ const SECONDS: [f64; 15] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0
 /// # Errors
 /// A filter that does not parse.
 pub fn start_logging(log: &Log) -> Result<()> {
-    let directives = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| log.filter.clone());
+    let mut directives = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| log.filter.clone());
+    // openraft tells each message of each group at INFO, and ordinary races at WARN.
+    if !directives.contains("openraft") {
+        directives.push_str(",openraft=error");
+    }
     let filter = EnvFilter::try_new(&directives)
         .with_context(|| format!("log.filter {directives:?}: use a level (info) or directives (info,zcluster_raft=debug)"))?;
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

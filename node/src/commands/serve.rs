@@ -25,8 +25,11 @@ pub async fn run(args: Serve) -> Result<ExitCode> {
     let options = Options { fault_injection: args.enable_fault_injection, with_parent: args.with_parent };
     let result = assembly::run(dir, node, config, options).await;
     drop(lock);
-    if let Err(e) = &result {
-        tracing::error!(error = %format!("{e:#}"), "node stopped");
+    match result {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(e) => {
+            tracing::error!(error = format!("{e:#}"), "node stopped");
+            Ok(ExitCode::FAILURE)
+        }
     }
-    result.map(|()| ExitCode::SUCCESS)
 }
