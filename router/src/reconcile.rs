@@ -13,8 +13,8 @@ use zcluster_api::{DirectoryCommand, DirectoryQuery, DirectoryReply, GroupId, Re
 use zcluster_raft::{AdminError, Group, GroupStatus};
 use zcluster_runtime::{Instant, random_bytes, select, sleep};
 
-/// How long one group's new replicas are waited for before the next group has its turn.
-const CATCH_UP: Duration = Duration::from_secs(30);
+/// How long one group's new replicas are waited for before the next group has its turn; they go on catching up.
+const CATCH_UP: Duration = Duration::from_secs(2);
 /// How often a new replica's lag is looked at.
 const LAG_EVERY: Duration = Duration::from_millis(50);
 /// A preferred leader must have been up to date for so long before it is given the leadership: a node that has just
@@ -94,10 +94,12 @@ impl Inner {
         let group = &wanted.group;
         let now = group.status();
         let mut members: BTreeSet<u64> = now.voters.union(&now.learners).copied().collect();
+        let mut added = BTreeSet::new();
         for node in wanted.voters.union(&wanted.learners) {
             if members.insert(*node) {
                 tracing::info!(shard = group.id(), node, "replica added");
                 group.add_learner(*node).await?;
+                added.insert(*node);
             }
         }
         // A leader that has to go adds the others first and hands over: it cannot remove itself and see it through.
@@ -107,7 +109,7 @@ impl Inner {
             voters.insert(self.me());
         }
         if group.status().joint || group.status().voters != voters {
-            if !self.caught_up(group, &voters).await {
+            if !self.caught_up(group, &voters, &added).await {
                 return Ok(());
             }
             let keep: Vec<u64> = voters.iter().copied().collect();
@@ -128,16 +130,18 @@ impl Inner {
     }
 
     /// Waits until those of `voters` that have no vote yet lack little. A vote for a replica without data would make
-    /// the group wait for it.
-    async fn caught_up(&self, group: &Group, voters: &BTreeSet<u64>) -> bool {
+    /// the group wait for it. One that was there before and never answered is not waited for: it may be down.
+    async fn caught_up(&self, group: &Group, voters: &BTreeSet<u64>, added: &BTreeSet<u64>) -> bool {
         let until = Instant::now() + CATCH_UP;
         loop {
             let now = group.status();
-            let new = voters.difference(&now.voters);
-            if new.into_iter().all(|n| lag(&now, *n).is_some_and(|lag| lag <= self.config.promote_lag)) {
+            let lags: Vec<(u64, Option<u64>)> = voters.difference(&now.voters).map(|n| (*n, lag(&now, *n))).collect();
+            if lags.iter().all(|(_, lag)| lag.is_some_and(|lag| lag <= self.config.promote_lag)) {
                 return true;
             }
-            if until.remaining().is_zero() || self.is_stopped() || !group.leadership().borrow().is_leader {
+            let silent = lags.iter().any(|(node, lag)| lag.is_none() && !added.contains(node));
+            let over = until.remaining().is_zero() || self.is_stopped() || !group.leadership().borrow().is_leader;
+            if silent || over {
                 return false;
             }
             sleep(LAG_EVERY).await;
