@@ -78,7 +78,7 @@ async fn carry_out(s: &mut Session, mailbox: &Mailbox, uids: &UidSet, target: &F
             }
         };
         // A copy into the selected mailbox is news to its view.
-        let seen = target.id != view.folder && view.passed(copied.modseq);
+        let seen = target.id != view.folder && view.passed(copied.modseq, !copied.pairs.is_empty());
         outcome.needs_sync |= !seen;
         outcome.uid_validity = copied.uid_validity;
         for (from, to) in copied.pairs {

@@ -37,7 +37,7 @@ pub async fn remove_deleted(s: &mut Session, candidates: UidSet, expunges: Expun
         let (gone, modseq) = mailbox.expunge(folder, piece).await?;
         let view = s.view_mut()?;
         view.mark_gone(&gone);
-        view.passed(modseq);
+        view.passed(modseq, !gone.is_empty());
         if expunges == Expunges::Tell {
             tell_gone(s);
             s.spill_if_full().await?;

@@ -21,7 +21,7 @@ pub async fn store(s: &mut Session, store: &Store) -> Answer {
         seen += stored.changed.len() as u64 + stored.unaltered.len() as u64 + stored.modified.len();
         tell(s, store, &stored)?;
         // Somebody else was faster: their changes come with ours, which have been told.
-        if !s.view_mut()?.passed(stored.modseq) {
+        if !s.view_mut()?.passed(stored.modseq, !stored.changed.is_empty()) {
             let synced = s.sync(Expunges::Hold, &stored.changed).await;
             passed_over(synced)?;
         }

@@ -160,11 +160,12 @@ impl Selected {
         self.write_counts(out);
     }
 
-    /// Moves the position on behind a change of our own, if nothing happened in between.
-    pub fn passed(&mut self, modseq: ModSeq) -> bool {
-        let alone = modseq.0 <= self.modseq.0.saturating_add(1);
+    /// Moves the position on behind a command of our own, if nothing else happened since the last look. A command that
+    /// `changed` something raises the mailbox's mod-sequence by one; any other leaves it.
+    pub fn passed(&mut self, modseq: ModSeq, changed: bool) -> bool {
+        let alone = modseq.0 == self.modseq.0.saturating_add(u64::from(changed));
         if alone {
-            self.modseq = self.modseq.max(modseq);
+            self.modseq = modseq;
         }
         alone
     }

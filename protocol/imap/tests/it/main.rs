@@ -12,3 +12,4 @@ mod sign_in;
 mod speed;
 mod store;
 mod support;
+mod views;

@@ -123,7 +123,7 @@ async fn mark_seen(s: &mut Session, mailbox: &Mailbox, folder: FolderId, message
         }
     };
     if let Some(view) = s.selected.as_deref_mut() {
-        view.passed(stored.modseq);
+        view.passed(stored.modseq, !stored.changed.is_empty());
     }
     let mut newly_seen = UidSet::new();
     let mut changed = stored.changed.into_iter().peekable();
