@@ -60,7 +60,9 @@ impl Believer {
                     .lines()
                     .filter_map(|l| l.strip_prefix("* ")?.strip_suffix(" EXPUNGE")?.parse().ok())
                     .collect();
-                gone.iter().for_each(|n| drop(self.uids.remove(n - 1)));
+                for n in gone {
+                    self.uids.remove(n - 1);
+                }
                 counts.for_each(|n| self.uids.resize(n, None));
             }
             2 if !none => self.run(&format!("STORE {first}:{last} +FLAGS (\\Deleted)"), false).await,
