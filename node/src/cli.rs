@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn prov_takes_arguments_with_signs() {
-        let cli = Cli::parse_from(["zcluster", "prov", "--data", "d", "ma", "a@b.c", "+zimbraMailAlias", "x", "-y", "--z"]);
+        let cli =
+            Cli::parse_from(["zcluster", "prov", "--data", "d", "ma", "a@b.c", "+zimbraMailAlias", "x", "-y", "--z"]);
         let Command::Prov(prov) = cli.command else { panic!("another command") };
         assert_eq!(prov.args, ["ma", "a@b.c", "+zimbraMailAlias", "x", "-y", "--z"]);
     }

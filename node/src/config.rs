@@ -258,9 +258,13 @@ impl Config {
             bail!("node.advertise is {advertise:?}: it must be a host name or an address, without a port");
         }
         let raft = &self.raft;
-        if raft.heartbeat_ms == 0 || raft.election_min_ms < 2 * raft.heartbeat_ms || raft.election_max_ms <= raft.election_min_ms
+        if raft.heartbeat_ms == 0
+            || raft.election_min_ms < 2 * raft.heartbeat_ms
+            || raft.election_max_ms <= raft.election_min_ms
         {
-            bail!("raft: election_min_ms must be at least twice heartbeat_ms, and election_max_ms above election_min_ms");
+            bail!(
+                "raft: election_min_ms must be at least twice heartbeat_ms, and election_max_ms above election_min_ms"
+            );
         }
         Ok(())
     }
@@ -384,7 +388,8 @@ mod tests {
     fn overrides_stand_above_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.toml");
-        std::fs::write(&path, "[node]\nlisten = \"10.0.0.1\"\n[tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"").unwrap();
+        std::fs::write(&path, "[node]\nlisten = \"10.0.0.1\"\n[tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"")
+            .unwrap();
         let over = Overrides { config: Some(path), base_port: Some(12_000), ..Overrides::default() };
         let config = Config::load(&over).unwrap();
         assert_eq!(config.rpc_address(), "10.0.0.1:12007");

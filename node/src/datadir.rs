@@ -288,8 +288,7 @@ fn read_text(path: &Path) -> Result<String> {
 fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> std::io::Result<()> {
         let beside = path.with_extension("new");
-        let mut file =
-            OpenOptions::new().create(true).write(true).truncate(true).mode(PRIVATE_FILE).open(&beside)?;
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(PRIVATE_FILE).open(&beside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&beside, path)?;

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zcluster_api::directory::{Cluster, Node, NodeState};
-use zcluster_api::{Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, NodeId, RequestId};
+use zcluster_api::{
+    Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, NodeId, RequestId,
+};
 use zcluster_rpc::RpcError;
 
 /// Version of the messages below.
@@ -80,7 +82,8 @@ pub fn request_id() -> RequestId {
 /// # Errors
 /// `Refused` with a text for the operator of the new node.
 pub async fn admit(directory: Arc<dyn DirectoryApi>, body: Bytes) -> Result<Bytes, RpcError> {
-    let request: JoinRequest = serde_json::from_slice(&body).map_err(|e| refused(format!("not a join request: {e}")))?;
+    let request: JoinRequest =
+        serde_json::from_slice(&body).map_err(|e| refused(format!("not a join request: {e}")))?;
     if request.version != VERSION {
         return Err(refused(format!(
             "the join request has version {}, this node ({}) knows {VERSION}: use the same zcluster version",

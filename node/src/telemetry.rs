@@ -9,7 +9,8 @@ use tracing_subscriber::EnvFilter;
 /// Stands above the configured filter.
 const FILTER_VARIABLE: &str = "ZCLUSTER_LOG";
 /// Histogram bounds for durations, seconds.
-const SECONDS: [f64; 15] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SECONDS: [f64; 15] =
+    [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Starts logging to standard error.
 ///
@@ -21,8 +22,9 @@ pub fn start_logging(log: &Log) -> Result<()> {
     if !directives.contains("openraft") {
         directives.push_str(",openraft=error");
     }
-    let filter = EnvFilter::try_new(&directives)
-        .with_context(|| format!("log.filter {directives:?}: use a level (info) or directives (info,zcluster_raft=debug)"))?;
+    let filter = EnvFilter::try_new(&directives).with_context(|| {
+        format!("log.filter {directives:?}: use a level (info) or directives (info,zcluster_raft=debug)")
+    })?;
     let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => base.with_ansi(std::io::stderr().is_terminal()).init(),

@@ -47,7 +47,8 @@ impl Token {
         let Some(rest) = text.strip_prefix(PREFIX) else {
             bail!("this is not a join token: print one with `zcluster token` on a member of the cluster");
         };
-        let damaged = "the join token is damaged (cut off or mistyped): copy the whole line that `zcluster token` printed";
+        let damaged =
+            "the join token is damaged (cut off or mistyped): copy the whole line that `zcluster token` printed";
         let Ok(bytes) = URL_SAFE_NO_PAD.decode(rest) else { bail!(damaged) };
         if bytes.len() != BYTES || check(&bytes[..BYTES - 4]) != bytes[BYTES - 4..] {
             bail!(damaged);

@@ -36,7 +36,11 @@ impl FromRequestParts<Arc<Admin>> for Allowed {
         let unsigned = || Refused::new(StatusCode::UNAUTHORIZED, "service.AUTH_REQUIRED", "sign in first");
         let (scheme, value) = header.and_then(|h| h.split_once(' ')).ok_or_else(unsigned)?;
         if scheme.eq_ignore_ascii_case("bearer") {
-            return if same(value.as_bytes(), admin.secret.as_bytes()) { Ok(Allowed(Actor::System)) } else { Err(wrong()) };
+            return if same(value.as_bytes(), admin.secret.as_bytes()) {
+                Ok(Allowed(Actor::System))
+            } else {
+                Err(wrong())
+            };
         }
         if !scheme.eq_ignore_ascii_case("basic") {
             return Err(unsigned());
@@ -52,9 +56,11 @@ impl FromRequestParts<Arc<Admin>> for Allowed {
                 "service.PERM_DENIED",
                 &format!("{} is not an administrator (zimbraIsAdminAccount is not TRUE)", account.name),
             )),
-            Err(AuthError::TryLater) => {
-                Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "account.AUTH_FAILED", "too many attempts, try again later"))
-            }
+            Err(AuthError::TryLater) => Err(Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "account.AUTH_FAILED",
+                "too many attempts, try again later",
+            )),
             Err(e) => Err(Refused::new(StatusCode::UNAUTHORIZED, "account.AUTH_FAILED", &e.to_string())),
         }
     }

@@ -53,7 +53,9 @@ impl Client {
             (_, Some(server)) => Self::remote(server, reach),
             (Some(data), None) => Self::local(data),
             (None, None) => {
-                bail!("say where the cluster is: --data DIR (of a node on this machine) or --server ADDR --admin ADDRESS --password-file FILE")
+                bail!(
+                    "say where the cluster is: --data DIR (of a node on this machine) or --server ADDR --admin ADDRESS --password-file FILE"
+                )
             }
         }
     }
@@ -132,7 +134,9 @@ impl Client {
         }
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) => Err(CallError { code: problem.code, text: problem.error }.into()),
-            Err(_) => Err(CallError { code: status.to_string(), text: String::from_utf8_lossy(&bytes).into_owned() }.into()),
+            Err(_) => {
+                Err(CallError { code: status.to_string(), text: String::from_utf8_lossy(&bytes).into_owned() }.into())
+            }
         }
     }
 

@@ -83,7 +83,10 @@ pub async fn finish(dir: &DataDir, node: &NodeFile, config: &Config, router: &Ar
     };
     let record = membership::record(NodeId(node.id()), NodeState::Active, config);
     tracing::info!(cluster = cluster.id, shards = cluster.shards, "the cluster is made");
-    router.bootstrap_first_node(cluster, record, AccountId(bootstrap.default_cos)).await.context("making the cluster")?;
+    router
+        .bootstrap_first_node(cluster, record, AccountId(bootstrap.default_cos))
+        .await
+        .context("making the cluster")?;
     if let Some((name, id)) = bootstrap.domain {
         let command = DirectoryCommand::CreateDomain { id: AccountId(id), name: name.clone(), attrs: Vec::new() };
         until_done(router, command).await.with_context(|| format!("creating the domain {name}"))?;

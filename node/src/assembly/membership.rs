@@ -4,6 +4,7 @@ use super::network::others;
 use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
 use crate::join::request_id;
+use crate::pki::{self, Pair};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use zcluster_runtime::{select, sleep, spawn};
 
 /// Looked at again at least so often.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How often the node's certificate is looked at.
+const RENEW_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// Pause after the own record could not be written.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
@@ -30,6 +33,31 @@ pub fn start(
 ) {
     spawn(follow(dir.clone(), node.clone(), replicas.clone(), network.clone()));
     spawn(tell(NodeId(node.id()), config.clone(), router.clone(), replicas.clone()));
+    spawn(renew(dir.clone(), node.number, replicas.clone()));
+}
+
+/// Renews this node's certificate when little of its time is left. The new one is used from the next start on; the old
+/// one is good for months then.
+async fn renew(dir: DataDir, number: u32, replicas: Arc<Replicas>) {
+    loop {
+        if let Err(error) = renew_if_due(&dir, number, &replicas) {
+            tracing::error!(error = format!("{error:#}"), "this node's certificate cannot be renewed");
+        }
+        sleep(RENEW_EVERY).await;
+    }
+}
+
+fn renew_if_due(dir: &DataDir, number: u32, replicas: &Replicas) -> anyhow::Result<()> {
+    if !pki::wants_renewal(&dir.node_pair()?.cert_pem)? {
+        return Ok(());
+    }
+    let Ok(DirectoryReply::Cluster(cluster)) = replicas.read_directory(&DirectoryQuery::Cluster) else {
+        anyhow::bail!("the directory is not here yet");
+    };
+    let ca = Pair { cert_pem: cluster.ca_cert_pem, key_pem: cluster.ca_key_pem };
+    dir.write_cluster_tls(&ca.cert_pem, &pki::new_node(&ca, &cluster.id, number)?)?;
+    tracing::warn!("this node's certificate was renewed: restart it within the next months");
+    Ok(())
 }
 
 fn known(replicas: &Replicas) -> Vec<Node> {

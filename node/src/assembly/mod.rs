@@ -43,7 +43,9 @@ pub fn cannot_listen(service: &str, address: SocketAddr, e: &io::Error) -> anyho
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE; --base-port moves them all".to_string()
         }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address: correct --listen or node.listen".to_string(),
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address: correct --listen or node.listen".to_string()
+        }
         _ => e.to_string(),
     };
     anyhow!("cannot listen on {address} for {service}: {advice}")

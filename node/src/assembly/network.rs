@@ -87,7 +87,13 @@ impl Peers {
     }
 
     /// Answers peers from now on.
-    pub fn serve(&self, listener: TcpListener, raft: &Arc<MultiRaft>, router: &Arc<Router>, faults: Option<FaultSwitch>) {
+    pub fn serve(
+        &self,
+        listener: TcpListener,
+        raft: &Arc<MultiRaft>,
+        router: &Arc<Router>,
+        faults: Option<FaultSwitch>,
+    ) {
         let directory: Arc<dyn DirectoryApi> = router.clone();
         let joining = directory.clone();
         let network = self.network.clone();

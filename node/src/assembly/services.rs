@@ -89,7 +89,8 @@ pub async fn start(
         faults,
     };
     serve_admin(admin_listener, &admin_tls, admin)?;
-    let mail = Mail { config, directory, mailboxes: router, authenticator, tls: tls.clone(), shutdown: Shutdown::new() };
+    let mail =
+        Mail { config, directory, mailboxes: router, authenticator, tls: tls.clone(), shutdown: Shutdown::new() };
     let listeners = mail.start().await?;
     Ok(Services { shutdown: mail.shutdown, listeners, tls, admin_tls, files })
 }

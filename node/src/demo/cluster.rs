@@ -57,6 +57,8 @@ pub struct Ended {
     pub status: ExitStatus,
     /// Where it says why.
     pub log: PathBuf,
+    /// Its data directory.
+    pub data: PathBuf,
 }
 
 /// All of them.
@@ -110,11 +112,8 @@ impl Cluster {
         let until = Instant::now() + READY_TIMEOUT;
         if DataDir::at(&self.members[0].data).read_node().is_err() {
             let admin = format!("{}@{DOMAIN}", ACCOUNTS[0]);
-            let new = NewCluster {
-                shards: self.shards,
-                domain: Some(DOMAIN.into()),
-                admin: Some((admin, PASSWORD.into())),
-            };
+            let new =
+                NewCluster { shards: self.shards, domain: Some(DOMAIN.into()), admin: Some((admin, PASSWORD.into())) };
             init::create(&self.members[0].data, self.members[0].overrides.clone(), new).await?;
         }
         // Nodes of an earlier run need each other: all at once. New ones come in order.
@@ -249,20 +248,24 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until a node ends by itself.
+    /// Waits until a node ends by itself; it counts as gone from then on.
     pub async fn any_ended(&mut self) -> Ended {
         let waits = self.members.iter_mut().filter_map(|member| {
-            let (number, log) = (member.number, member.log.clone());
             let process = member.process.as_mut()?;
+            let (number, log, data) = (member.number, member.log.clone(), member.data.clone());
             Some(Box::pin(async move {
                 match process.ended().await {
-                    Ok(status) => Ended { number, status, log },
+                    Ok(status) => Ended { number, status, log, data },
                     // The operating system lost our child: nothing to wait for.
                     Err(_) => std::future::pending().await,
                 }
             }))
         });
-        select_all(waits.collect::<Vec<_>>()).await.0
+        let ended = select_all(waits.collect::<Vec<_>>()).await.0;
+        for member in self.members.iter_mut().filter(|m| m.number == ended.number) {
+            member.process = None;
+        }
+        ended
     }
 
     /// Stops every node.

@@ -140,7 +140,8 @@ fn judge(
     counts: &[BTreeMap<u64, usize>],
 ) -> Outcome {
     let acknowledged = ledger.acknowledged.lock();
-    let present: BTreeSet<u64> = acknowledged.keys().copied().filter(|n| counts.iter().all(|c| c.contains_key(n))).collect();
+    let present: BTreeSet<u64> =
+        acknowledged.keys().copied().filter(|n| counts.iter().all(|c| c.contains_key(n))).collect();
     let doubled: BTreeSet<u64> =
         counts.iter().flat_map(|c| c.iter().filter(|(_, times)| **times > 1).map(|(n, _)| *n)).collect();
     let mut times: Vec<Instant> = acknowledged.values().copied().collect();
@@ -210,7 +211,8 @@ async fn primary(cluster: &Cluster, account: &str) -> Result<u16> {
 }
 
 fn message(account: &str, run: &str, number: u64) -> String {
-    let header = mail::header(&format!("stream@{DOMAIN}"), account, &format!("message {number}"), &message_id(run, number));
+    let header =
+        mail::header(&format!("stream@{DOMAIN}"), account, &format!("message {number}"), &message_id(run, number));
     format!("{header}\nThis is message {number} of a steady stream.\n")
 }
 

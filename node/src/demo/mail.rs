@@ -11,10 +11,28 @@ struct Sample(usize, usize, &'static str, &'static str, &'static str);
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 const SAMPLES: [Sample; 6] = [
-    Sample(0, 1, "Welcome to zcluster", PLAIN, "Hello Alice,\n\nyour mailbox lives on three nodes. Kill one of them; it stays.\n\nadmin\n"),
-    Sample(0, 2, "Welcome to zcluster", PLAIN, "Hello Bob,\n\nyour mailbox lives on three nodes. Kill one of them; it stays.\n\nadmin\n"),
+    Sample(
+        0,
+        1,
+        "Welcome to zcluster",
+        PLAIN,
+        "Hello Alice,\n\nyour mailbox lives on three nodes. Kill one of them; it stays.\n\nadmin\n",
+    ),
+    Sample(
+        0,
+        2,
+        "Welcome to zcluster",
+        PLAIN,
+        "Hello Bob,\n\nyour mailbox lives on three nodes. Kill one of them; it stays.\n\nadmin\n",
+    ),
     Sample(1, 2, "Lunch on Thursday?", PLAIN, "Hi Bob,\n\nthe new place by the river, at noon?\n\nAlice\n"),
-    Sample(2, 1, "Re: Lunch on Thursday?", PLAIN, "Gladly. I shall book a table for two.\n\n> the new place by the river, at noon?\n\nBob\n"),
+    Sample(
+        2,
+        1,
+        "Re: Lunch on Thursday?",
+        PLAIN,
+        "Gladly. I shall book a table for two.\n\n> the new place by the river, at noon?\n\nBob\n",
+    ),
     Sample(
         2,
         1,

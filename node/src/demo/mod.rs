@@ -95,7 +95,17 @@ async fn demonstrate(args: &Demo, cluster: &mut Cluster) -> Result<ExitCode> {
     } else {
         println!("ready after {:.1} s\n\n{}", begun.elapsed().as_secs_f64(), show::table(cluster, &status));
     }
-    // A node that ends by itself ends the demo.
-    let ended = cluster.any_ended().await;
-    bail!("node {} ended by itself ({}): see {}", ended.number, ended.status, ended.log.display())
+    // People kill nodes to see what happens; the others go on.
+    while cluster.running() > 0 {
+        let ended = cluster.any_ended().await;
+        eprintln!(
+            "node {} ended ({}), its log is {}; start it again with:\n{} serve --data {}",
+            ended.number,
+            ended.status,
+            ended.log.display(),
+            std::env::current_exe()?.display(),
+            ended.data.display()
+        );
+    }
+    bail!("no node runs any more")
 }

@@ -10,7 +10,9 @@ const PAGE: u32 = 1_000;
 
 fn account_error(name: &str) -> impl Fn(&Error) -> Option<Failure> + '_ {
     move |e| match e {
-        Error::Exists(what) => Some(Failure::new("account.ACCOUNT_EXISTS", format!("email address already exists: {what}"))),
+        Error::Exists(what) => {
+            Some(Failure::new("account.ACCOUNT_EXISTS", format!("email address already exists: {what}")))
+        }
         Error::NotFound(what) => Some(Failure::new("account.NO_SUCH_DOMAIN", format!("no such {what} (for {name})"))),
         _ => None,
     }

@@ -10,7 +10,7 @@ mod help;
 pub use entry::Reply;
 
 use std::sync::Arc;
-use zcluster_api::directory::{Account, AccountBy, ModifyKind, Modification};
+use zcluster_api::directory::{Account, AccountBy, Modification, ModifyKind};
 use zcluster_api::{
     AccountId, Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId,
 };
@@ -114,9 +114,7 @@ impl Prov {
         };
         match self.directory.read(DirectoryQuery::Account(by), Freshness::Recent).await {
             Ok(reply) => reply.into_account().map_err(|e| generic(&e)),
-            Err(Error::NotFound(_)) => {
-                Err(Failure::new("account.NO_SUCH_ACCOUNT", format!("no such account: {name}")))
-            }
+            Err(Error::NotFound(_)) => Err(Failure::new("account.NO_SUCH_ACCOUNT", format!("no such account: {name}"))),
             Err(e) => Err(generic(&e)),
         }
     }

@@ -67,19 +67,13 @@ impl Rpc {
         answer.map(Response::new).map_err(|e| status(&e))
     }
 
-    async fn stream(
-        self,
-        request: Request<Bytes>,
-    ) -> Result<Response<Answers<Bytes>>, Status> {
+    async fn stream(self, request: Request<Bytes>) -> Result<Response<Answers<Bytes>>, Status> {
         let (from, method) = self.checked(&request)?;
         let frames = self.config.service.stream(from, method, request.into_inner()).await.map_err(|e| status(&e))?;
         Ok(Response::new(frames.map(|item| item.map_err(|e| status(&e))).boxed()))
     }
 
-    async fn frames(
-        self,
-        request: Request<Streaming<Vec<Frame>>>,
-    ) -> Result<Response<Answers<Vec<Frame>>>, Status> {
+    async fn frames(self, request: Request<Streaming<Vec<Frame>>>) -> Result<Response<Answers<Vec<Frame>>>, Status> {
         let (from, _) = self.checked(&request)?;
         let (answers, outgoing) = mpsc::unbounded_channel();
         spawn(take_calls(self.config, from, request.into_inner(), answers));

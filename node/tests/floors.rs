@@ -1,0 +1,139 @@
+//! Who may import whom: the map in ARCHITECTURE.md, enforced.
+#![allow(missing_docs)]
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+const PROTOCOLS: [&str; 3] = ["zcluster-imap", "zcluster-pop3", "zcluster-smtp"];
+/// What a protocol may import of ours.
+const BELOW_PROTOCOLS: &[&str] =
+    &["zcluster-api", "zcluster-mail", "zcluster-runtime", "zcluster-listener", "zcluster-auth"];
+
+/// Crate -> the crates of ours that it may import.
+fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
+    let mut map = BTreeMap::from([
+        ("zcluster-api", &[][..]),
+        ("zcluster-runtime", &[]),
+        ("zcluster-mail", &["zcluster-api"]),
+        ("zcluster-rpc", &["zcluster-runtime"]),
+        ("zcluster-raft", &["zcluster-runtime", "zcluster-rpc"]),
+        ("zcluster-state", &["zcluster-api"]),
+        ("zcluster-replica", &["zcluster-api", "zcluster-mail", "zcluster-raft", "zcluster-state", "zcluster-runtime"]),
+        (
+            "zcluster-router",
+            &[
+                "zcluster-api",
+                "zcluster-mail",
+                "zcluster-replica",
+                "zcluster-state",
+                "zcluster-raft",
+                "zcluster-rpc",
+                "zcluster-runtime",
+            ],
+        ),
+        ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),
+        ("zcluster-auth", &["zcluster-api", "zcluster-runtime"]),
+        ("zcluster-bench", &[]),
+    ]);
+    map.extend(PROTOCOLS.map(|p| (p, BELOW_PROTOCOLS)));
+    map.into_iter().map(|(name, list)| (name, list.iter().copied().collect())).collect()
+}
+
+/// Crates of others that only these of ours may name.
+const KEPT: [(&str, &[&str]); 5] = [
+    ("openraft", &["zcluster-raft"]),
+    ("openraft-rt", &["zcluster-raft"]),
+    ("openraft-rt-tokio", &["zcluster-raft"]),
+    ("rocksdb", &["zcluster-raft", "zcluster-replica"]),
+    ("tonic", &["zcluster-rpc"]),
+];
+
+/// What the pure crates must do without, outside their tests.
+const PURE: [(&str, &[&str]); 3] = [
+    ("zcluster-api", &["tokio", "rocksdb", "rand"]),
+    ("zcluster-mail", &["tokio", "rocksdb", "rand", "reqwest"]),
+    ("zcluster-state", &["tokio", "rocksdb", "rand", "zcluster-runtime", "parking_lot"]),
+];
+
+struct Package {
+    name: String,
+    normal: BTreeSet<String>,
+    dev: BTreeSet<String>,
+}
+
+fn packages() -> Vec<Package> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path", manifest])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    metadata["packages"].as_array().unwrap().iter().map(package).collect()
+}
+
+fn package(value: &Value) -> Package {
+    let names = |dev: bool| {
+        let all = value["dependencies"].as_array().unwrap().iter();
+        let kind = |d: &Value| d["kind"].as_str() == Some("dev");
+        all.filter(|d| kind(d) == dev).map(|d| d["name"].as_str().unwrap().to_string()).collect()
+    };
+    Package { name: value["name"].as_str().unwrap().to_string(), normal: names(false), dev: names(true) }
+}
+
+fn is_ours(name: &str) -> bool {
+    name == "zcluster" || name.starts_with("zcluster-")
+}
+
+#[test]
+fn every_crate_imports_only_from_floors_below() {
+    let allowed = allowed();
+    for package in packages().iter().filter(|p| p.name != "zcluster") {
+        let Some(may) = allowed.get(package.name.as_str()) else {
+            panic!("{} has no place on the map: give it one here and in ARCHITECTURE.md", package.name);
+        };
+        for import in package.normal.iter().filter(|n| is_ours(n)) {
+            assert!(may.contains(import.as_str()), "{} must not import {import}", package.name);
+        }
+    }
+}
+
+#[test]
+fn protocols_never_import_each_other_even_in_tests() {
+    for package in packages().iter().filter(|p| PROTOCOLS.contains(&p.name.as_str())) {
+        let all = package.normal.union(&package.dev);
+        for import in all.filter(|n| PROTOCOLS.contains(&n.as_str())) {
+            panic!("{} must not import {import}", package.name);
+        }
+    }
+}
+
+#[test]
+fn consensus_storage_and_transport_are_named_in_one_place() {
+    for package in packages() {
+        for (kept, by) in KEPT {
+            let names = package.normal.contains(kept) || package.dev.contains(kept);
+            assert!(!names || by.contains(&package.name.as_str()), "{} must not name {kept}", package.name);
+        }
+    }
+}
+
+#[test]
+fn pure_crates_have_no_time_chance_or_io() {
+    for package in packages() {
+        let without = PURE.iter().find(|(name, _)| *name == package.name).map_or(&[][..], |(_, list)| list);
+        for absent in without {
+            assert!(!package.normal.contains(*absent), "{} must do without {absent}", package.name);
+        }
+    }
+}
+
+#[test]
+fn nobody_imports_the_top_floor() {
+    for package in packages() {
+        for top in ["zcluster", "zcluster-bench"] {
+            assert!(!package.normal.contains(top) && !package.dev.contains(top), "{} imports {top}", package.name);
+        }
+    }
+}
