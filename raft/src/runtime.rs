@@ -241,6 +241,7 @@ impl AsyncRuntime for Rt {
             }
         }
     }
+    #[allow(clippy::manual_async_fn, reason = "the trait asks for a future that is Send")]
     fn spawn_blocking<F, T>(f: F) -> impl Future<Output = Result<T, io::Error>> + Send
     where
         F: FnOnce() -> T + Send + 'static,

@@ -53,3 +53,37 @@ async fn prints_what_a_commit_costs() {
     load("one node, RocksDB, 256 writers", &[1], true, 256, 40).await;
     load("three nodes, RocksDB, 16 writers", &[1, 2, 3], true, 16, 200).await;
 }
+
+/// What many idle groups cost, and how long a failover takes with production's timers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prints_what_idling_and_failing_over_cost() {
+    const GROUPS: u32 = 64;
+    let production = |c: &mut zcluster_raft::Config| *c = zcluster_raft::Config::new(c.node);
+    let mut c = Cluster::start(&[1, 2, 3], false, production).await;
+    c.initialize(&[1, 2, 3]).await;
+    for n in 100..100 + GROUPS {
+        for node in c.nodes.values() {
+            let machine = common::machine::TestMachine::open(Default::default());
+            node.multi.start_group(n, Box::new(machine)).await.unwrap();
+        }
+        c.nodes[&(1 + u64::from(n) % 3)].multi.initialize(n, common::set(&[1, 2, 3])).await.unwrap();
+    }
+    zcluster_runtime::sleep(std::time::Duration::from_secs(4)).await;
+    let (before, calls) = (cpu(), c.hub.all_calls());
+    zcluster_runtime::sleep(std::time::Duration::from_secs(5)).await;
+    let (used, calls) = (cpu() - before, c.hub.all_calls() - calls);
+    println!("{GROUPS} idle groups on three nodes: {:.1} % of a core, {} calls/s", used / 5.0 * 100.0, calls / 5);
+    let leader = c.leader_of(&[1, 2, 3]).await;
+    c.put(&[1, 2, 3], "before").await;
+    let rest: Vec<u64> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    let start = Instant::now();
+    c.kill(leader).await;
+    c.put(&rest, "after").await;
+    println!("failover after {:?}", start.elapsed());
+    let (old, to) = (c.leader_of(&rest).await, rest.clone());
+    let to = to.into_iter().find(|id| *id != old).unwrap();
+    let start = Instant::now();
+    c.group(old).transfer_leader(to).await.unwrap();
+    c.put(&rest, "transferred").await;
+    println!("transfer after {:?}", start.elapsed());
+}

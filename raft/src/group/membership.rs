@@ -157,7 +157,7 @@ impl Group {
         Err(AdminError::Timeout)
     }
 
-    /// Stops for tests and maintenance: waits until the disk has everything (see `LogEngine::close`).
+    /// Stops the group's core and waits for its end.
     pub(crate) async fn stop(&self) -> io::Result<()> {
         self.0.raft.shutdown().await.map_err(io::Error::other)
     }

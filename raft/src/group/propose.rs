@@ -47,12 +47,13 @@ impl Inner {
         if let Some(term) = term {
             write = write.with_leader(term);
         }
-        write.await.map_err(|_| ProposeError::Stopped)?;
-        let result = match zcluster_runtime::timeout(timeout, outcome).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => return Err(ProposeError::Unknown("the group stopped".into())),
-            Err(_) => return Err(ProposeError::Unknown("no quorum in time".into())),
+        let committed = async {
+            write.await.map_err(|_| ProposeError::Stopped)?;
+            outcome.await.map_err(|_| ProposeError::Unknown("the group stopped".into()))
         };
+        let result = zcluster_runtime::timeout(timeout, committed)
+            .await
+            .map_err(|_| ProposeError::Unknown("not committed in time".into()))??;
         self.propose_seconds.record(start.elapsed().as_secs_f64());
         match result {
             Ok(reply) => Ok(reply.data.0),

@@ -31,16 +31,31 @@ struct GateState {
     waiting: Vec<oneshot::Sender<Round>>,
 }
 
-/// Ends a round, also when its caller gave up; whoever waits meanwhile is served by a task.
-struct Running<'a>(&'a Arc<Inner>);
+/// A round under way, driven by one of its callers.
+struct Running<'a>(Option<&'a Arc<Inner>>);
+
+impl Running<'_> {
+    /// Whoever came during the round is served by a task.
+    fn finish(mut self) {
+        let Some(inner) = self.0.take() else { return };
+        let more = {
+            let mut gate = inner.gate.0.lock();
+            gate.running = !gate.waiting.is_empty();
+            gate.running
+        };
+        if more {
+            zcluster_runtime::spawn(serve_waiting(inner.clone()));
+        }
+    }
+}
 
 impl Drop for Running<'_> {
+    /// The caller gave up in the middle: those who wait are sent away, and one of them begins a round itself.
     fn drop(&mut self) {
-        let mut gate = self.0.gate.0.lock();
-        gate.waiting.retain(|w| !w.is_closed());
-        gate.running = !gate.waiting.is_empty();
-        if gate.running {
-            zcluster_runtime::spawn(serve_waiting(self.0.clone()));
+        if let Some(inner) = self.0 {
+            let mut gate = inner.gate.0.lock();
+            gate.running = false;
+            gate.waiting.clear();
         }
     }
 }
@@ -76,22 +91,26 @@ impl Inner {
 
     /// The position that a read which begins now must have seen, proved by a round that was sent after this call.
     pub(crate) async fn read_index(self: &Arc<Self>) -> Round {
-        let ticket = {
-            let mut gate = self.gate.0.lock();
-            if gate.running {
-                let (tx, rx) = oneshot::channel();
-                gate.waiting.push(tx);
-                Some(rx)
-            } else {
-                gate.running = true;
-                None
-            }
-        };
-        match ticket {
-            Some(ticket) => ticket.await.unwrap_or(Err(ReadError::Unavailable)),
-            None => {
-                let _running = Running(self);
-                self.round().await
+        loop {
+            let ticket = {
+                let mut gate = self.gate.0.lock();
+                if gate.running {
+                    let (tx, rx) = oneshot::channel();
+                    gate.waiting.push(tx);
+                    Some(rx)
+                } else {
+                    gate.running = true;
+                    None
+                }
+            };
+            let Some(ticket) = ticket else {
+                let running = Running(Some(self));
+                let round = self.round().await;
+                running.finish();
+                return round;
+            };
+            if let Ok(round) = ticket.await {
+                return round;
             }
         }
     }

@@ -43,7 +43,7 @@ pub struct RocksOptions {
 
 impl Default for RocksOptions {
     fn default() -> Self {
-        Self { write_buffer_bytes: 64 << 20, write_buffers: 4, cache_bytes: 64 << 20, max_wal_bytes: 1 << 30 }
+        Self { write_buffer_bytes: 32 << 20, write_buffers: 4, cache_bytes: 64 << 20, max_wal_bytes: 1 << 30 }
     }
 }
 
@@ -286,6 +286,7 @@ fn open_db(path: &Path, o: &RocksOptions) -> io::Result<DB> {
     log.set_max_write_buffer_number(o.write_buffers);
     // Two memtables are merged when flushed: entries that were purged meanwhile die there.
     log.set_min_write_buffer_number_to_merge(2.min(o.write_buffers - 1).max(1));
+    log.set_level_zero_file_num_compaction_trigger(8);
     // Bodies come compressed; a second attempt costs CPU and saves nothing.
     log.set_compression_type(DBCompressionType::None);
     let mut meta = Options::default();

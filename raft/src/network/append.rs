@@ -11,8 +11,9 @@ use futures::Stream;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use openraft::errors::RPCError;
-use openraft::raft::{AppendEntriesRequest, StreamAppendResult};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult};
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use zcluster_rpc::{Lane, RpcError};
@@ -59,7 +60,13 @@ impl<S: Stream<Item = AppendEntriesRequest<C>> + Unpin> Pipeline<S> {
         let outcome = answer
             .map_err(rpc_error)
             .and_then(|bytes| wire::decode_append_answer(bytes).map_err(bad_answer))
-            .map(|a| a.into_stream_result(prev, last));
+            .and_then(|a| match a {
+                // Nothing comes before the first entry that could conflict; openraft would panic on it.
+                AppendEntriesResponse::Conflict if prev.is_none() => {
+                    Err(bad_answer(io::Error::other("a conflict before the first entry")))
+                }
+                a => Ok(a.into_stream_result(prev, last)),
+            });
         self.ended = !matches!(outcome, Ok(Ok(_)));
         Poll::Ready(Some(outcome))
     }

@@ -47,6 +47,10 @@ pub(super) async fn begin(inner: Arc<Inner>, from: u64, reader: Reader) -> Resul
     if mine > vote {
         return Ok(wire::encode_vote_only(&mine));
     }
+    // No leader has a snapshot of a later term than its own; openraft would take it for corruption and panic.
+    if begin.applied.last.is_none_or(|last| last.term > begin.vote.term) {
+        return Err(refuse("a snapshot from the future"));
+    }
     let meta = meta_from_applied(&begin.applied).map_err(refuse)?;
     // Whoever is behind comes second; the lock is held so that chunks wait until the sink is there.
     let mut slot = inner.snapshot.lock().await;

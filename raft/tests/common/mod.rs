@@ -21,10 +21,10 @@ pub const LONG: Duration = Duration::from_secs(20);
 /// Shorter timers than in production, so that tests are quick.
 pub fn config(node: u64) -> Config {
     Config {
-        heartbeat: Duration::from_millis(60),
-        heartbeat_quiet: Duration::from_millis(30),
-        election_min: Duration::from_millis(200),
-        election_max: Duration::from_millis(400),
+        heartbeat: Duration::from_millis(100),
+        heartbeat_quiet: Duration::from_millis(40),
+        election_min: Duration::from_millis(400),
+        election_max: Duration::from_millis(700),
         ..Config::new(node)
     }
 }
