@@ -55,6 +55,7 @@ pub struct Connection {
 pub(crate) struct Overlong {
     pub(crate) start: bytes::Bytes,
     pub(crate) dropped: usize,
+    pub(crate) end: Vec<u8>,
 }
 
 impl Connection {

@@ -16,7 +16,7 @@ mod write;
 pub use connection::Connection;
 pub use limits::{Limits, Refusal};
 pub use listener::{Listener, ListenerConfig, TlsMode};
-pub use read::{DRAIN_BYTES_MAX, Ending, Line, ReadError, TOO_LONG_START_MAX};
+pub use read::{DRAIN_BYTES_MAX, Ending, Line, LongLine, ReadError, TOO_LONG_END_MAX, TOO_LONG_START_MAX};
 pub use shutdown::{Shutdown, Stage};
 pub use stream::Stream;
 pub use tls::{TlsError, TlsSettings};

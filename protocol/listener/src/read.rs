@@ -19,6 +19,8 @@ const READ_BYTES: usize = 16 * 1024;
 pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of an over-long line that [`ReadError::TooLong`] shows.
 pub const TOO_LONG_START_MAX: usize = 256;
+/// Bytes of its end that are kept.
+pub const TOO_LONG_END_MAX: usize = 32;
 
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +47,22 @@ impl Deref for Line {
     }
 }
 
+/// What is kept of a line that was too long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LongLine {
+    /// Its first bytes, at most [`TOO_LONG_START_MAX`]: an IMAP tag to answer to.
+    pub start: Bytes,
+    /// Its last bytes without the ending, at most [`TOO_LONG_END_MAX`]: an IMAP literal's header, whose literal the
+    /// client sends next.
+    pub end: Bytes,
+}
+
 /// Why nothing was read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The line was longer than allowed. It has been thrown away up to its LF; the next read begins behind it. Its
-    /// first bytes (at most [`TOO_LONG_START_MAX`]) are here, for a tag to answer to.
+    /// The line was longer than allowed. It has been thrown away up to its LF; the next read begins behind it.
     #[error("line too long")]
-    TooLong(Bytes),
+    TooLong(LongLine),
     /// The client closed; a last line without an ending is not delivered.
     #[error("connection closed by the client")]
     Eof,
@@ -192,8 +203,13 @@ impl Connection {
         let state = self.draining.get_or_insert_with(|| Overlong {
             start: Bytes::copy_from_slice(&input[..input.len().min(TOO_LONG_START_MAX)]),
             dropped: 0,
+            end: Vec::new(),
         });
         state.dropped += n;
+        // Two bytes more than are shown, for the ending.
+        state.end.extend_from_slice(&input[n.saturating_sub(TOO_LONG_END_MAX + 2)..n]);
+        let surplus = state.end.len().saturating_sub(TOO_LONG_END_MAX + 2);
+        state.end.drain(..surplus);
         let dropped = state.dropped;
         self.consume(n);
         if dropped > DRAIN_BYTES_MAX {
@@ -203,7 +219,13 @@ impl Connection {
     }
 
     fn drained(&mut self) -> ReadError {
-        ReadError::TooLong(self.draining.take().map(|o| o.start).unwrap_or_default())
+        let Some(Overlong { start, end, .. }) = self.draining.take() else {
+            return ReadError::TooLong(LongLine::default());
+        };
+        let end = end.strip_suffix(b"\n").unwrap_or(&end);
+        let end = end.strip_suffix(b"\r").unwrap_or(end);
+        let end = &end[end.len().saturating_sub(TOO_LONG_END_MAX)..];
+        ReadError::TooLong(LongLine { start, end: Bytes::copy_from_slice(end) })
     }
 
     /// Reads once, sending buffered output first. `until`: the stage of shutdown that interrupts it.

@@ -58,7 +58,10 @@ async fn an_overlong_line_is_dropped_and_the_next_one_is_read() {
                 sleep(Duration::from_millis(50)).await;
             });
             match conn.read_line(10).await {
-                Err(ReadError::TooLong(start)) => assert!(start.starts_with(b"xxxxxxxxxx") && start.len() <= 256),
+                Err(ReadError::TooLong(line)) => {
+                    assert!(line.start.starts_with(b"xxxxxxxxxx") && line.start.len() <= 256);
+                    assert!(line.end.iter().all(|b| *b == b'x') && line.end.len() == length.min(32));
+                }
                 other => panic!("{length}: {other:?}"),
             }
             assert_eq!(&conn.read_line(10).await.unwrap()[..], b"next");

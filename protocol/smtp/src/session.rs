@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zcluster_api::AccountId;
 use zcluster_api::directory::Account;
 use zcluster_listener::{Connection, Ending, ReadError};
-use zcluster_runtime::random_bytes;
+use zcluster_runtime::{Instant, random_bytes};
 
 /// Commands that made no sense, before the session is ended.
 const ERRORS_MAX: u32 = 20;
@@ -109,7 +109,12 @@ impl Session {
                 Ok(line) if line.ending == Ending::Lf => Some(Reply::new(500, "5.5.2", "lines must end with CR LF")),
                 Ok(line) => match parse(&line) {
                     Ok(command) => {
-                        if self.execute(command).await? == Next::Close {
+                        let (verb, begun) = (command.verb(), Instant::now());
+                        let next = self.execute(command).await?;
+                        metrics::histogram!("zcluster_command_seconds",
+                            "protocol" => self.service().name(), "command" => verb)
+                        .record(begun.elapsed().as_secs_f64());
+                        if next == Next::Close {
                             return Ok(());
                         }
                         None

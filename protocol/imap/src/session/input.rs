@@ -7,7 +7,7 @@ use crate::codec::fragment::{Literal, literal_at_end};
 use crate::codec::parse;
 use crate::config::*;
 use crate::errors::{End, Reply};
-use zcluster_listener::ReadError;
+use zcluster_listener::{LongLine, ReadError};
 
 /// What came in.
 pub enum Input {
@@ -35,7 +35,7 @@ impl Session {
         let max = if self.user.is_some() { LINE_BYTES_MAX } else { BYTES_MAX_BEFORE_LOGIN };
         let line = match self.connection.read_line(max).await {
             Ok(line) => line.bytes,
-            Err(ReadError::TooLong(start)) => return Ok(too_long(&start)),
+            Err(ReadError::TooLong(line)) => return self.pass_long_line(line).await,
             Err(e) => return Err(e.into()),
         };
         match literal_at_end(&line) {
@@ -76,7 +76,9 @@ impl Session {
                         None => return Ok(self.parsed(&buf)),
                     }
                 }
-                Err(ReadError::TooLong(_)) => return Ok(too_long(&buf)),
+                Err(ReadError::TooLong(line)) => {
+                    return self.pass_long_line(LongLine { start: buf.into(), ..line }).await;
+                }
                 Err(e) => return Err(e.into()),
             }
         }
@@ -104,6 +106,14 @@ impl Session {
         }
     }
 
+    /// Refuses a command one of whose lines is too long, and passes over the literal that line may end in.
+    async fn pass_long_line(&mut self, line: LongLine) -> Result<Input, End> {
+        if let Some(literal) = literal_at_end(&line.end) {
+            self.skip_message(literal).await?;
+        }
+        Ok(too_long(&line.start))
+    }
+
     async fn skip_literal(&mut self, buf: Vec<u8>, literal: Literal, reply: Reply) -> Result<Input, End> {
         self.skip_message(literal).await?;
         Ok(refused(&buf, reply))
@@ -127,7 +137,7 @@ impl Session {
         for _ in 0..LITERALS_SKIPPED_MAX {
             let line = match self.connection.read_line(LINE_BYTES_MAX).await {
                 Ok(line) => line.bytes,
-                Err(ReadError::TooLong(_)) => return Ok(()),
+                Err(ReadError::TooLong(line)) => line.end,
                 Err(e) => return Err(e.into()),
             };
             match literal_at_end(&line) {

@@ -109,8 +109,7 @@ impl Session {
     async fn answer(&mut self, input: Input) -> Result<(), End> {
         match input {
             Input::Refused { tag, reply } => {
-                metrics::counter!("zcluster_imap_commands_total", "verb" => "none", "outcome" => reply.outcome())
-                    .increment(1);
+                count("none", reply.outcome());
                 self.conclude(tag.as_deref().unwrap_or("*"), reply).await
             }
             Input::Command(command) => self.execute(command).await,
@@ -129,9 +128,10 @@ impl Session {
             Err(Failure::End(end)) => Err(end),
         };
         let label = outcome.as_ref().map_or("end", Reply::outcome);
-        metrics::counter!("zcluster_imap_commands_total", "verb" => verb, "outcome" => label).increment(1);
+        count(verb, label);
         if !waits {
-            metrics::histogram!("zcluster_imap_command_seconds", "verb" => verb).record(begun.elapsed().as_secs_f64());
+            metrics::histogram!("zcluster_command_seconds", "protocol" => "imap", "command" => verb)
+                .record(begun.elapsed().as_secs_f64());
         }
         self.conclude(&tag, outcome?).await
     }
@@ -255,4 +255,9 @@ pub fn passed_over(result: Result<(), Failure>) -> Result<(), Failure> {
         }
         other => other,
     }
+}
+
+fn count(verb: &'static str, result: &'static str) {
+    metrics::counter!("zcluster_commands_total", "protocol" => "imap", "command" => verb, "result" => result)
+        .increment(1);
 }

@@ -29,6 +29,10 @@ async fn long_lines_and_literals_keep_in_step() {
     let mut c = site.alice().await;
     c.send(format!("long LIST \"\" {}\r\n", "x".repeat(100_000))).await;
     assert_eq!(c.line().await, "long BAD [TOOBIG] a line is too long");
+    // Such a line may still announce a literal that is sent without waiting: it is no command.
+    c.send(format!("long LIST \"\" {} {{15+}}\r\nx DELETE Drafts \"\"\r\nnext NOOP\r\n", "x".repeat(100_000))).await;
+    assert_eq!(c.line().await, "long BAD [TOOBIG] a line is too long");
+    assert!(c.line().await.starts_with("next OK"));
     // A literal where none belongs, waited for and not.
     c.expect("NOOP {5}", &["# BAD something is left over at the end"]).await;
     c.expect("NOOP {9+}\r\nx LOGOUT\r", &["# BAD something is left over at the end"]).await;

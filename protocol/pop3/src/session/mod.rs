@@ -81,7 +81,10 @@ impl Session {
             Err(ParseError::Arguments(why)) => return Err(refused(why)),
         };
         let verb = command.verb();
+        let begun = zcluster_runtime::Instant::now();
         let outcome = self.dispatch(command).await;
+        metrics::histogram!("zcluster_command_seconds", "protocol" => "pop3", "command" => verb)
+            .record(begun.elapsed().as_secs_f64());
         let result = match &outcome {
             Ok(_) => "ok",
             Err(Failure::Refused(_)) => "refused",

@@ -45,6 +45,28 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The command's name, for metrics.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Command::Helo(_) => "HELO",
+            Command::Ehlo(_) => "EHLO",
+            Command::Lhlo(_) => "LHLO",
+            Command::Mail(_) => "MAIL",
+            Command::Rcpt(_) => "RCPT",
+            Command::Data => "DATA",
+            Command::Bdat { .. } => "BDAT",
+            Command::Rset => "RSET",
+            Command::Noop => "NOOP",
+            Command::Vrfy => "VRFY",
+            Command::Help => "HELP",
+            Command::Quit => "QUIT",
+            Command::StartTls => "STARTTLS",
+            Command::Auth { .. } => "AUTH",
+        }
+    }
+}
+
 /// The arguments of MAIL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MailFrom {
