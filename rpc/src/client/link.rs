@@ -3,7 +3,7 @@
 use super::connect::{Driver, H2, connect};
 use super::{BACKOFF_MAX, BACKOFF_MIN, Shared};
 use crate::RpcError;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use zcluster_runtime::{Either, Instant, jitter, select, sleep, spawn, timeout_at, watch};
 
@@ -21,16 +21,17 @@ pub(super) enum State {
 /// A connection for calls and streams.
 pub(super) struct Link {
     state: watch::Sender<State>,
+    /// Dropped with the link: that is how its task knows.
+    _wanted: watch::Sender<()>,
 }
 
 impl Link {
     /// Starts to connect. The connection ends when the link is dropped.
     pub(super) fn start(shared: Arc<Shared>, to: u64) -> Arc<Link> {
         let (state, _) = watch::channel(State::Connecting);
-        let link = Arc::new(Link { state: state.clone() });
-        let weak = Arc::downgrade(&link);
-        spawn(keep_up(shared, to, weak, state));
-        link
+        let (sender, wanted) = watch::channel(());
+        spawn(keep_up(shared, to, wanted, state.clone()));
+        Arc::new(Link { state, _wanted: sender })
     }
 
     /// The connection, once it is there.
@@ -52,52 +53,53 @@ impl Link {
 }
 
 /// Connects, and again whenever the connection ended.
-async fn keep_up(shared: Arc<Shared>, to: u64, link: Weak<Link>, state: watch::Sender<State>) {
+async fn keep_up(shared: Arc<Shared>, to: u64, mut wanted: watch::Receiver<()>, state: watch::Sender<State>) {
     let mut attempts = Attempts::new(shared.clone(), to);
-    while link.strong_count() > 0 {
-        match attempts.next().await {
-            Ok((h2, driver, address)) => {
-                state.send_replace(State::Up(h2));
-                run(&shared, to, &address, driver, || link.strong_count() > 0).await;
-                state.send_replace(State::Connecting);
-                attempts.succeeded();
-                attempts.pause().await;
+    let connecting = async {
+        loop {
+            match attempts.next().await {
+                Ok((h2, driver, address)) => {
+                    state.send_replace(State::Up(h2));
+                    run(&shared, to, &address, driver).await;
+                    state.send_replace(State::Connecting);
+                    attempts.succeeded();
+                }
+                Err(e) => {
+                    state.send_replace(State::Down(e));
+                }
             }
-            Err(e) => {
-                state.send_replace(State::Down(e));
-                attempts.pause().await;
-            }
+            attempts.pause().await;
         }
-    }
+    };
+    let _: Either<(), _> = select(connecting, unwanted(&mut wanted)).await;
+    tracing::debug!(to, "connection to peer is no longer wanted");
+    state.send_replace(State::Down(RpcError::Unreachable(to, "the peer was removed".into())));
 }
 
-/// How often a connection looks whether anybody still wants it.
-const WANTED_POLL: Duration = Duration::from_secs(5);
+/// Ends when nobody wants the connection any more.
+pub(super) async fn unwanted(wanted: &mut watch::Receiver<()>) {
+    while wanted.changed().await.is_ok() {}
+}
 
-/// Drives a connection until it ends, the peer's address changes or nobody wants it any more.
+/// Drives a connection until it ends or the peer's address changes.
 pub(super) async fn run(
     shared: &Shared,
     to: u64,
     address: &str,
     driver: impl Future<Output = Result<(), hyper::Error>>,
-    wanted: impl Fn() -> bool,
 ) {
     let mut addresses = shared.addresses.subscribe();
     let moved = async {
-        loop {
-            let still = addresses.borrow_and_update().get(&to).is_some_and(|a| a == address);
-            if !still || !wanted() {
-                return;
-            }
-            let _ = select(addresses.changed(), sleep(WANTED_POLL)).await;
+        while addresses.borrow_and_update().get(&to).is_some_and(|a| a == address) {
+            let _ = addresses.changed().await;
         }
     };
     match select(driver, moved).await {
-        Either::Left(Ok(())) => tracing::debug!(to, "peer closed the connection"),
+        Either::Left(Ok(())) => tracing::info!(to, address, "connection to peer ended"),
         Either::Left(Err(e)) => {
             tracing::info!(to, address, error = %error_chain(&e), "connection to peer was lost");
         }
-        Either::Right(()) => tracing::info!(to, address, "connection to peer is no longer wanted"),
+        Either::Right(()) => tracing::info!(to, address, "peer has moved"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::connect::H2;
-use super::link::{Attempts, run};
+use super::link::{Attempts, run, unwanted};
 use super::unary::{error, grpc, request};
 use crate::RpcError;
 use crate::frame::{BATCH_BYTES_MAX, BatchCodec, Frame, Kind};
@@ -13,11 +13,11 @@ use futures::{FutureExt, Stream};
 use http::uri::PathAndQuery;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use zcluster_runtime::{spawn, timeout};
+use zcluster_runtime::{Either, select, spawn, timeout, watch};
 
 /// Calls that wait to be sent to one peer.
 pub const QUEUE_CALLS_MAX: usize = 4_096;
@@ -47,6 +47,8 @@ pub(super) struct RaftLane {
     to: u64,
     queue: mpsc::Sender<Queued>,
     inner: Arc<Inner>,
+    /// Dropped with the lane: that is how its task knows.
+    _wanted: watch::Sender<()>,
 }
 
 struct Inner {
@@ -88,10 +90,10 @@ impl RaftLane {
             pending: Mutex::default(),
             down: Mutex::default(),
         });
-        let lane = Arc::new(RaftLane { to, queue, inner: inner.clone() });
+        let (sender, wanted) = watch::channel(());
         let source = Arc::new(tokio::sync::Mutex::new(Receiving { queue: receiver, held: None }));
-        spawn(keep_up(shared, to, Arc::downgrade(&lane), inner, source));
-        lane
+        spawn(keep_up(shared, to, wanted, inner.clone(), source));
+        Arc::new(RaftLane { to, queue, inner, _wanted: sender })
     }
 
     /// Queues a call (now) and waits for its answer (in the returned future).
@@ -132,43 +134,50 @@ fn unanswered(to: u64, stage: &AtomicU8, why: &str) -> RpcError {
     }
 }
 
+/// Keeps the stream up until nobody wants it any more.
+async fn keep_up(shared: Arc<Shared>, to: u64, mut wanted: watch::Receiver<()>, inner: Arc<Inner>, source: Source) {
+    let _: Either<(), _> = select(connections(&shared, to, &inner, &source), unwanted(&mut wanted)).await;
+    let removed = RpcError::Unreachable(to, "the peer was removed".into());
+    fail_pending(&inner, &RpcError::Lost(removed.to_string()));
+    fail_queued(&inner, &source, &removed).await;
+}
+
 /// Connects, and again whenever the stream ended.
-async fn keep_up(shared: Arc<Shared>, to: u64, lane: Weak<RaftLane>, inner: Arc<Inner>, source: Source) {
+async fn connections(shared: &Arc<Shared>, to: u64, inner: &Arc<Inner>, source: &Source) {
     let mut attempts = Attempts::new(shared.clone(), to);
-    while lane.strong_count() > 0 {
+    loop {
         let failure = match attempts.next().await {
             Err(e) => Some(e),
             Ok((h2, driver, address)) => {
-                let exchange = exchange(&shared, to, h2, &inner, &source);
+                let exchange = exchange(shared, to, h2, inner, source);
                 // The driver must run for the exchange to get anywhere, and either's end is the end.
-                let wanted = || lane.strong_count() > 0;
-                match zcluster_runtime::select(run(&shared, to, &address, driver, wanted), exchange).await {
-                    zcluster_runtime::Either::Left(()) => None,
-                    zcluster_runtime::Either::Right(end) => end,
+                match select(run(shared, to, &address, driver), exchange).await {
+                    Either::Left(()) => None,
+                    Either::Right(end) => end,
                 }
             }
         };
         // A peer that refuses the stream has not looked at its frames; otherwise nobody knows.
-        let outcome = match &failure {
-            Some(e @ RpcError::Refused(_)) => e.clone(),
-            _ => RpcError::Lost(format!("the connection to node {to} broke")),
-        };
-        for (_, answer) in std::mem::take(&mut *inner.pending.lock()) {
-            let _ = answer.send(Err(outcome.clone()));
+        match &failure {
+            Some(e @ RpcError::Refused(_)) => fail_pending(inner, e),
+            _ => fail_pending(inner, &RpcError::Lost(format!("the connection to node {to} broke"))),
         }
         match failure {
             Some(e) => {
                 *inner.down.lock() = Some(e.clone());
-                fail_queued(&inner, &source, &e).await;
-                attempts.pause().await;
+                fail_queued(inner, source, &e).await;
             }
-            None => {
-                attempts.succeeded();
-                attempts.pause().await;
-            }
+            None => attempts.succeeded(),
         }
+        attempts.pause().await;
     }
-    fail_queued(&inner, &source, &RpcError::Unreachable(to, "the peer was removed".into())).await;
+}
+
+/// Fails what was sent and not answered.
+fn fail_pending(inner: &Inner, e: &RpcError) {
+    for (_, answer) in std::mem::take(&mut *inner.pending.lock()) {
+        let _ = answer.send(Err(e.clone()));
+    }
 }
 
 /// Fails what waits to be sent; none of it was.
