@@ -259,7 +259,6 @@ fn imap_odd_bytes(cluster: &Cluster) {
     for command in [
         "FETCH 0 (FLAGS)",
         "FETCH 1:* (NONSENSE)",
-        "STORE 1 FLAGS (\\Recent)",
         "UID FETCH abc (FLAGS)",
         "SEARCH BEFORE never",
         "STORE 1 +FLAGS",

@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use crate::support::cluster::{Cluster, PASSWORD, Port, path};
 use crate::support::mail::{delicate, id_of, unique};
 use crate::support::pop3::Pop3;
-use crate::support::tools::succeed;
+use crate::support::tools::{succeed, succeed_with_open_input};
 
 const BOB: &str = "bob@example.com";
 
@@ -165,6 +164,8 @@ fn without_line(message: &[u8], begin: &[u8]) -> Vec<u8> {
 fn mutt_reads(cluster: &Cluster, node: usize, stored: &[Vec<u8>]) {
     let home = cluster.folder.join(format!("mutt{node}"));
     fs::create_dir_all(&home).unwrap();
+    // Without its folder mutt begins with a question.
+    fs::create_dir_all(home.join("Mail")).unwrap();
     let copy = home.join("copy");
     for sub in ["cur", "new", "tmp"] {
         fs::create_dir_all(copy.join(sub)).unwrap();
@@ -184,13 +185,13 @@ fn mutt_reads(cluster: &Cluster, node: usize, stored: &[Vec<u8>]) {
     )
     .unwrap();
     // mutt wants a terminal: script(1) gives it one.
-    let inner = format!("mutt -n -F {} -f '{folder}'", path(&config));
+    let inner = format!("mutt -n -d 2 -F {} -f '{folder}'", path(&config));
     let mut command = Command::new("script");
     command.args(["-qec", &inner, "/dev/null"]).env("HOME", &home).env("TERM", "vt100").env("LC_ALL", "C.UTF-8");
-    succeed(&mut command);
-    crate::support::eventually("mutt copied the folder", Duration::from_secs(5), || {
-        maildir_files(&copy).len() == stored.len()
-    });
+    let screen = succeed_with_open_input(&mut command);
+    let copied = maildir_files(&copy).len();
+    let debug = fs::read_to_string(home.join(".muttdebug0")).unwrap_or_default();
+    assert_eq!(copied, stored.len(), "mutt did not copy everything:\n{}\n{debug}", screen.escape_ascii());
     for file in maildir_files(&copy) {
         let got = fs::read(&file).unwrap();
         let id = id_of(&String::from_utf8_lossy(&got).replace('\n', "\r\n").into_bytes()).expect("a Message-ID");
