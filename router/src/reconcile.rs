@@ -19,9 +19,9 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 const LAG_EVERY: Duration = Duration::from_millis(50);
 /// A preferred leader must have been up to date for so long before it is given the leadership: a node that has just
 /// come back, or flaps, is left in peace.
-const STABLE: Duration = Duration::from_secs(10);
+const STABLE: Duration = Duration::from_secs(3);
 /// Leaderships handed over in one look.
-const TRANSFERS_MAX: usize = 4;
+const TRANSFERS_MAX: usize = 16;
 /// Entries that a next leader may lack.
 const TRANSFER_LAG: u64 = 64;
 

@@ -22,6 +22,8 @@ use zcluster_runtime::{Instant, sleep};
 
 /// Distance between two nodes' base ports.
 const PORTS_PER_NODE: u16 = 100;
+/// Leaderships move to the nodes that the shard map prefers within seconds; the demo waits so long for it.
+const SPREAD_TIMEOUT: Duration = Duration::from_secs(12);
 /// The whole cluster may take so long to be ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(90);
 /// Pause between two looks.
@@ -128,7 +130,8 @@ impl Cluster {
         for account in ACCOUNTS {
             self.create_account(&format!("{account}@{DOMAIN}")).await?;
         }
-        self.await_complete(until).await
+        self.await_complete(until).await?;
+        self.await_spread().await
     }
 
     fn serve(&mut self, index: usize) -> Result<()> {
@@ -196,6 +199,21 @@ impl Cluster {
             }
             sleep(LOOK).await;
         }
+    }
+
+    /// Waits until every node leads about its share of the shards; what is not so in time comes later.
+    async fn await_spread(&mut self) -> Result<()> {
+        let (client, until) = (self.client(0)?, Instant::now() + SPREAD_TIMEOUT);
+        let least = self.shards as usize / self.members.len();
+        while !until.remaining().is_zero() {
+            self.check_processes()?;
+            let status = client.get::<StatusReply>("/v1/status").await;
+            if status.is_ok_and(|s| s.nodes.iter().all(|n| n.leads.len() >= least)) {
+                break;
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     fn is_complete(&self, status: &StatusReply) -> bool {
