@@ -4,9 +4,7 @@ use crate::inner::Inner;
 use futures::StreamExt;
 use std::time::Duration;
 use zcluster_api::directory::{Cluster, Node, Shard};
-use zcluster_api::{
-    AccountId, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, GroupId, Result,
-};
+use zcluster_api::{AccountId, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, GroupId, Result};
 use zcluster_runtime::{Instant, sleep};
 
 /// Shards written and founded at a time: enough to share an fsync.

@@ -41,7 +41,9 @@ impl Inner {
         if !self.leads_directory() {
             return;
         }
-        let Ok(DirectoryReply::Homes(homes)) = self.replicas.read_directory(&DirectoryQuery::DeletingHomes) else { return };
+        let Ok(DirectoryReply::Homes(homes)) = self.replicas.read_directory(&DirectoryQuery::DeletingHomes) else {
+            return;
+        };
         for home in homes {
             if let Err(error) = self.empty(&home).await {
                 tracing::info!(mailbox = home.mailbox.0, shard = home.group.0, %error, "mailbox not emptied yet");

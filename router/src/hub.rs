@@ -92,12 +92,14 @@ impl Hub {
     /// The shared upstream of a mailbox, begun if need be.
     fn upstream(self: &Arc<Self>, inner: &Arc<Inner>, key: Key, since: ModSeq) -> Share {
         let mut upstreams = self.upstreams.lock();
-        let sender = upstreams.entry(key).or_insert_with(|| {
-            let sender = watch::channel(since).0;
-            zcluster_runtime::spawn(upstream(Arc::downgrade(inner), key, sender.clone()));
-            sender
-        });
-        Share { hub: self.clone(), key, modseq: Some(sender.subscribe()) }
+        if let Some(sender) = upstreams.get(&key) {
+            return Share { hub: self.clone(), key, modseq: Some(sender.subscribe()) };
+        }
+        let (sender, modseq) = watch::channel(since);
+        upstreams.insert(key, sender.clone());
+        // The task ends when nobody listens: there is a listener before it begins.
+        zcluster_runtime::spawn(upstream(Arc::downgrade(inner), key, sender));
+        Share { hub: self.clone(), key, modseq: Some(modseq) }
     }
 }
 

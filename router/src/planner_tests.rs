@@ -65,8 +65,7 @@ fn grows_evenly_and_moves_little() {
 
 #[test]
 fn drains_and_spreads_over_zones() {
-    let mut nodes: Vec<Node> =
-        (1..=6).map(|i| node(i, ["a", "b", "c"][i as usize % 3], NodeState::Active)).collect();
+    let mut nodes: Vec<Node> = (1..=6).map(|i| node(i, ["a", "b", "c"][i as usize % 3], NodeState::Active)).collect();
     let mut shards = fresh(32);
     let changes = plan(&nodes, &shards, 3);
     carry_out(&mut shards, changes);

@@ -194,7 +194,9 @@ impl Inner {
 
     /// Writes what the planner wants changed into the map.
     async fn write_plan(&self) {
-        let Ok(DirectoryReply::Cluster(cluster)) = self.replicas.read_directory(&DirectoryQuery::Cluster) else { return };
+        let Ok(DirectoryReply::Cluster(cluster)) = self.replicas.read_directory(&DirectoryQuery::Cluster) else {
+            return;
+        };
         for shard in planner::plan(&self.nodes(), &self.shards(), cluster.replication) {
             let (group, expect) = (shard.group, shard.version - 1);
             if let Err(error) = self.system_write(DirectoryCommand::PutShard { shard, expect }).await {
@@ -264,4 +266,3 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         select(topology.changed(), select(sleep(inner.config.reconcile_every), stopped.changed())).await;
     }
 }
-

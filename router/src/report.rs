@@ -58,11 +58,7 @@ fn node_status(node: Node, report: Option<NodeReport>, groups: &[GroupSummary]) 
     NodeStatus { node, report, leads, stop_costs }
 }
 
-fn summarise(
-    shards: &[Shard],
-    reports: &[Option<NodeReport>],
-    counts: &BTreeMap<GroupId, u64>,
-) -> Vec<GroupSummary> {
+fn summarise(shards: &[Shard], reports: &[Option<NodeReport>], counts: &BTreeMap<GroupId, u64>) -> Vec<GroupSummary> {
     let ids = std::iter::once(GroupId::DIRECTORY).chain(shards.iter().map(|s| s.group));
     let one = |group: GroupId| {
         let told: Vec<(u64, &ReplicaReport)> = reports

@@ -151,11 +151,18 @@ impl Cluster {
             let active: BTreeSet<u64> = status.nodes.iter().map(|n| n.node.id.0).collect();
             let want = active.len().min(3);
             let up: BTreeSet<u64> = self.nodes.keys().map(|n| id(*n)).collect();
-            up.is_subset(&active)
+            let of = |n: &u64| {
+                status.groups.iter().flat_map(|g| &g.shard).filter(|s| s.replicas.contains(&NodeId(*n))).count()
+            };
+            let able = status.nodes.iter().filter(|n| n.node.state == NodeState::Active).map(|n| n.node.id.0);
+            let loads: Vec<usize> = able.map(|n| of(&n)).collect();
+            let even = loads.iter().max().zip(loads.iter().min()).is_some_and(|(a, b)| a - b <= 1);
+            even && up.is_subset(&active)
                 && status.nodes.iter().all(|n| n.node.state != NodeState::Joining)
                 && status.groups.iter().all(|g| {
                     let Some(shard) = &g.shard else { return g.voters.len() == want && g.leader.is_some() };
-                    let (a, b): (BTreeSet<_>, BTreeSet<_>) = (g.voters.iter().collect(), shard.replicas.iter().collect());
+                    let (a, b): (BTreeSet<_>, BTreeSet<_>) =
+                        (g.voters.iter().collect(), shard.replicas.iter().collect());
                     a == b && g.learners.is_empty() && g.leader.is_some() && shard.replicas.len() == want
                 })
         })

@@ -65,8 +65,12 @@ async fn a_fourth_node_takes_its_share_while_mail_flows() {
         assert_eq!(found.len(), sent as usize);
         let last = found.last().unwrap();
         let blob = last.blob.clone().unwrap();
-        let pieces: Vec<Bytes> =
-            MailboxApi::get(&*router, call(account, blob.clone()), 0..blob.size).await.unwrap().try_collect().await.unwrap();
+        let pieces: Vec<Bytes> = MailboxApi::get(&*router, call(account, blob.clone()), 0..blob.size)
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap();
         assert_eq!(blake3::hash(&pieces.concat()).as_bytes(), &blob.id.0);
         let mut watch = MailboxApi::watch(&*router, account.id, last.modseq);
         deliver(&router, account, "from afar").await.unwrap();

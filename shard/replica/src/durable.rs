@@ -101,8 +101,9 @@ impl Durability {
         let mut last = Instant::now();
         loop {
             let due = *wanted.borrow_and_update();
-            if !due && let zcluster_runtime::Either::Right(Err(watch::Closed)) =
-                zcluster_runtime::select(zcluster_runtime::sleep_until(last + FLUSH_EVERY), wanted.changed()).await
+            if !due
+                && let zcluster_runtime::Either::Right(Err(watch::Closed)) =
+                    zcluster_runtime::select(zcluster_runtime::sleep_until(last + FLUSH_EVERY), wanted.changed()).await
             {
                 return;
             }

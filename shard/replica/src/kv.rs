@@ -113,10 +113,11 @@ impl<'a> Overlay<'a> {
             return;
         }
         let empty = Changes::new();
-        let range = self.changes.get(&table).unwrap_or(&empty).range::<[u8], _>((
-            std::ops::Bound::Included(from),
-            std::ops::Bound::Excluded(to),
-        ));
+        let range = self
+            .changes
+            .get(&table)
+            .unwrap_or(&empty)
+            .range::<[u8], _>((std::ops::Bound::Included(from), std::ops::Bound::Excluded(to)));
         let base = self.base.rows(table, from, to, reverse).peekable();
         if reverse {
             self.merge(base, range.rev(), |a, b| a > b, visit);

@@ -54,7 +54,13 @@ impl Machine {
         Err(damaged(format!("log entry {} came where {due} was due", next.index)))
     }
 
-    fn apply_one(overlay: &mut Overlay<'_>, group: GroupId, index: u64, payload: &[u8], told: &mut Told) -> io::Result<Bytes> {
+    fn apply_one(
+        overlay: &mut Overlay<'_>,
+        group: GroupId,
+        index: u64,
+        payload: &[u8],
+        told: &mut Told,
+    ) -> io::Result<Bytes> {
         // Proposals are encoded by the router of a leader, so that one which does not decode is from a newer version
         // or was damaged: going on without it would make this replica differ from the others.
         let proposal: Proposal = codec::decode(payload).map_err(damaged)?;

@@ -108,15 +108,17 @@ impl NodeState {
     /// The disk.
     pub fn modseq(&self, group: GroupId, mailbox: MailboxId) -> Result<Option<ModSeq>> {
         self.view(group, |kv| {
-            let ask = |epoch| zcluster_state::read_mailbox(kv, group, mailbox, epoch, 0, &MailboxQuery::Info, &NoContent);
+            let ask =
+                |epoch| zcluster_state::read_mailbox(kv, group, mailbox, epoch, 0, &MailboxQuery::Info, &NoContent);
             // Epoch 0 never is a home's: the answer names the one there is.
             let reply = match ask(Epoch(0)) {
-                Err(Error::WrongHome { epoch: Epoch(0), .. }) => return Ok(None),
-                Err(Error::WrongHome { epoch, .. }) => ask(epoch)?,
-                other => other?,
+                Err(Error::WrongHome { epoch, .. }) if epoch != Epoch(0) => ask(epoch),
+                other => other,
             };
             match reply {
-                MailboxReply::Info { modseq, .. } => Ok(Some(modseq)),
+                Ok(MailboxReply::Info { modseq, .. }) => Ok(Some(modseq)),
+                // It was never here, or only its grave is.
+                Err(Error::WrongHome { .. }) => Ok(None),
                 other => Err(Error::Internal(format!("expected mailbox info, got {other:?}"))),
             }
         })

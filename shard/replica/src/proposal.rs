@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use zcluster_api::{
-    DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand, MailboxId, Receipt, RequestId, Result, codec,
+    DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand, MailboxId, Receipt, RequestId, Result,
+    codec,
 };
 use zcluster_state::{Change, Proposal, Reply};
 

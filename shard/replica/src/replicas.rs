@@ -140,9 +140,7 @@ impl Replicas {
     fn read_now(&self, read: &MailboxRead) -> Result<MailboxReply> {
         let MailboxRead { group, mailbox, epoch, quota, query } = read;
         let content = MailContent::default();
-        self.node.view(*group, |kv| {
-            zcluster_state::read_mailbox(kv, *group, *mailbox, *epoch, *quota, query, &content)
-        })
+        self.node.view(*group, |kv| zcluster_state::read_mailbox(kv, *group, *mailbox, *epoch, *quota, query, &content))
     }
 
     /// Answers a directory query from this node's replica of group 0.

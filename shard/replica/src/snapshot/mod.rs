@@ -122,7 +122,8 @@ pub(crate) fn open(chunk: &Bytes) -> io::Result<Chunk> {
     match *kind {
         KIND_ROWS => rows(chunk.slice(HASH + 1..)).map(Chunk::Rows),
         KIND_END => {
-            let (count, chain) = payload.split_first_chunk::<8>().ok_or_else(|| damaged("snapshot end is too short"))?;
+            let (count, chain) =
+                payload.split_first_chunk::<8>().ok_or_else(|| damaged("snapshot end is too short"))?;
             let chain = chain.try_into().map_err(|_| damaged("snapshot end has a wrong length"))?;
             Ok(Chunk::End { rows: u64::from_le_bytes(*count), chain })
         }

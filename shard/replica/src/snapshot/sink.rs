@@ -74,7 +74,9 @@ impl SnapshotSink for Sink {
                 self.rows += rows.len() as u64;
                 let mut batch = Batch::new();
                 for (column, key, value) in rows {
-                    let Some((table, key)) = key.split_first() else { return Err(damaged("snapshot row without table")) };
+                    let Some((table, key)) = key.split_first() else {
+                        return Err(damaged("snapshot row without table"));
+                    };
                     batch.put(column, keys::row(self.group, self.generation, *table, key), value);
                 }
                 self.engine.write(batch)

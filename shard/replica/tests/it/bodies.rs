@@ -86,7 +86,9 @@ async fn every_range_of_every_kind_of_body() {
     for (raw, blob) in raws.iter().zip(&blobs) {
         assert_eq!(blob.size, raw.len() as u64);
         let len = blob.size;
-        for (from, to) in [(0, len), (0, 1), (len - 1, len), (len / 2, len / 2 + 70_000), (5, 5), (len, len + 9), (0, u64::MAX)] {
+        for (from, to) in
+            [(0, len), (0, 1), (len - 1, len), (len / 2, len / 2 + 70_000), (5, 5), (len, len + 9), (0, u64::MAX)]
+        {
             let want = &raw[from.min(len) as usize..to.min(len) as usize];
             assert!(read(&replicas, blob, from..to).await == want, "{len} bytes, {from}..{to}");
         }
