@@ -29,6 +29,10 @@ pub enum Command {
     Serve(Serve),
     /// Show nodes, shards, leaders and what a stop of each node would cost
     Status(Status),
+    /// Move everything off a node, and keep it as a member
+    Drain(Drain),
+    /// Move everything off a node, and take it out of the cluster for good
+    Leave(Leave),
     /// Show where mailboxes are
     Mailbox(Mailbox),
     /// Manage domains, accounts and settings with zmprov's commands
@@ -199,6 +203,31 @@ pub struct Status {
     /// Again every second
     #[arg(long)]
     pub watch: bool,
+}
+
+/// `zcluster drain`.
+#[derive(Debug, Args)]
+pub struct Drain {
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Number of the node; default: the one that --data belongs to
+    #[arg(long, value_name = "N")]
+    pub node: Option<u32>,
+    /// Let the node take its share again
+    #[arg(long)]
+    pub undo: bool,
+}
+
+/// `zcluster leave`.
+#[derive(Debug, Args)]
+pub struct Leave {
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Number of the node; default: the one that --data belongs to
+    #[arg(long, value_name = "N")]
+    pub node: Option<u32>,
 }
 
 /// `zcluster mailbox`.

@@ -12,6 +12,9 @@ const FILTER_VARIABLE: &str = "ZCLUSTER_LOG";
 const SECONDS: [f64; 15] =
     [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// Histogram bounds for sizes, bytes.
+const BYTES: [f64; 8] = [64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
+
 /// Starts logging to standard error.
 ///
 /// # Errors
@@ -38,6 +41,8 @@ pub fn start_logging(log: &Log) -> Result<()> {
 /// # Errors
 /// When a recorder is installed already.
 pub fn start_metrics() -> Result<PrometheusHandle> {
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_bytes".into()), &BYTES)?;
     Ok(builder.install_recorder()?)
 }

@@ -12,7 +12,7 @@ pub mod server;
 pub use client::{JoinError, TonicNetwork, join_call};
 pub use fault::FaultSwitch;
 pub use identity::{Identity, node_dns_name, node_number};
-pub use server::{JoinHandler, ServerConfig, serve};
+pub use server::{JoinHandler, Members, ServerConfig, serve};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

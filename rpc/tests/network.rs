@@ -62,7 +62,9 @@ impl Service for Echo {
 async fn start(identity: Identity, service: Echo, faults: Option<FaultSwitch>, members: Vec<u64>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let members = Arc::new(members.into_iter().map(|m| (m, String::new())).collect::<BTreeMap<_, _>>());
+    // Node 8 has left.
+    let peers = Arc::new(members.into_iter().map(|m| (m, String::new())).collect::<BTreeMap<_, _>>());
+    let members = Members { peers, removed: [8 << 16].into() };
     let config = ServerConfig {
         identity: Arc::new(identity),
         service: Arc::new(service),
@@ -143,6 +145,10 @@ async fn strangers_are_refused_with_a_reason() {
         let network = client(ca.identity(CLUSTER, 9 << 16), B + 1, &address, None);
         let e = network.call(B + 1, lane, 1, Bytes::new(), WAIT).await;
         assert!(matches!(&e, Err(RpcError::Refused(s)) if s.contains("incarnation")), "{e:?}");
+        // A caller that has left.
+        let network = client(ca.identity(CLUSTER, 8 << 16), B, &address, None);
+        let e = network.call(B, lane, 1, Bytes::new(), WAIT).await;
+        assert!(matches!(&e, Err(RpcError::Refused(s)) if s.contains("has left")), "{e:?}");
         // A caller whose disk was replaced meanwhile.
         let network = client(ca.identity(CLUSTER, A), B, &address, None);
         let e = network.call(B, lane, 1, Bytes::new(), WAIT).await;

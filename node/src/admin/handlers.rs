@@ -2,7 +2,10 @@
 
 use super::auth::Allowed;
 use super::status::StatusReply;
-use super::{Admin, FaultRequest, LocateReply, LocateRequest, Problem, ProvRequest, TokenReply, TokenRequest};
+use super::{
+    Admin, FaultRequest, LocateReply, LocateRequest, NodeRequest, Problem, ProvRequest, TokenReply, TokenRequest,
+    WantedState,
+};
 use crate::join::request_id;
 use crate::prov::{Failure, Reply};
 use crate::token::Token;
@@ -12,6 +15,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::time::Duration;
+use zcluster_api::directory::NodeState;
 use zcluster_api::{Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness};
 
 /// How long each node may take to report.
@@ -104,6 +108,36 @@ pub async fn locate(
         shard: account.home.group.0,
         epoch: account.home.epoch.0,
     }))
+}
+
+/// `POST /v1/node`.
+pub async fn node(
+    Allowed(actor): Allowed,
+    State(admin): State<Arc<Admin>>,
+    Json(request): Json<NodeRequest>,
+) -> Result<Json<StatusReply>, Refused> {
+    let conflict = |text: String| Refused::new(StatusCode::CONFLICT, "service.CONFLICT", &text);
+    let status = admin.router.status(STATUS_TIMEOUT).await?;
+    let records: Vec<_> = status.nodes.iter().map(|n| &n.node).filter(|n| n.state != NodeState::Removed).collect();
+    let Some(record) = records.iter().find(|n| n.id.number() == request.node) else {
+        return Err(conflict(format!("there is no node {}: see `zcluster status`", request.node)));
+    };
+    let others = records.iter().filter(|n| n.id != record.id && n.state == NodeState::Active).count();
+    if request.state != WantedState::Active && others == 0 {
+        return Err(conflict(format!("node {} is the only active one: nobody could take its share", request.node)));
+    }
+    let holds = status.groups.iter().any(|g| g.voters.contains(&record.id));
+    if request.state == WantedState::Removed && (holds || record.state != NodeState::Draining) {
+        return Err(conflict(format!("node {} still holds replicas: drain it first", request.node)));
+    }
+    let state = match request.state {
+        WantedState::Active => NodeState::Active,
+        WantedState::Draining => NodeState::Draining,
+        WantedState::Removed => NodeState::Removed,
+    };
+    let changed = zcluster_api::directory::Node { state, ..(*record).clone() };
+    admin.directory().write(actor, request_id(), DirectoryCommand::PutNode(changed)).await?;
+    Ok(Json(StatusReply::from(admin.router.status(STATUS_TIMEOUT).await?)))
 }
 
 /// `POST /v1/fault`.

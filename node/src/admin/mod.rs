@@ -55,6 +55,7 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/token", post(handlers::token))
         .route("/v1/prov", post(handlers::prov))
         .route("/v1/locate", get(handlers::locate))
+        .route("/v1/node", post(handlers::node))
         .route("/v1/fault", post(handlers::fault))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin)
@@ -105,6 +106,27 @@ pub struct LocateReply {
     pub shard: u32,
     /// Home epoch.
     pub epoch: u64,
+}
+
+/// `POST /v1/node`: what a node shall be from now on.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NodeRequest {
+    /// Node number.
+    pub node: u32,
+    /// The new state.
+    pub state: WantedState,
+}
+
+/// See [`NodeRequest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WantedState {
+    /// Takes its share.
+    Active,
+    /// Gives its share away.
+    Draining,
+    /// Is gone; only a node that holds nothing.
+    Removed,
 }
 
 /// `POST /v1/fault`.

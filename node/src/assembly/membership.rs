@@ -5,9 +5,10 @@ use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
 use crate::join::request_id;
 use crate::pki::{self, Pair};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use zcluster_api::directory::{Node, NodeState};
 use zcluster_api::{Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, NodeId};
 use zcluster_replica::Replicas;
@@ -22,7 +23,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// Pause after the own record could not be written.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
-/// Starts both, for the life of the process.
+/// Starts both, for the life of the process. The channel tells when this node has left the cluster.
 pub fn start(
     dir: &DataDir,
     node: &NodeFile,
@@ -30,10 +31,12 @@ pub fn start(
     router: &Arc<Router>,
     replicas: &Arc<Replicas>,
     network: &Arc<TonicNetwork>,
-) {
-    spawn(follow(dir.clone(), node.clone(), replicas.clone(), network.clone()));
+) -> oneshot::Receiver<()> {
+    let (left, has_left) = oneshot::channel();
+    spawn(follow(dir.clone(), node.clone(), replicas.clone(), network.clone(), left));
     spawn(tell(NodeId(node.id()), config.clone(), router.clone(), replicas.clone()));
     spawn(renew(dir.clone(), node.number, replicas.clone()));
+    has_left
 }
 
 /// Renews this node's certificate when little of its time is left. The new one is used from the next start on; the old
@@ -68,10 +71,22 @@ fn known(replicas: &Replicas) -> Vec<Node> {
 }
 
 /// Keeps the network's addresses, and those in the data directory, in step with the directory.
-async fn follow(dir: DataDir, mut node: NodeFile, replicas: Arc<Replicas>, network: Arc<TonicNetwork>) {
+async fn follow(
+    dir: DataDir,
+    mut node: NodeFile,
+    replicas: Arc<Replicas>,
+    network: Arc<TonicNetwork>,
+    left: oneshot::Sender<()>,
+) {
     let mut topology = replicas.topology();
     loop {
         let nodes = known(&replicas);
+        let removed: BTreeSet<u64> = nodes.iter().filter(|n| n.state == NodeState::Removed).map(|n| n.id.0).collect();
+        if removed.contains(&node.id()) {
+            let _ = left.send(());
+            return;
+        }
+        network.set_removed(removed);
         let all: BTreeMap<u64, String> =
             nodes.into_iter().filter(|n| n.state != NodeState::Removed).map(|n| (n.id.0, n.rpc)).collect();
         let peers = others(&all, node.number);

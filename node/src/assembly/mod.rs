@@ -84,22 +84,29 @@ pub async fn run(dir: DataDir, mut node: NodeFile, config: Config, options: Opti
         peers.serve(rpc_listener, &raft, &router, faults.clone());
         bootstrap::finish(&dir, &node, &config, &router).await?;
         router.run_background();
-        membership::start(&dir, &node, &config, &router, &storage.replicas, &peers.network);
+        let has_left = membership::start(&dir, &node, &config, &router, &storage.replicas, &peers.network);
         let services =
             services::start(&dir, &node, &config, router.clone(), admin_listener, metrics, faults.clone()).await?;
-        anyhow::Ok((router, services))
+        anyhow::Ok((router, services, has_left))
     };
-    let (router, services) = match select(fatal.wait(), started).await {
+    let (router, services, has_left) = match select(fatal.wait(), started).await {
         Either::Left(reason) => bail!("this node cannot go on: {reason}"),
         Either::Right(started) => started?,
     };
     process::tell_ready();
     tracing::info!(node = node.number, "node serves");
 
-    match select(fatal.wait(), signals.until_stop(|| services.reload())).await {
+    let until_stop = async {
+        match select(signals.until_stop(|| services.reload()), has_left).await {
+            Either::Left(signal) => signal,
+            Either::Right(Ok(())) => "node has left the cluster",
+            Either::Right(Err(_)) => std::future::pending().await,
+        }
+    };
+    match select(fatal.wait(), until_stop).await {
         // No flush, no goodbye: what the disk holds is what counts now.
         Either::Left(reason) => bail!("this node cannot go on: {reason}"),
-        Either::Right(signal) => tracing::info!(signal, "node stops"),
+        Either::Right(why) => tracing::info!(why, "node stops"),
     }
     process::tell_stopping();
     let hand_over = timeout(HAND_OVER_TIMEOUT, router.hand_over());

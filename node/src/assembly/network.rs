@@ -112,7 +112,7 @@ impl Peers {
                 }
                 .boxed()
             })),
-            members: Arc::new(move || network.peers()),
+            members: Arc::new(move || network.members()),
             faults,
         };
         let fatal = raft.fatal();

@@ -3,6 +3,7 @@
 mod fault;
 pub mod init;
 pub mod join;
+mod leave;
 mod mailbox;
 mod prov;
 pub mod serve;
@@ -26,6 +27,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Join(args) => join::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Status(args) => done(status::run(args).await),
+        Command::Drain(args) => done(leave::drain(args).await),
+        Command::Leave(args) => done(leave::leave(args).await),
         Command::Mailbox(args) => done(mailbox::run(args).await),
         Command::Prov(args) => prov::run(args).await,
         Command::Fault(args) => done(fault::run(args).await),

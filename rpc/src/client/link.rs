@@ -124,10 +124,12 @@ impl Attempts {
         };
         match connect(&self.shared, self.to, &address).await {
             Ok((h2, driver)) => {
+                metrics::counter!("zcluster_rpc_connects_total", "result" => "ok").increment(1);
                 tracing::info!(to = self.to, address, "connected to peer");
                 Ok((h2, driver, address))
             }
             Err(e) => {
+                metrics::counter!("zcluster_rpc_connects_total", "result" => "failed").increment(1);
                 let text = format!("{address}: {e}");
                 // A peer that stays away is told once, not every second.
                 if self.told.as_ref() != Some(&text) {

@@ -9,6 +9,7 @@ pub use connect::{JoinError, join_call};
 
 use crate::fault::FaultSwitch;
 use crate::identity::Identity;
+use crate::server::Members;
 use crate::{Frames, Lane, Network, RpcError};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -16,7 +17,7 @@ use futures::future::BoxFuture;
 use link::Link;
 use parking_lot::Mutex;
 use raft_lane::RaftLane;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use zcluster_runtime::watch;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) identity: Arc<Identity>,
     pub(crate) addresses: watch::Sender<Addresses>,
     pub(crate) faults: Option<FaultSwitch>,
+    removed: Mutex<BTreeSet<u64>>,
 }
 
 /// The production [`Network`]: gRPC over mutually authenticated TLS. Each lane to a peer has a connection of its own,
@@ -64,7 +66,8 @@ impl TonicNetwork {
     /// Must be called on a tokio runtime. Without `faults` the fault switch costs nothing.
     pub fn new(identity: Arc<Identity>, faults: Option<FaultSwitch>) -> Self {
         let (addresses, _) = watch::channel(Addresses::default());
-        TonicNetwork { shared: Arc::new(Shared { identity, addresses, faults }), lanes: Arc::default() }
+        let shared = Shared { identity, addresses, faults, removed: Mutex::default() };
+        TonicNetwork { shared: Arc::new(shared), lanes: Arc::default() }
     }
 
     /// Sets where peers are, by raft node id, as `host:port`. Connections to peers that are gone or moved end.
@@ -80,6 +83,16 @@ impl TonicNetwork {
             *old = peers;
             changed
         });
+    }
+
+    /// Sets which raft node ids have left for good: they are refused when they call.
+    pub fn set_removed(&self, removed: BTreeSet<u64>) {
+        *self.shared.removed.lock() = removed;
+    }
+
+    /// What [`crate::serve`] needs to know of members.
+    pub fn members(&self) -> Members {
+        Members { peers: self.peers(), removed: self.shared.removed.lock().clone() }
     }
 
     /// Where peers are.

@@ -57,6 +57,8 @@ struct Inner {
     pending: Mutex<BTreeMap<u64, Answer>>,
     /// Set while the last attempt to connect has failed: calls fail at once.
     down: Mutex<Option<RpcError>>,
+    calls: metrics::Counter,
+    batch_bytes: metrics::Histogram,
 }
 
 /// The queue's receiving end, passed from one stream to the next.
@@ -89,6 +91,8 @@ impl RaftLane {
             queued_bytes: AtomicUsize::new(0),
             pending: Mutex::default(),
             down: Mutex::default(),
+            calls: metrics::counter!("zcluster_rpc_raft_calls_total"),
+            batch_bytes: metrics::histogram!("zcluster_rpc_raft_batch_bytes"),
         });
         let (sender, wanted) = watch::channel(());
         let source = Arc::new(tokio::sync::Mutex::new(Receiving { queue: receiver, held: None }));
@@ -250,6 +254,8 @@ fn batches(inner: Arc<Inner>, source: Source) -> impl Stream<Item = Vec<Frame>> 
                 bytes += put(&inner, next, &mut batch);
             }
         }
+        inner.batch_bytes.record(bytes as f64);
+        inner.calls.increment(batch.len() as u64);
         Some((batch, (inner, source)))
     })
 }

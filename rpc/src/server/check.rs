@@ -2,7 +2,7 @@
 
 use crate::RpcError;
 use crate::identity::{Identity, node_number};
-use crate::server::{BOOT_KEY, CLUSTER_KEY, FROM_KEY, TO_KEY, TWO_PROCESSES};
+use crate::server::{BOOT_KEY, CLUSTER_KEY, FROM_KEY, Members, TO_KEY, TWO_PROCESSES};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -66,7 +66,7 @@ impl Peer {
     pub(crate) fn check(
         &self,
         identity: &Identity,
-        members: &BTreeMap<u64, String>,
+        members: &Members,
         metadata: &MetadataMap,
     ) -> Result<u64, RpcError> {
         let refused = |text: String| Err(RpcError::Refused(text));
@@ -87,12 +87,17 @@ impl Peer {
         if to != identity.id {
             return refused(wrong_target(to, identity.id));
         }
-        if let Some(newer) = members.keys().find(|m| node_number(**m) == *number && **m > from) {
+        if let Some(newer) = members.peers.keys().find(|m| node_number(**m) == *number && **m > from) {
             return refused(format!(
                 "node {number} continues as incarnation {}, the caller is incarnation {}: its disk was replaced. \
                  Remove its data directory and join again",
                 newer & 0xffff,
                 from & 0xffff
+            ));
+        }
+        if members.removed.contains(&from) {
+            return refused(format!(
+                "node {number} has left the cluster: its data directory is of no more use, join again with an empty one"
             ));
         }
         self.enter(*number, from, boot)?;

@@ -9,7 +9,7 @@ use crate::identity::Identity;
 use crate::{RpcError, Service};
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -42,8 +42,14 @@ pub const TWO_PROCESSES: &str = "two nodes with one id";
 /// caller; the message must carry a token.
 pub type JoinHandler = Arc<dyn Fn(SocketAddr, Bytes) -> BoxFuture<'static, Result<Bytes, RpcError>> + Send + Sync>;
 
-/// Raft node ids that are known to be members, by node number: a caller with an older incarnation is refused.
-pub type Members = Arc<dyn Fn() -> Arc<BTreeMap<u64, String>> + Send + Sync>;
+/// The members as far as this node knows.
+#[derive(Clone, Debug, Default)]
+pub struct Members {
+    /// Raft node ids and addresses of peers: a caller with an older incarnation than its number has here is refused.
+    pub peers: Arc<BTreeMap<u64, String>>,
+    /// Raft node ids that have left for good.
+    pub removed: BTreeSet<u64>,
+}
 
 /// What [`serve`] needs.
 pub struct ServerConfig {
@@ -53,8 +59,8 @@ pub struct ServerConfig {
     pub service: Arc<dyn Service>,
     /// Answers requests to join; `None`: they are refused.
     pub join: Option<JoinHandler>,
-    /// The members as far as this node knows ([`crate::TonicNetwork::peers`]).
-    pub members: Members,
+    /// Asked for each call ([`crate::TonicNetwork::members`]).
+    pub members: Arc<dyn Fn() -> Members + Send + Sync>,
     /// For partition tests.
     pub faults: Option<FaultSwitch>,
 }

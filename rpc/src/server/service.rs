@@ -44,6 +44,7 @@ impl Rpc {
         let peer = request.extensions().get::<Arc<Peer>>().ok_or_else(|| Status::internal("no connection info"))?;
         let members = (self.config.members)();
         let from = peer.check(&self.config.identity, &members, request.metadata()).map_err(|e| {
+            metrics::counter!("zcluster_rpc_refused_total").increment(1);
             tracing::warn!(address = %peer.address, reason = %e, "refused a cluster connection");
             status(&e)
         })?;
