@@ -18,6 +18,8 @@ const HOPS_MAX: u32 = 3;
 const LAGGING_FOR: Duration = Duration::from_secs(5);
 /// How long a follower of this node may take to reach a read's position before the leader is asked instead.
 const FOLLOWER_READ_MAX: Duration = Duration::from_millis(500);
+/// How long one read barrier may take before another leader is looked for.
+pub(crate) const BARRIER_MAX: Duration = Duration::from_secs(1);
 
 /// What to carry.
 #[derive(Clone, Debug)]
@@ -88,7 +90,9 @@ impl Inner {
         let mut tried = Tried::default();
         let outcome = loop {
             let target = self.target(errand.group, work, &mut tried);
-            let attempt = if work.is_long() { errand.deadline } else { Instant::now() + self.config.attempt };
+            // Proposed here, an entry needs no second try while this node leads, and when it ceases to, raft says so.
+            let patient = work.is_long() || target == Some(Target::Here);
+            let attempt = if patient { errand.deadline } else { Instant::now() + self.config.attempt };
             let attempt = attempt.min(errand.deadline);
             let result = match target {
                 Some(target) => match timeout_at(attempt, self.attempt(target, &errand, work, attempt)).await {
@@ -291,7 +295,7 @@ impl Inner {
     /// Why not.
     pub async fn read_here(&self, read: &MailboxRead, wait: Duration) -> Result<MailboxReply, Miss> {
         let Some(local) = self.group(read.group) else { return Err(Miss::NotLeader(None)) };
-        local.read_barrier(wait.min(self.config.attempt)).await.map_err(read_miss)?;
+        local.read_barrier(wait.min(BARRIER_MAX)).await.map_err(read_miss)?;
         self.replicas.read_mailbox(read.clone()).await.map_err(Miss::Api)
     }
 

@@ -12,7 +12,8 @@ pub struct RouterConfig {
     pub forwards_max: usize,
     /// Calls of peers carried out at a time; more are refused (their router tries again).
     pub served_max: usize,
-    /// One try of a call waits at most this long before the router looks for another leader.
+    /// One try of a call at a peer waits at most this long before the router looks for another leader. (A dead peer
+    /// is noticed sooner: its connection ends, or the local replica hears of another leader.)
     pub attempt: Duration,
     /// First wait between two tries; doubled up to [`backoff_max`](Self::backoff_max), with jitter.
     pub backoff_min: Duration,
@@ -35,7 +36,7 @@ impl RouterConfig {
             node,
             forwards_max: 4096,
             served_max: 4096,
-            attempt: Duration::from_secs(2),
+            attempt: Duration::from_secs(5),
             backoff_min: Duration::from_millis(10),
             backoff_max: Duration::from_millis(500),
             accounts_max: 100_000,

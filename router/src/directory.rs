@@ -1,6 +1,6 @@
 //! Directory calls: reads from this node's replica, writes at the directory's leader.
 
-use crate::carry::{Done, Errand, Work, other_leader};
+use crate::carry::{BARRIER_MAX, Done, Errand, Work, other_leader};
 use crate::inner::Inner;
 use std::time::Duration;
 use zcluster_api::directory::AccountBy;
@@ -71,7 +71,7 @@ impl Inner {
         loop {
             let unavailable = || Error::Unavailable("the directory has no leader in reach".into());
             let group = self.group(GroupId::DIRECTORY).ok_or_else(unavailable)?;
-            let outcome = group.read_barrier_anywhere(deadline.remaining().min(self.config.attempt)).await;
+            let outcome = group.read_barrier_anywhere(deadline.remaining().min(BARRIER_MAX)).await;
             match outcome {
                 Ok(_) => return Ok(()),
                 Err(ReadError::NotLeader { .. } | ReadError::Unavailable) => {}

@@ -10,11 +10,14 @@ use std::time::Duration;
 use zcluster_api::directory::Shard;
 use zcluster_api::{DirectoryQuery, DirectoryReply, GroupId, codec};
 use zcluster_raft::Group;
+use zcluster_replica::Replicas;
 use zcluster_rpc::Lane;
 use zcluster_runtime::{Instant, select, sleep};
 
 /// The shard map is read again at least so often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The same while a replica here waits to be let go: its followers hear nothing any more.
+const LOOK_SOON: Duration = Duration::from_millis(500);
 /// How long a node asks a group's leader whether it may go.
 const ASK: Duration = Duration::from_secs(2);
 
@@ -49,7 +52,14 @@ impl Inner {
     /// The disk.
     pub async fn start_groups(&self) -> io::Result<()> {
         self.ensure_group(GroupId::DIRECTORY).await?;
-        let on_disk: BTreeSet<GroupId> = self.replicas.on_disk()?.into_iter().collect();
+        let mut on_disk: BTreeSet<GroupId> = self.replicas.on_disk()?.into_iter().collect();
+        for group in on_disk.clone() {
+            if self.replicas.is_condemned(group)? {
+                // Its removal was interrupted. Started without its log it would be a voter without a memory.
+                self.drop_group(group).await?;
+                on_disk.remove(&group);
+            }
+        }
         let shards = self.shards();
         let mine = shards.iter().filter(|s| s.replicas.contains(&self.config.node));
         for group in mine.map(|s| s.group).chain(on_disk).collect::<BTreeSet<_>>() {
@@ -75,7 +85,8 @@ impl Inner {
     }
 
     /// Starts groups newly named here, and removes those that have let this node go.
-    async fn follow_map(&self) -> io::Result<()> {
+    /// Says whether some are still waiting to be let go.
+    async fn follow_map(&self) -> io::Result<bool> {
         let shards = self.shards();
         let mut named = BTreeSet::from([GroupId::DIRECTORY]);
         for shard in shards.iter().filter(|s| s.replicas.contains(&self.config.node)) {
@@ -87,19 +98,29 @@ impl Inner {
             }
         }
         let known: BTreeSet<GroupId> = shards.iter().map(|s| s.group).collect();
+        let mut waiting = false;
         for group in self.raft.groups() {
             let id = GroupId(group.id());
             // A group that the map does not know at all is none to judge: the directory here may be behind.
-            if !named.contains(&id) && known.contains(&id) && self.may_leave(id).await {
+            if named.contains(&id) || !known.contains(&id) {
+                continue;
+            }
+            if self.may_leave(id).await {
                 self.remove_group(id).await?;
+            } else {
+                waiting = true;
             }
         }
-        Ok(())
+        Ok(waiting)
     }
 
     /// Whether the group's leader says that this node is no member any more. The map alone is not enough: it says
     /// what should be, and a voter that vanishes before it is voted out costs a quorum.
     async fn may_leave(&self, group: GroupId) -> bool {
+        // The map here may be behind one that names this node again.
+        if self.directory_barrier(Instant::now() + ASK).await.is_err() || self.members(group).contains(&self.me()) {
+            return false;
+        }
         for peer in self.members(group).into_iter().filter(|p| *p != self.me()) {
             let asked = self.network.call(peer, Lane::Data, wire::REPORT, Bytes::new(), ASK).await;
             let report = asked.ok().and_then(|a| wire::open_answer(a).ok());
@@ -115,11 +136,23 @@ impl Inner {
 
     async fn remove_group(&self, group: GroupId) -> io::Result<()> {
         let _one = self.starting.lock().await;
-        self.raft.delete_group(group.0).await?;
-        self.replicas.remove(group)?;
+        self.on_disk(group, Replicas::condemn).await?;
+        self.drop_group(group).await?;
         self.hub.sweep(|_, home| home.is_some_and(|(g, _)| g == group));
         tracing::info!(shard = group.0, "replica removed from this node");
         Ok(())
+    }
+
+    /// Drops a condemned group's log, then its state.
+    async fn drop_group(&self, group: GroupId) -> io::Result<()> {
+        self.raft.delete_group(group.0).await?;
+        self.on_disk(group, Replicas::remove).await
+    }
+
+    async fn on_disk(&self, group: GroupId, work: fn(&Replicas, GroupId) -> io::Result<()>) -> io::Result<()> {
+        let replicas = self.replicas.clone();
+        let done = zcluster_runtime::spawn_blocking(move || work(&replicas, group)).await;
+        done.map_err(io::Error::other)?
     }
 }
 
@@ -127,11 +160,12 @@ impl Inner {
 pub(crate) async fn run(inner: Arc<Inner>) {
     let (mut topology, mut stopped) = (inner.replicas.topology(), inner.stopped.subscribe());
     while !inner.is_stopped() {
-        if let Err(error) = inner.follow_map().await {
-            inner.raft.fatal().report(format!("groups of this node: {error}"));
-            return;
-        }
-        select(topology.changed(), select(sleep(LOOK_EVERY), stopped.changed())).await;
+        let pause = match inner.follow_map().await {
+            Ok(false) => LOOK_EVERY,
+            Ok(true) => LOOK_SOON,
+            Err(error) => return inner.raft.fatal().report(format!("groups of this node: {error}")),
+        };
+        select(topology.changed(), select(sleep(pause), stopped.changed())).await;
     }
 }
 

@@ -169,7 +169,6 @@ pub(crate) fn watch_mailbox(inner: &Arc<Inner>, account: AccountId, since: ModSe
 
 impl Watcher {
     async fn next(&mut self) -> Option<ModSeq> {
-        let mut stopped = self.inner.stopped.subscribe();
         loop {
             if self.inner.is_stopped() {
                 return None;
@@ -177,10 +176,10 @@ impl Watcher {
             let now = match &mut self.source {
                 None => self.locate().await?,
                 Some(source) => {
-                    let news = select(source.changed(), select(self.registration.moved(), stopped.changed())).await;
-                    match news {
+                    match select(source.changed(), self.registration.moved()).await {
                         Either::Left(modseq) => modseq,
-                        Either::Right(_) => {
+                        // Or the router was stopped: see above.
+                        Either::Right(()) => {
                             self.source = None;
                             continue;
                         }

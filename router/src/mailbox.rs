@@ -39,6 +39,12 @@ pub(crate) fn derived(seed: RequestId, n: u32) -> RequestId {
     RequestId(id)
 }
 
+/// What a home answered.
+enum Answer {
+    Receipt(Receipt),
+    Reply(MailboxReply),
+}
+
 fn read_work(home: &Home, quota: u64, query: MailboxQuery) -> Work {
     Work::Read(Box::new(MailboxRead { group: home.group, mailbox: home.mailbox, epoch: home.epoch, quota, query }))
 }
@@ -50,8 +56,8 @@ impl Inner {
         let at = (call.actor, call.account, call.request, call.timeout);
         let done = self.at_home(at, |home, quota| read_work(home, quota, call.body.clone())).instrument(span).await?;
         match done {
-            Done::Read(reply) => Ok(reply),
-            Done::Written(..) => Err(Error::Internal("a write's answer to a read".into())),
+            Answer::Reply(reply) => Ok(reply),
+            Answer::Receipt(_) => Err(Error::Internal("a write's answer to a read".into())),
         }
     }
 
@@ -61,8 +67,8 @@ impl Inner {
         let Call { actor, account, request, timeout, body: command } = call;
         let work = |home: &Home, quota: u64| write_work(home, quota, request, &command);
         match self.at_home((actor, account, request, timeout), work).instrument(span).await? {
-            Done::Written(_, reply, _) => proposal::mailbox_reply(&reply),
-            Done::Read(_) => Err(Error::Internal("a read's answer to a write".into())),
+            Answer::Receipt(receipt) => Ok(receipt),
+            Answer::Reply(_) => Err(Error::Internal("a read's answer to a write".into())),
         }
     }
 
@@ -71,7 +77,7 @@ impl Inner {
         &self,
         (actor, account, request, timeout): (Actor, AccountId, RequestId, Duration),
         work: impl Fn(&Home, u64) -> Work,
-    ) -> Result<Done> {
+    ) -> Result<Answer> {
         allowed(actor, account)?;
         let deadline = Instant::now() + timeout;
         let mut found = self.account(account, deadline).await?;
@@ -82,12 +88,12 @@ impl Inner {
             }
             tracing::Span::current().record("shard", home.group.0);
             let errand = Errand { group: home.group, request, account: Some(account), deadline };
-            let done = self.carry(errand, &work(&home, found.quota())).await;
-            let denied = match done {
-                Ok(Done::Written(applied, reply, here)) => match proposal::mailbox_reply(&reply) {
-                    Err(Error::WrongHome { epoch, .. }) => epoch,
-                    _ => return Ok(Done::Written(applied, reply, here)),
-                },
+            let answer = match self.carry(errand, &work(&home, found.quota())).await {
+                Ok(Done::Written(_, reply, _)) => proposal::mailbox_reply(&reply).map(Answer::Receipt),
+                Ok(Done::Read(reply)) => Ok(Answer::Reply(reply)),
+                Err(e) => Err(e),
+            };
+            let denied = match answer {
                 Err(Error::WrongHome { epoch, .. }) => epoch,
                 other => return other,
             };

@@ -61,6 +61,7 @@ impl Router {
     /// Ends the background work and the watch streams; calls end at their next try.
     pub fn stop(&self) {
         self.0.stopped.send_replace(true);
+        self.0.hub.sweep(|_, _| true);
     }
 
     /// What answers peers' calls (methods 100-199).

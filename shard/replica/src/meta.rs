@@ -76,6 +76,11 @@ fn membership_key(group: GroupId) -> Vec<u8> {
     keys::row(group, OWN, 0, b"members")
 }
 
+/// Marks a group that is on its way out of this node.
+pub fn leaving_key(group: GroupId) -> Vec<u8> {
+    keys::row(group, OWN, 0, b"leaving")
+}
+
 /// A decoding fault of stored bytes, as the disk error it is.
 pub fn damaged(e: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("state database: {e}"))

@@ -94,7 +94,28 @@ impl Replicas {
         Ok(generations(self.node.engine.as_ref())?.into_keys().collect())
     }
 
-    /// Removes a group's state from this node. Its machine must be gone.
+    /// Begins a group's removal: from now on it must not be started again, come what may. Its log goes next, then
+    /// [`remove`](Self::remove) ends it. Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn condemn(&self, group: GroupId) -> io::Result<()> {
+        let mut batch = crate::engine::Batch::new();
+        batch.put(Column::State, meta::leaving_key(group), vec![1]);
+        self.node.engine.write(batch)?;
+        self.node.durability.flush()
+    }
+
+    /// Whether a group's removal began and has not ended.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn is_condemned(&self, group: GroupId) -> io::Result<bool> {
+        Ok(self.node.engine.get(Column::State, &meta::leaving_key(group))?.is_some())
+    }
+
+    /// Removes a group's state from this node, for good when it returns: a group of that name may come anew, and must
+    /// not meet what was here. Its machine must be gone. Blocks.
     ///
     /// # Errors
     /// The disk.
@@ -107,7 +128,7 @@ impl Replicas {
         self.node.engine.write(batch)?;
         self.node.durability.forget(group);
         self.node.positions.forget(group);
-        Ok(())
+        self.node.durability.flush()
     }
 
     /// Answers a mailbox query from this replica as it is now. The caller has passed a read barrier.

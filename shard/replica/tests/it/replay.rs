@@ -77,8 +77,14 @@ async fn a_removed_group_leaves_nothing() {
     let tmp = tempfile::tempdir().unwrap();
     let replicas = rocks(tmp.path());
     apply(&mut replicas.machine(GROUP).unwrap(), &log(30));
+    assert!(!replicas.is_condemned(GROUP).unwrap());
     assert_eq!(replicas.on_disk().unwrap(), vec![GROUP]);
+    replicas.condemn(GROUP).unwrap();
+    // Interrupted here, the next start knows.
+    power_cut(tmp.path(), &tmp.path().join("cut"));
+    assert!(rocks(&tmp.path().join("cut")).is_condemned(GROUP).unwrap());
     replicas.remove(GROUP).unwrap();
     assert!(replicas.on_disk().unwrap().is_empty());
+    assert!(!replicas.is_condemned(GROUP).unwrap());
     assert_eq!(replicas.machine(GROUP).unwrap().applied().unwrap().last, None);
 }

@@ -20,7 +20,7 @@ pub fn power_cut(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap();
-        if file.file_name() != "LOCK" {
+        if file.file_name() != "LOCK" && file.file_type().unwrap().is_file() {
             std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
         }
     }
