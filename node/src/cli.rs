@@ -42,6 +42,13 @@ pub enum Command {
     Fault(Fault),
 }
 
+impl Command {
+    /// Whether it prints something and ends, rather than running nodes.
+    pub fn is_short(&self) -> bool {
+        !matches!(self, Command::Demo(_) | Command::Serve(_) | Command::Join(_))
+    }
+}
+
 /// Where the node is; `init`, `join` and `serve` take these.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Place {

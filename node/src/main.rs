@@ -16,28 +16,38 @@ mod token;
 
 use clap::Parser;
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::io::Write;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-fn main() -> ExitCode {
+fn main() -> ! {
     let cli = cli::Cli::parse_from(arguments());
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    if cli.command.is_short() {
+        // `zcluster status | head` ends quietly when head has seen enough.
+        // SAFETY: sets a disposition before any thread exists.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
+    let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => run(&runtime, cli.command),
         Err(e) => {
             eprintln!("zcluster: cannot start threads: {e}");
-            return ExitCode::FAILURE;
+            1
         }
     };
-    let outcome = runtime.block_on(commands::run(cli.command));
-    // Whatever still runs in the background ends with the process.
-    runtime.shutdown_background();
-    match outcome {
-        Ok(code) => code,
+    let _ = std::io::stdout().flush();
+    // Everything that must be on disk is there. Background threads still hold databases, whose C++ parts must not be
+    // torn down under them: the process ends without running destructors.
+    // SAFETY: takes no pointers and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+fn run(runtime: &tokio::runtime::Runtime, command: cli::Command) -> i32 {
+    match runtime.block_on(commands::run(command)) {
+        Ok(code) => code.into(),
         Err(e) => {
             eprintln!("zcluster: {e:#}");
-            ExitCode::FAILURE
+            1
         }
     }
 }

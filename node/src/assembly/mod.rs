@@ -23,7 +23,7 @@ use zcluster_rpc::FaultSwitch;
 use zcluster_runtime::{Either, select, timeout};
 
 /// Handing leaderships over may take so long before the node stops anyway.
-const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(5);
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How this process runs.
 #[derive(Clone, Copy, Debug, Default)]

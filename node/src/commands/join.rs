@@ -11,7 +11,6 @@ use crate::ports::Ports;
 use crate::token::Token;
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 use zcluster_rpc::JoinError;
 
@@ -22,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// What to tell the user.
-pub async fn run(args: Join) -> Result<ExitCode> {
+pub async fn run(args: Join) -> Result<u8> {
     let node = create(&args.address, &args.token, &args.data, args.place.overrides().with_defaults()).await?;
     println!("joined cluster {} as node {}", node.cluster, node.number);
     if args.serve {
@@ -35,7 +34,7 @@ pub async fn run(args: Join) -> Result<ExitCode> {
         return super::serve::run(serve).await;
     }
     println!("next: zcluster serve --data {}", args.data.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// Asks the member at `address` to be let in, and fills the data directory.

@@ -12,14 +12,13 @@ mod token;
 
 use crate::cli::Command;
 use anyhow::Result;
-use std::process::ExitCode;
 
-/// Runs a command.
+/// Runs a command; its exit code.
 ///
 /// # Errors
 /// What to tell the user.
-pub async fn run(command: Command) -> Result<ExitCode> {
-    let done = |result: Result<()>| result.map(|()| ExitCode::SUCCESS);
+pub async fn run(command: Command) -> Result<u8> {
+    let done = |result: Result<()>| result.map(|()| 0);
     match command {
         Command::Demo(args) => crate::demo::run(args).await,
         Command::Init(args) => done(init::run(args).await),

@@ -5,7 +5,6 @@ use crate::admin::client::{CallError, Client};
 use crate::cli::Prov;
 use crate::prov::Reply;
 use anyhow::Result;
-use std::process::ExitCode;
 
 /// What zmprov exits with when the server refuses.
 const REFUSED: u8 = 2;
@@ -14,17 +13,17 @@ const REFUSED: u8 = 2;
 ///
 /// # Errors
 /// What to tell the user.
-pub async fn run(args: Prov) -> Result<ExitCode> {
+pub async fn run(args: Prov) -> Result<u8> {
     let reply = match Client::new(&args.reach)?.post::<Reply>("/v1/prov", &ProvRequest { args: args.args }).await {
         Ok(reply) => reply,
         Err(e) => match e.downcast_ref::<CallError>() {
             Some(refused) if refused.code == "usage" => {
                 eprintln!("{}", refused.text);
-                return Ok(ExitCode::FAILURE);
+                return Ok(1);
             }
             Some(refused) => {
                 eprintln!("ERROR: {} ({})", refused.code, refused.text);
-                return Ok(ExitCode::from(REFUSED));
+                return Ok(REFUSED);
             }
             None => return Err(e),
         },
@@ -34,5 +33,5 @@ pub async fn run(args: Prov) -> Result<ExitCode> {
     } else {
         print!("{}", reply.print());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }

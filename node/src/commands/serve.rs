@@ -6,13 +6,12 @@ use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::telemetry;
 use anyhow::Result;
-use std::process::ExitCode;
 
 /// Runs the command, until the node is asked to stop.
 ///
 /// # Errors
 /// What to tell the user.
-pub async fn run(args: Serve) -> Result<ExitCode> {
+pub async fn run(args: Serve) -> Result<u8> {
     let dir = DataDir::at(&args.data);
     let mut node = dir.read_node()?;
     let lock = dir.lock()?;
@@ -26,10 +25,10 @@ pub async fn run(args: Serve) -> Result<ExitCode> {
     let result = assembly::run(dir, node, config, options).await;
     drop(lock);
     match result {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok(()) => Ok(0),
         Err(e) => {
             tracing::error!(error = format!("{e:#}"), "node stopped");
-            Ok(ExitCode::FAILURE)
+            Ok(1)
         }
     }
 }

@@ -12,7 +12,6 @@ use crate::cli::Demo;
 use anyhow::{Context, Result, bail};
 use cluster::Cluster;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use zcluster_runtime::{Either, select};
 
@@ -58,7 +57,7 @@ impl Drop for Home {
 ///
 /// # Errors
 /// What to tell the user.
-pub async fn run(args: Demo) -> Result<ExitCode> {
+pub async fn run(args: Demo) -> Result<u8> {
     if args.failover && args.nodes < 3 {
         bail!("--failover kills a node: it needs --nodes 3 or more, so that the others have a majority");
     }
@@ -68,7 +67,7 @@ pub async fn run(args: Demo) -> Result<ExitCode> {
     let outcome = {
         let stop = select(interrupt.recv(), terminate.recv());
         match select(stop, demonstrate(&args, &mut cluster)).await {
-            Either::Left(_) => Ok(ExitCode::SUCCESS),
+            Either::Left(_) => Ok(0),
             Either::Right(outcome) => outcome,
         }
     };
@@ -79,7 +78,7 @@ pub async fn run(args: Demo) -> Result<ExitCode> {
     outcome
 }
 
-async fn demonstrate(args: &Demo, cluster: &mut Cluster) -> Result<ExitCode> {
+async fn demonstrate(args: &Demo, cluster: &mut Cluster) -> Result<u8> {
     let begun = zcluster_runtime::Instant::now();
     if !args.json {
         println!("starting {} nodes on 127.0.0.1, data in {} ...", args.nodes, cluster.home().display());
