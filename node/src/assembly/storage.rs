@@ -50,26 +50,20 @@ impl Storage {
 /// The disk; or data was lost and nobody is there to get it from.
 pub async fn open(dir: &DataDir, node: &mut NodeFile, config: &Config, faults: Option<FaultSwitch>) -> Result<Storage> {
     let fatal = Fatal::new();
-    let fence_missing = !dir.fence().exists();
-    let mut fence = Fence::open(&dir.fence()).context("the fence file")?;
-    if let Ok(incarnation) = u16::try_from(fence.incarnation()) {
-        node.incarnation = node.incarnation.max(incarnation);
-    }
-    let mut log = open_log(dir, &fatal)?;
-    let lost = match fence.check(log.sequence()) {
-        FenceState::LostData { fenced, recovered } => {
-            Some(format!("the log was synced up to {fenced} but reaches only {recovered}"))
-        }
-        FenceState::Ok if node.started && fence_missing => Some("the fence file is gone".to_string()),
-        FenceState::Ok if node.started && !dir.state().exists() => Some("the state database is gone".to_string()),
-        FenceState::Ok => None,
+    // Looked at before anything is created: a start that fails must leave what it found for the next one to find.
+    let missing = [(dir.fence(), "the fence file is gone"), (dir.state(), "the state database is gone")];
+    let gone = missing.iter().find(|(path, _)| node.started && !path.exists()).map(|(_, what)| what.to_string());
+    let opened = match gone {
+        Some(gone) => Err(gone),
+        None => open_checked(dir, node, &fatal)?,
     };
-    if let Some(lost) = lost {
-        log.close()?;
-        drop(log);
-        start_anew(dir, node, &mut fence, &lost, faults).await?;
-        log = open_log(dir, &fatal)?;
-    }
+    let (fence, log) = match opened {
+        Ok(opened) => opened,
+        Err(lost) => {
+            start_anew(dir, node, &lost, faults).await?;
+            (Fence::open(&dir.fence())?, open_log(dir, &fatal)?)
+        }
+    };
     log.keep_fence(fence)?;
     let rocks = RocksConfig {
         cache_bytes: usize::try_from(config.storage.cache_bytes)?,
@@ -81,18 +75,28 @@ pub async fn open(dir: &DataDir, node: &mut NodeFile, config: &Config, faults: O
     Ok(Storage { log: Arc::new(log), replicas, fatal })
 }
 
+/// The fence and the log, or what the log has lost.
+fn open_checked(dir: &DataDir, node: &mut NodeFile, fatal: &Fatal) -> Result<Result<(Fence, RocksLog), String>> {
+    let fence = Fence::open(&dir.fence()).context("the fence file")?;
+    if let Ok(incarnation) = u16::try_from(fence.incarnation()) {
+        node.incarnation = node.incarnation.max(incarnation);
+    }
+    let log = open_log(dir, fatal)?;
+    match fence.check(log.sequence()) {
+        FenceState::Ok => Ok(Ok((fence, log))),
+        FenceState::LostData { fenced, recovered } => {
+            log.close()?;
+            Ok(Err(format!("the log was synced up to {fenced} but reaches only {recovered}")))
+        }
+    }
+}
+
 fn open_log(dir: &DataDir, fatal: &Fatal) -> Result<RocksLog> {
     RocksLog::open(&dir.log(), RocksOptions::default(), fatal.clone()).context("the log database")
 }
 
 /// A voter without the entries it has acknowledged could undo them: its old id never votes again.
-async fn start_anew(
-    dir: &DataDir,
-    node: &mut NodeFile,
-    fence: &mut Fence,
-    lost: &str,
-    faults: Option<FaultSwitch>,
-) -> Result<()> {
+async fn start_anew(dir: &DataDir, node: &mut NodeFile, lost: &str, faults: Option<FaultSwitch>) -> Result<()> {
     tracing::error!(reason = lost, "this disk has lost data that was acknowledged");
     if node.peers.keys().all(|id| zcluster_rpc::node_number(*id) == node.number) {
         bail!(
@@ -118,7 +122,7 @@ async fn start_anew(
             std::fs::remove_dir_all(&database).with_context(|| format!("cannot remove {}", database.display()))?;
         }
     }
-    fence.renew(u64::from(incarnation))?;
+    Fence::open(&dir.fence())?.renew(u64::from(incarnation))?;
     *node = renewed;
     dir.write_node(node)?;
     tracing::warn!(incarnation, "the node starts anew and gets its data from the others");
