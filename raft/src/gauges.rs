@@ -32,10 +32,10 @@ pub(crate) async fn keep_house(multi: Weak<MultiRaft>, every: Duration) {
 fn publish(s: &GroupStatus) {
     let group = s.group.to_string();
     let set = |name: &'static str, value: u64| metrics::gauge!(name, "group" => group.clone()).set(value as f64);
-    set("raft_term", s.term);
-    set("raft_is_leader", u64::from(s.role == Role::Leader));
-    set("raft_last_log_index", s.last_log.unwrap_or(0));
-    set("raft_committed_index", s.committed.map_or(0, |id| id.index));
-    set("raft_applied_index", s.applied.map_or(0, |id| id.index));
-    set("raft_replication_lag", s.followers.iter().map(|f| f.lag).max().unwrap_or(0));
+    set("zcluster_raft_term", s.term);
+    set("zcluster_raft_is_leader", u64::from(s.role == Role::Leader));
+    set("zcluster_raft_last_log_index", s.last_log.unwrap_or(0));
+    set("zcluster_raft_committed_index", s.committed.map_or(0, |id| id.index));
+    set("zcluster_raft_applied_index", s.applied.map_or(0, |id| id.index));
+    set("zcluster_raft_replication_lag", s.followers.iter().map(|f| f.lag).max().unwrap_or(0));
 }

@@ -122,7 +122,7 @@ impl MultiRaft {
             appends: Default::default(),
             gate: Default::default(),
             snapshot: Default::default(),
-            propose_seconds: metrics::histogram!("raft_propose_seconds"),
+            propose_seconds: metrics::histogram!("zcluster_raft_propose_seconds"),
         };
         Ok((Group(Arc::new(inner)), sender))
     }

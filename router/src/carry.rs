@@ -121,7 +121,8 @@ impl Inner {
                 }
             }
         };
-        metrics::histogram!("router_call_seconds", "kind" => work.kind()).record(begun.elapsed().as_secs_f64());
+        metrics::histogram!("zcluster_router_call_seconds", "kind" => work.kind())
+            .record(begun.elapsed().as_secs_f64());
         outcome
     }
 
@@ -130,12 +131,13 @@ impl Inner {
             Some(Target::Peer(_)) => "remote",
             _ => "local",
         };
-        metrics::counter!("router_calls", "kind" => work.kind(), "outcome" => outcome, "where" => place).increment(1);
+        metrics::counter!("zcluster_router_calls_total", "kind" => work.kind(), "outcome" => outcome, "where" => place)
+            .increment(1);
     }
 
     /// Takes note of a failed try and waits as long as makes sense before the next.
     async fn next_try(&self, errand: &Errand, tried: &mut Tried, target: Option<Target>, miss: &Miss) {
-        metrics::counter!("router_retries").increment(1);
+        metrics::counter!("zcluster_router_retries_total").increment(1);
         tried.failed = target;
         if target == Some(Target::Follower) {
             let until = Instant::now() + LAGGING_FOR;

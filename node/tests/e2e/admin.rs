@@ -84,12 +84,12 @@ fn status_and_metrics_show_the_cluster() {
 
     let metrics = http_get(cluster.port(1, Port::Metrics), "/metrics");
     for name in [
-        "raft_term{group=\"0\"}",
-        "raft_is_leader",
-        "raft_committed_index",
-        "raft_applied_index",
-        "raft_replication_lag",
-        "raft_fsync_seconds",
+        "zcluster_raft_term{group=\"0\"}",
+        "zcluster_raft_is_leader",
+        "zcluster_raft_committed_index",
+        "zcluster_raft_applied_index",
+        "zcluster_raft_replication_lag",
+        "zcluster_raft_fsync_seconds",
         "zcluster_sessions_open",
         "zcluster_sessions_total",
         "zcluster_commands_total",

@@ -109,8 +109,8 @@ impl Writer {
         Self {
             shared,
             scratch: Vec::new(),
-            fsync_seconds: metrics::histogram!("raft_fsync_seconds"),
-            ops_per_fsync: metrics::histogram!("raft_ops_per_fsync"),
+            fsync_seconds: metrics::histogram!("zcluster_raft_fsync_seconds"),
+            ops_per_fsync: metrics::histogram!("zcluster_raft_ops_per_fsync"),
         }
     }
 

@@ -85,8 +85,8 @@ impl Durability {
                 m.durable = m.durable.max(index);
             }
         }
-        metrics::histogram!("state_flush_seconds").record(begun.elapsed().as_secs_f64());
-        metrics::counter!("state_flushed_bytes").increment(bytes);
+        metrics::histogram!("zcluster_state_flush_seconds").record(begun.elapsed().as_secs_f64());
+        metrics::counter!("zcluster_state_flushed_bytes_total").increment(bytes);
         Ok(())
     }
 
