@@ -82,8 +82,7 @@ fn status_and_metrics_show_the_cluster() {
     let text = run(&["status", "--data", path(&cluster.node(1).data)]);
     assert!(text.lines().count() > 3, "{text}");
 
-    let metrics = http_get(cluster.port(1, Port::Metrics), "/metrics");
-    for name in [
+    let names = [
         "zcluster_raft_term{group=\"0\"}",
         "zcluster_raft_is_leader",
         "zcluster_raft_committed_index",
@@ -94,9 +93,12 @@ fn status_and_metrics_show_the_cluster() {
         "zcluster_sessions_total",
         "zcluster_commands_total",
         "zcluster_command_seconds",
-    ] {
-        assert!(metrics.contains(name), "{name} is not among the metrics:\n{metrics}");
-    }
+    ];
+    // Gauges of the groups are told every few seconds.
+    crate::support::eventually("every documented metric is there", Duration::from_secs(30), || {
+        let metrics = http_get(cluster.port(1, Port::Metrics), "/metrics");
+        names.iter().all(|name| metrics.contains(name))
+    });
 }
 
 fn http_get(port: u16, path: &str) -> String {
