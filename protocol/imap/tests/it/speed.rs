@@ -6,7 +6,7 @@ use zcluster_api::{Actor, Call, MailboxApi, MailboxQuery, MailboxReply, RequestI
 use zcluster_runtime::Instant;
 
 #[tokio::test]
-#[ignore = "a measurement"]
+#[ignore = "prints a speed and asserts nothing: run it by name"]
 async fn speed_of_fetch() {
     const MESSAGES: u32 = 5_000;
     let site = Site::new();
