@@ -9,6 +9,7 @@
 //! `tokio::sync::watch` is not (it draws a wake slot from an OS-seeded generator); use [`watch`] of this crate.
 
 mod os;
+pub mod planted;
 pub mod watch;
 
 use futures::future::BoxFuture;
@@ -35,6 +36,10 @@ pub trait Runtime: Send + Sync + 'static {
     fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()>;
     /// Fills `out` with random bytes.
     fn fill_random(&self, out: &mut [u8]);
+    /// Hears of a rare situation; see [`probe`].
+    fn probe(&self, name: &'static str, facts: &[u64]) {
+        let _ = (name, facts);
+    }
 }
 
 thread_local! {
@@ -132,6 +137,16 @@ pub fn random_below(bound: u64) -> u64 {
 /// `d` spread by up to a quarter either way, for retry delays.
 pub fn jitter(d: Duration) -> Duration {
     d.mul_f64(0.75 + (random_u64() % 1000) as f64 / 2000.0)
+}
+
+/// Tells a simulator of a situation worth knowing of: a rare one that a test run should have met ("sometimes"
+/// assertions), or an act that only some nodes may commit. In production it does nothing.
+pub fn probe(name: &'static str, facts: &[u64]) {
+    installed(|r| {
+        if let Some(r) = r {
+            r.probe(name, facts);
+        }
+    });
 }
 
 /// A spawned task's result. Dropping the handle lets the task run on.

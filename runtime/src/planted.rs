@@ -1,0 +1,88 @@
+//! Deliberate defects, to prove that the simulator finds such. Without the feature `planted-bugs`, which nothing but
+//! the simulator switches on, [`planted`] is a constant `false` and the compiler removes what stands behind it.
+
+/// A defect that can be planted. Each stands for a mistake that distributed mail stores have really made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bug {
+    /// The log reports an entry as durable before the disk has it.
+    AckBeforeFsync,
+    /// The log reports a vote as durable before the disk has it.
+    VoteUnsynced,
+    /// The leader assigns UIDs from its own memory before the entry is committed.
+    UidBeforeCommit,
+    /// A retry is a new intention: it carries no (or another) request id.
+    RetryWithoutRequestId,
+    /// Reads are answered without a ReadIndex round.
+    StaleRead,
+    /// The log is cut beyond what the state machine has on disk.
+    PurgeBeyondSnapshot,
+    /// A recovered log lacks a batch in the middle.
+    LogHole,
+    /// The router believes its cached route whatever it is told.
+    CachedRouteTrusted,
+    /// Work that belongs to the leader is done by followers as well.
+    SideEffectOnFollower,
+    /// A snapshot leaves out the replies kept for retries.
+    ReplyCacheLostInSnapshot,
+    /// openraft's default: a leader that restarts goes on in its old term.
+    LeaderRestore,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 11] = [
+        Bug::AckBeforeFsync,
+        Bug::VoteUnsynced,
+        Bug::UidBeforeCommit,
+        Bug::RetryWithoutRequestId,
+        Bug::StaleRead,
+        Bug::PurgeBeyondSnapshot,
+        Bug::LogHole,
+        Bug::CachedRouteTrusted,
+        Bug::SideEffectOnFollower,
+        Bug::ReplyCacheLostInSnapshot,
+        Bug::LeaderRestore,
+    ];
+
+    /// Its name on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bug::AckBeforeFsync => "ack-before-fsync",
+            Bug::VoteUnsynced => "vote-unsynced",
+            Bug::UidBeforeCommit => "uid-before-commit",
+            Bug::RetryWithoutRequestId => "retry-without-request-id",
+            Bug::StaleRead => "stale-read",
+            Bug::PurgeBeyondSnapshot => "purge-beyond-snapshot",
+            Bug::LogHole => "log-hole",
+            Bug::CachedRouteTrusted => "cached-route-trusted",
+            Bug::SideEffectOnFollower => "side-effect-on-follower",
+            Bug::ReplyCacheLostInSnapshot => "reply-cache-lost-in-snapshot",
+            Bug::LeaderRestore => "leader-restore",
+        }
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a defect on this thread, in place of the one before.
+#[cfg(feature = "planted-bugs")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.with(|p| p.set(bug));
+}
+
+/// Whether a defect is planted.
+#[cfg(feature = "planted-bugs")]
+pub fn planted(bug: Bug) -> bool {
+    PLANTED.with(|p| p.get() == Some(bug))
+}
+
+/// Whether a defect is planted: never.
+#[cfg(not(feature = "planted-bugs"))]
+#[inline(always)]
+pub const fn planted(bug: Bug) -> bool {
+    let _ = bug;
+    false
+}

@@ -1,0 +1,8 @@
+//! The whole cluster in one thread: one seed, one history.
+//!
+//! [`world`] is the executor, the clocks, the chance and the trace. [`net`], [`disk`] stand where sockets and disks do;
+//! [`cluster`] puts production nodes together on them; [`clients`] are the outside; [`plan`] says what a seed does;
+//! [`audit`] sees everything while it happens and [`invariants`] says what must hold.
+
+pub mod plan;
+pub mod world;
