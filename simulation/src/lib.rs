@@ -4,5 +4,8 @@
 //! [`cluster`] puts production nodes together on them; [`clients`] are the outside; [`plan`] says what a seed does;
 //! [`audit`] sees everything while it happens and [`invariants`] says what must hold.
 
+pub mod audit;
+pub mod clients;
+pub mod history;
 pub mod plan;
 pub mod world;
