@@ -8,4 +8,5 @@ pub mod audit;
 pub mod clients;
 pub mod history;
 pub mod plan;
+pub mod run;
 pub mod world;

@@ -1,5 +1,9 @@
 //! What a seed does: an explicit list, drawn up front, that can be read, shortened and replayed.
 
+mod generate;
+
+pub use generate::Scale;
+
 use serde::{Deserialize, Serialize};
 
 /// Everything that is decided before a run begins. The same plan gives the same history.
