@@ -7,10 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use zcluster_api::directory::{Cluster, Node, NodeState};
-use zcluster_api::{
-    Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, NodeId, RequestId,
-};
+use zcluster_api::{Actor, DirectoryApi, DirectoryCommand, Error, RequestId};
+use zcluster_router::admission::{self, Candidate};
 use zcluster_rpc::RpcError;
 
 /// Version of the messages below.
@@ -91,67 +89,31 @@ pub async fn admit(directory: Arc<dyn DirectoryApi>, body: Bytes) -> Result<Byte
             env!("CARGO_PKG_VERSION")
         )));
     }
-    let cluster = cluster(directory.as_ref()).await?;
-    let nodes = nodes(directory.as_ref()).await?;
+    let cluster = admission::known_cluster(directory.as_ref()).await.map_err(failed)?;
     // Looked at before the token is used up.
     let ca = Pair { cert_pem: cluster.ca_cert_pem.clone(), key_pem: cluster.ca_key_pem.clone() };
     pki::sign_request(&ca, &cluster.id, 0, &request.request_pem).map_err(|e| refused(format!("{e:#}")))?;
     use_token(directory.as_ref(), &request.secret).await?;
-    if let Some(other) = nodes.iter().find(|n| n.rpc == request.rpc && n.state != NodeState::Removed) {
-        return Err(refused(format!(
-            "node {} has the address {} already: choose another --advertise or --base-port. The token is \
-             used up: make a new one",
-            other.id.number(),
-            request.rpc
-        )));
-    }
-    let number = take_number(directory.as_ref()).await?;
+    let number = admission::reserve(directory.as_ref(), &request.rpc).await.map_err(failed)?;
     let cert_pem =
         pki::sign_request(&ca, &cluster.id, number, &request.request_pem).map_err(|e| refused(format!("{e:#}")))?;
-    let node = Node {
-        id: NodeId::new(number, 0),
-        rpc: request.rpc,
-        advertise: request.advertise,
-        ports: request.ports,
-        state: NodeState::Joining,
-        zone: request.zone,
-        version: request.software,
-    };
-    tracing::info!(node = number, rpc = node.rpc, "a node joins the cluster");
-    write(directory.as_ref(), DirectoryCommand::PutNode(node)).await?;
-    let peers = nodes.into_iter().filter(|n| n.state != NodeState::Removed).map(|n| (n.id.0, n.rpc)).collect();
+    let JoinRequest { rpc, advertise, ports, zone, software, .. } = request;
+    let candidate = Candidate { rpc, advertise, ports, zone, version: software };
+    let peers = admission::admit(directory.as_ref(), number, candidate).await.map_err(failed)?;
     let reply = JoinReply { cluster: cluster.id, number, ca_pem: cluster.ca_cert_pem, cert_pem, peers };
     serde_json::to_vec(&reply).map(Bytes::from).map_err(|e| refused(e.to_string()))
 }
 
-async fn write(directory: &dyn DirectoryApi, command: DirectoryCommand) -> Result<DirectoryReply, RpcError> {
-    directory.write(Actor::System, request_id(), command).await.map_err(|e| match e {
+/// Why the directory did not do it, for the operator of the new node.
+fn failed(e: Error) -> RpcError {
+    match e {
         Error::Unavailable(text) => refused(format!(
             "the cluster cannot decide now ({text}): see `zcluster status`; the token may be used up, make a new one"
         )),
+        Error::Conflict(text) => refused(format!(
+            "{text}: choose another --advertise or --base-port. The token is used up: make a new one"
+        )),
         other => refused(other.to_string()),
-    })
-}
-
-/// The cluster's record.
-///
-/// # Errors
-/// `Refused` when this node does not know it (yet).
-pub async fn cluster(directory: &dyn DirectoryApi) -> Result<Cluster, RpcError> {
-    match directory.read(DirectoryQuery::Cluster, Freshness::Local).await {
-        Ok(DirectoryReply::Cluster(cluster)) => Ok(cluster),
-        other => Err(refused(format!("this node does not know its cluster yet, try again soon ({other:?})"))),
-    }
-}
-
-/// All nodes' records.
-///
-/// # Errors
-/// `Refused` when this node does not know them (yet).
-pub async fn nodes(directory: &dyn DirectoryApi) -> Result<Vec<Node>, RpcError> {
-    match directory.read(DirectoryQuery::Nodes, Freshness::Recent).await {
-        Ok(DirectoryReply::Nodes(nodes)) => Ok(nodes),
-        other => Err(refused(format!("this node does not know its cluster yet, try again soon ({other:?})"))),
     }
 }
 
@@ -167,12 +129,5 @@ async fn use_token(directory: &dyn DirectoryApi, secret: &[u8; 16]) -> Result<()
             Err(refused(format!("the cluster cannot decide now ({why}): see `zcluster status`, then try again")))
         }
         Err(e) => Err(refused(e.to_string())),
-    }
-}
-
-async fn take_number(directory: &dyn DirectoryApi) -> Result<u32, RpcError> {
-    match write(directory, DirectoryCommand::TakeNodeNumber).await? {
-        DirectoryReply::Number(number) => Ok(number),
-        other => Err(refused(format!("expected a node number, got {other:?}"))),
     }
 }

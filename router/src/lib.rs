@@ -6,6 +6,7 @@
 //! decide. It also keeps the cluster in shape: see [`Router::run_background`].
 
 mod accounts;
+pub mod admission;
 mod body;
 mod bootstrap;
 mod carry;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::NodeState;
 use zcluster_api::{Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness};
+use zcluster_router::admission;
 
 /// How long each node may take to report.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -116,27 +117,16 @@ pub async fn node(
     State(admin): State<Arc<Admin>>,
     Json(request): Json<NodeRequest>,
 ) -> Result<Json<StatusReply>, Refused> {
-    let conflict = |text: String| Refused::new(StatusCode::CONFLICT, "service.CONFLICT", &text);
-    let status = admin.router.status(STATUS_TIMEOUT).await?;
-    let records: Vec<_> = status.nodes.iter().map(|n| &n.node).filter(|n| n.state != NodeState::Removed).collect();
-    let Some(record) = records.iter().find(|n| n.id.number() == request.node) else {
-        return Err(conflict(format!("there is no node {}: see `zcluster status`", request.node)));
-    };
-    let others = records.iter().filter(|n| n.id != record.id && n.state == NodeState::Active).count();
-    if request.state != WantedState::Active && others == 0 {
-        return Err(conflict(format!("node {} is the only active one: nobody could take its share", request.node)));
-    }
-    let holds = status.groups.iter().any(|g| g.voters.contains(&record.id));
-    if request.state == WantedState::Removed && (holds || record.state != NodeState::Draining) {
-        return Err(conflict(format!("node {} still holds replicas: drain it first", request.node)));
-    }
     let state = match request.state {
         WantedState::Active => NodeState::Active,
         WantedState::Draining => NodeState::Draining,
         WantedState::Removed => NodeState::Removed,
     };
-    let changed = zcluster_api::directory::Node { state, ..(*record).clone() };
-    admin.directory().write(actor, request_id(), DirectoryCommand::PutNode(changed)).await?;
+    match admission::set_state(&admin.router, actor, request.node, state, STATUS_TIMEOUT).await {
+        Ok(()) => {}
+        Err(Error::Conflict(text)) => return Err(Refused::new(StatusCode::CONFLICT, "service.CONFLICT", &text)),
+        Err(e) => return Err(e.into()),
+    }
     Ok(Json(StatusReply::from(admin.router.status(STATUS_TIMEOUT).await?)))
 }
 

@@ -1,11 +1,9 @@
 //! Following who the peers are, and telling the cluster where this node is.
 
-use super::network::others;
 use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
 use crate::join::request_id;
 use crate::pki::{self, Pair};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -13,6 +11,7 @@ use zcluster_api::directory::{Node, NodeState};
 use zcluster_api::{Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, NodeId};
 use zcluster_replica::Replicas;
 use zcluster_router::Router;
+use zcluster_router::admission::Topology;
 use zcluster_rpc::TonicNetwork;
 use zcluster_runtime::{select, sleep, spawn};
 
@@ -80,18 +79,13 @@ async fn follow(
 ) {
     let mut topology = replicas.topology();
     loop {
-        let nodes = known(&replicas);
-        let removed: BTreeSet<u64> = nodes.iter().filter(|n| n.state == NodeState::Removed).map(|n| n.id.0).collect();
-        if removed.contains(&node.id()) {
+        let Topology { left: has_left, removed, peers } = Topology::of(node.id(), known(&replicas));
+        if has_left {
             let _ = left.send(());
             return;
         }
         network.set_removed(removed);
-        let all: BTreeMap<u64, String> =
-            nodes.into_iter().filter(|n| n.state != NodeState::Removed).map(|n| (n.id.0, n.rpc)).collect();
-        let peers = others(&all, node.number);
-        // A node that has just joined has not yet received the directory: it keeps what it was told.
-        if !all.is_empty() && peers != node.peers {
+        if let Some(peers) = peers.filter(|peers| *peers != node.peers) {
             network.set_peers(peers.clone());
             node.peers = peers;
             let (dir, node) = (dir.clone(), node.clone());

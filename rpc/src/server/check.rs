@@ -87,19 +87,7 @@ impl Peer {
         if to != identity.id {
             return refused(wrong_target(to, identity.id));
         }
-        if let Some(newer) = members.peers.keys().find(|m| node_number(**m) == *number && **m > from) {
-            return refused(format!(
-                "node {number} continues as incarnation {}, the caller is incarnation {}: its disk was replaced. \
-                 Remove its data directory and join again",
-                newer & 0xffff,
-                from & 0xffff
-            ));
-        }
-        if members.removed.contains(&from) {
-            return refused(format!(
-                "node {number} has left the cluster: its data directory is of no more use, join again with an empty one"
-            ));
-        }
+        members.check(from)?;
         self.enter(*number, from, boot)?;
         Ok(from)
     }

@@ -5,7 +5,7 @@ mod check;
 mod service;
 
 use crate::fault::FaultSwitch;
-use crate::identity::Identity;
+use crate::identity::{Identity, node_number};
 use crate::{RpcError, Service};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -49,6 +49,30 @@ pub struct Members {
     pub peers: Arc<BTreeMap<u64, String>>,
     /// Raft node ids that have left for good.
     pub removed: BTreeSet<u64>,
+}
+
+impl Members {
+    /// Whether a caller may speak for its raft node id.
+    ///
+    /// # Errors
+    /// `Refused` when a newer incarnation has taken its place, or when it has left; says what to do.
+    pub fn check(&self, from: u64) -> Result<(), RpcError> {
+        let number = node_number(from);
+        if let Some(newer) = self.peers.keys().find(|m| node_number(**m) == number && **m > from) {
+            return Err(RpcError::Refused(format!(
+                "node {number} continues as incarnation {}, the caller is incarnation {}: its disk was replaced. \
+                 Remove its data directory and join again",
+                newer & 0xffff,
+                from & 0xffff
+            )));
+        }
+        if self.removed.contains(&from) {
+            return Err(RpcError::Refused(format!(
+                "node {number} has left the cluster: its data directory is of no more use, join again with an empty one"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// What [`serve`] needs.
