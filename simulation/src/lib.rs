@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod clients;
 pub mod history;
+pub mod disk;
 pub mod plan;
 pub mod run;
 pub mod world;
