@@ -7,7 +7,7 @@
 pub mod memory;
 mod record;
 pub mod rocks;
-mod tail;
+pub mod tail;
 mod writer;
 
 use crate::{Entry, Fatal, LogId};
@@ -95,7 +95,7 @@ pub trait LogEngine: Send + Sync + 'static {
 }
 
 /// A body's weight in byte bounds: its bytes and what an entry costs besides.
-pub(crate) fn weight(e: &Entry) -> usize {
+pub fn weight(e: &Entry) -> usize {
     use crate::EntryKind::{Blank, Membership, Normal};
     64 + match &e.kind {
         Blank => 0,

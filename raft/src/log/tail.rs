@@ -1,5 +1,5 @@
 //! A group's log as it stands in memory: votes, marks, and the newest entries, which are all entries not yet synced
-//! and as many older ones as the cache has room for.
+//! and as many older ones as the cache has room for. All engines answer from it, simulated ones too.
 
 use super::{LogState, Op, weight};
 use crate::{Entry, LogId};
@@ -8,7 +8,7 @@ use std::io;
 
 /// One group in memory.
 #[derive(Default)]
-pub(super) struct Tail {
+pub struct Tail {
     state: LogState,
     /// The newest entries, without gaps, up to `state.last`.
     entries: VecDeque<Kept>,
@@ -22,7 +22,7 @@ struct Kept {
 }
 
 /// What a read finds in memory.
-pub(super) enum Found {
+pub enum Found {
     /// All of it.
     All(Vec<Entry>),
     /// Only what lies at or behind this index; before it is the disk.
@@ -32,15 +32,18 @@ pub(super) enum Found {
 }
 
 impl Tail {
-    pub(super) fn loaded(state: LogState) -> Self {
+    /// A log that was found on disk: nothing of it is in memory yet.
+    pub fn loaded(state: LogState) -> Self {
         Self { state, ..Self::default() }
     }
 
-    pub(super) fn state(&self) -> LogState {
+    /// The state with everything applied.
+    pub fn state(&self) -> LogState {
         self.state
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    /// Bytes of the entries in memory.
+    pub fn bytes(&self) -> usize {
         self.bytes
     }
 
@@ -48,7 +51,7 @@ impl Tail {
     ///
     /// # Errors
     /// An append that does not continue the log.
-    pub(super) fn apply(&mut self, op: &Op, seq: u64) -> io::Result<()> {
+    pub fn apply(&mut self, op: &Op, seq: u64) -> io::Result<()> {
         match op {
             Op::Vote(v) => self.state.vote = Some(*v),
             Op::Append(entries) => self.append(entries, seq)?,
@@ -105,7 +108,7 @@ impl Tail {
     }
 
     /// Drops the oldest entries that are durable until at most `bytes` are left.
-    pub(super) fn shrink(&mut self, bytes: usize, synced: u64) {
+    pub fn shrink(&mut self, bytes: usize, synced: u64) {
         while self.bytes > bytes && self.entries.front().is_some_and(|k| k.seq <= synced) {
             self.pop_front();
         }
@@ -115,7 +118,7 @@ impl Tail {
     }
 
     /// Looks for `from..to`.
-    pub(super) fn find(&self, from: u64, to: u64, max_bytes: usize) -> Found {
+    pub fn find(&self, from: u64, to: u64, max_bytes: usize) -> Found {
         let first_kept = self.state.purged.map_or(0, |p| p.index + 1);
         let end = self.state.last.map_or(0, |l| l.index + 1);
         if from >= to || from < first_kept || from >= end {
@@ -129,7 +132,7 @@ impl Tail {
     }
 
     /// Entries in memory from `from` on.
-    pub(super) fn copy(&self, from: u64, to: u64, max_bytes: usize) -> Vec<Entry> {
+    pub fn copy(&self, from: u64, to: u64, max_bytes: usize) -> Vec<Entry> {
         let Some(first) = self.entries.front().map(|k| k.entry.id.index) else { return Vec::new() };
         let skip = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
         let mut out = Vec::new();

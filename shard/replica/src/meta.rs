@@ -69,7 +69,8 @@ impl Default for Meta {
     }
 }
 
-fn position_key(group: GroupId) -> Vec<u8> {
+/// Names the record of the generation and position.
+pub fn position_key(group: GroupId) -> Vec<u8> {
     keys::row(group, OWN, 0, b"applied")
 }
 fn membership_key(group: GroupId) -> Vec<u8> {
