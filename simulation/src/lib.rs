@@ -9,6 +9,7 @@ pub mod clients;
 pub mod history;
 pub mod disk;
 pub mod net;
+pub mod invariants;
 pub mod plan;
 pub mod pool;
 pub mod run;

@@ -1,0 +1,52 @@
+//! Replicas at the same position hold the same rows, byte for byte (distributed.md §4.4): the state is a function of the
+//! log and of nothing else. Checked at every batch that is written anywhere.
+
+use super::{Check, broken};
+use std::collections::BTreeMap;
+
+const PROMISE: &str = "replicas_are_equal";
+
+/// The hash of a group's rows by position (index + 1; 0: nothing applied), and the node that was first there.
+#[derive(Clone, Debug, Default)]
+pub struct States(BTreeMap<u64, (u128, u32)>);
+
+impl States {
+    /// `node` has applied everything below `end`, and then has `rows`.
+    ///
+    /// # Errors
+    /// Another node had other rows there, or this one had at another time.
+    pub fn written(&mut self, node: u32, end: u64, rows: u128) -> Check {
+        match *self.0.entry(end).or_insert((rows, node)) {
+            (known, _) if known == rows => Ok(()),
+            (known, first) => broken(
+                PROMISE,
+                format!("below index {end} node {node} has rows {rows:032x}, and node {first} had {known:032x}"),
+            ),
+        }
+    }
+
+    /// The hash of the rows of whoever applied everything below `end` and nothing else.
+    pub fn at(&self, end: u64) -> Option<u128> {
+        self.0.get(&end).map(|s| s.0)
+    }
+
+    /// Positions and hashes, rising.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u128)> {
+        self.0.iter().map(|(end, (rows, _))| (*end, *rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_rows_are_seen() {
+        let mut states = States::default();
+        assert_eq!(states.written(1, 5, 77), Ok(()));
+        assert_eq!(states.written(2, 5, 77), Ok(()));
+        assert_eq!(states.written(2, 6, 78), Ok(()));
+        assert!(states.written(3, 6, 79).unwrap_err().text.contains("node 3"));
+        assert_eq!((states.at(5), states.at(4)), (Some(77), None));
+    }
+}
