@@ -2,6 +2,7 @@
 
 use std::io;
 use std::time::Duration;
+use zcluster_runtime::planted::{Bug, planted};
 
 /// Messages waiting for a group's core. Everything that feeds it is bounded below this (proposals by
 /// `max_proposals`, a peer's appends by `service::append`), so that sending to it never has to wait.
@@ -105,7 +106,7 @@ impl Config {
             enable_pre_vote: Some(true),
             // A restarted leader that goes on in its old term may put another entry at a (term, index) it already
             // replicated: acknowledged mail is lost. It must stand for election like everyone.
-            enable_leader_restore: Some(false),
+            enable_leader_restore: Some(planted(Bug::LeaderRestore)),
             allow_log_reversion: Some(false),
             ..openraft::Config::default()
         };
@@ -118,7 +119,7 @@ impl Config {
 /// The switches that safety hangs on, asserted where every group starts: a change of the struct above, or of
 /// openraft's meaning of `None`, must not go unnoticed.
 fn check(config: &openraft::Config) -> io::Result<()> {
-    let safe = config.enable_leader_restore == Some(false)
+    let safe = config.enable_leader_restore == Some(planted(Bug::LeaderRestore))
         && config.enable_pre_vote == Some(true)
         && config.allow_log_reversion == Some(false);
     if safe { Ok(()) } else { Err(io::Error::other("openraft is not configured safely")) }

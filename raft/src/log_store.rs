@@ -15,6 +15,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use zcluster_runtime::probe;
 
 /// One group's log. Clones read and write the same log.
 #[derive(Clone)]
@@ -37,6 +38,7 @@ impl LogStore {
         if let Some(entries) = self.engine.read_cached(self.group, from, to, self.max_bytes) {
             return Ok(entries);
         }
+        probe("raft.log.read_disk", &[u64::from(self.group), from]);
         let (engine, group, max_bytes) = (self.engine.clone(), self.group, self.max_bytes);
         zcluster_runtime::spawn_blocking(move || engine.read(group, from, to, max_bytes))
             .await
@@ -164,7 +166,14 @@ impl RaftLogStorage<C> for LogStore {
     }
 
     async fn truncate_after(&mut self, last: Option<RaftId>) -> io::Result<()> {
-        self.engine.submit(self.group, Op::TruncateAfter(last.as_ref().map(from_raft)), None);
+        let last: Option<LogId> = last.as_ref().map(from_raft);
+        let end = |id: Option<LogId>| id.map_or(0, |l| l.index + 1);
+        let (cut, keep) = (end(self.engine.state(self.group).last), end(last));
+        if cut > keep {
+            // Another leader's entries stand where some of this node's did: those were never committed.
+            probe("raft.log.truncated", &[u64::from(self.group), keep, cut - keep]);
+        }
+        self.engine.submit(self.group, Op::TruncateAfter(last), None);
         Ok(())
     }
 
@@ -179,6 +188,7 @@ impl RaftLogStorage<C> for LogStore {
                 self.progress.purge_end()
             )));
         }
+        probe("raft.log.cut", &[u64::from(self.group), upto.index]);
         self.engine.submit(self.group, Op::Purge(upto), None);
         Ok(())
     }

@@ -6,8 +6,8 @@ use crate::log_store::LogStore;
 use crate::network::{Factory, Peers};
 use crate::service::RaftService;
 use crate::state_machine::{Machine, Progress};
-use crate::types::C;
-use crate::{AdminError, Config, Fatal, Leadership, LogEngine, StateMachine, gauges};
+use crate::types::{C, from_raft};
+use crate::{AdminError, Config, Fatal, Leadership, LogEngine, LogId, StateMachine, gauges};
 use openraft::errors::{InitializeError, RaftError};
 use openraft::metrics::RaftServerMetrics;
 use openraft::{EmptyNode, Raft, ServerState};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 use zcluster_rpc::{Network, Service};
-use zcluster_runtime::{Either, watch};
+use zcluster_runtime::{Either, probe, watch};
 
 /// This node's groups.
 pub struct MultiRaft {
@@ -103,6 +103,7 @@ impl MultiRaft {
         let peers = Arc::new(Peers {
             group,
             network: self.network.clone(),
+            progress: progress.clone(),
             append_timeout: config.election_max,
             pipeline: config.max_pipeline,
         });
@@ -228,7 +229,10 @@ async fn follow(inner: Arc<Inner>, leadership: watch::Sender<Leadership>, fatal:
     let mut cut = inner.progress.cut.subscribe();
     loop {
         let now = leadership_of(&server.borrow_and_update());
-        leadership.send_if_modified(|old| std::mem::replace(old, now) != now);
+        let before = *leadership.borrow();
+        if leadership.send_if_modified(|old| std::mem::replace(old, now) != now) {
+            note_succession(&inner, before, now);
+        }
         match zcluster_runtime::select(server.changed(), cut.changed()).await {
             Either::Left(Ok(())) => {}
             Either::Left(Err(_)) => break,
@@ -245,6 +249,24 @@ async fn follow(inner: Arc<Inner>, leadership: watch::Sender<Leadership>, fatal:
         Ok(()) => fatal.report(format!("the core of group {} died", inner.id)),
         Err(openraft::errors::Fatal::Stopped) => {}
         Err(e) => fatal.report(format!("the core of group {} died: {e}", inner.id)),
+    }
+}
+
+/// Tells a simulator of elections, above all of those that leave this node with entries nobody has committed yet.
+fn note_succession(inner: &Inner, before: Leadership, now: Leadership) {
+    let Some(leader) = now.leader.filter(|_| now.term > before.term) else { return };
+    probe("raft.leader.changed", &[u64::from(inner.id), now.term, leader]);
+    let metrics = inner.raft.data_metrics();
+    let (last, committed) = {
+        let m = metrics.borrow_watched();
+        (m.last_log.as_ref().map(from_raft), m.local_committed.as_ref().map(from_raft))
+    };
+    let end = |id: Option<LogId>| id.map_or(0, |l| l.index + 1);
+    // The new leader's first entry is no part of the tail.
+    let own = u64::from(last.is_some_and(|l| l.term == now.term));
+    let tail = end(last).saturating_sub(end(committed) + own);
+    if tail > 0 {
+        probe("raft.leader.changed_with_tail", &[u64::from(inner.id), now.term, tail]);
     }
 }
 

@@ -20,7 +20,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use zcluster_runtime::watch;
+use zcluster_runtime::planted::{Bug, planted};
+use zcluster_runtime::{probe, watch};
 
 /// Points remembered at most; when there are more, every second one is dropped.
 const MAX_POINTS: usize = 1024;
@@ -215,7 +216,11 @@ impl Machine {
     /// The newest point that is flushed and leaves enough log for a follower that was away for a moment.
     fn next_point(&mut self) -> io::Result<Option<Meta>> {
         let all = self.progress.cut_all.swap(false, Ordering::AcqRel);
-        let durable = self.now()?.durable_index()?;
+        let mut durable = self.now()?.durable_index()?;
+        if planted(Bug::PurgeBeyondSnapshot) {
+            // What is applied is taken for flushed.
+            durable = self.last.map(|l| l.index);
+        }
         self.progress.flushed(durable);
         let applied = self.last.map_or(0, |l| l.index);
         if all && let Some(id) = self.last.filter(|l| durable >= Some(l.index)) {
@@ -321,7 +326,9 @@ impl RaftStateMachine<C> for Machine {
         let applied = applied_from_meta(meta);
         let last = applied.last;
         self.blocking(move |m| m.finish_install(sink, applied)).await?;
-        tracing::info!(group = self.group, index = last.map(|l| l.index), "snapshot installed");
+        let index = last.map_or(0, |l| l.index);
+        tracing::info!(group = self.group, index, "snapshot installed");
+        probe("raft.snapshot.installed", &[u64::from(self.group), index]);
         self.last = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.points.clear();

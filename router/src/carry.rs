@@ -8,9 +8,10 @@ use zcluster_api::{
     AccountId, DirectoryQuery, DirectoryReply, Error, GroupId, MailboxQuery, MailboxReply, RequestId, Result, codec,
 };
 use zcluster_raft::{Group, ProposeError, ReadError};
-use zcluster_replica::MailboxRead;
+use zcluster_replica::{MailboxRead, proposal};
 use zcluster_rpc::{Lane, RpcError};
-use zcluster_runtime::{Either, Instant, jitter, select, sleep, timeout_at};
+use zcluster_runtime::planted::{Bug, planted};
+use zcluster_runtime::{Either, Instant, jitter, probe, random_bytes, select, sleep, timeout_at};
 
 /// Redirections followed at once before the router waits: two nodes may point at each other for a moment.
 const HOPS_MAX: u32 = 3;
@@ -78,6 +79,8 @@ struct Tried {
     hops: u32,
     failed: Option<Target>,
     told: Option<u64>,
+    /// A try before may have had its effect.
+    unknown: bool,
 }
 
 impl Inner {
@@ -104,6 +107,7 @@ impl Inner {
             match result {
                 Ok(done) => {
                     self.learned(errand.group, target);
+                    note_success(&errand, work, &tried, target);
                     self.count(work, "ok", target);
                     break Ok(done);
                 }
@@ -117,6 +121,7 @@ impl Inner {
                         self.count(work, "unavailable", target);
                         break Err(Error::Unavailable(format!("shard {}: {miss}", errand.group)));
                     }
+                    tried.unknown |= matches!(miss, Miss::Unknown(_));
                     self.next_try(&errand, &mut tried, target, &miss).await;
                 }
             }
@@ -144,11 +149,17 @@ impl Inner {
             self.lagging.lock().insert(errand.group, until);
             return;
         }
-        self.hints.lock().remove(&errand.group);
+        if planted(Bug::CachedRouteTrusted) {
+            return sleep(jitter(self.config.backoff_max).min(errand.deadline.remaining())).await;
+        }
+        if let Some(hint) = self.hints.lock().remove(&errand.group) {
+            probe("router.hint.dropped", &[u64::from(errand.group.0), hint]);
+        }
         if let Miss::NotLeader(Some(leader)) = miss
             && target != Some(Target::Peer(*leader))
             && tried.hops < HOPS_MAX
         {
+            probe("router.redirected", &[u64::from(errand.group.0), *leader]);
             tried.hops += 1;
             tried.told = Some(*leader);
             return;
@@ -166,7 +177,7 @@ impl Inner {
 
     fn learned(&self, group: GroupId, target: Option<Target>) {
         if let Some(Target::Peer(leader)) = target
-            && self.group(group).is_none()
+            && (self.group(group).is_none() || planted(Bug::CachedRouteTrusted))
         {
             self.hints.lock().insert(group, leader);
         }
@@ -177,6 +188,11 @@ impl Inner {
         let peer = |id: u64| if id == self.me() { Target::Here } else { Target::Peer(id) };
         if let Some(told) = tried.told.take() {
             return Some(peer(told));
+        }
+        if planted(Bug::CachedRouteTrusted)
+            && let Some(hint) = self.hints.lock().get(&group).copied()
+        {
+            return Some(peer(hint));
         }
         if let Some(local) = self.group(group) {
             let led = *local.leadership().borrow();
@@ -226,6 +242,16 @@ impl Inner {
     }
 
     async fn attempt(&self, target: Target, errand: &Errand, work: &Work, until: Instant) -> Result<Done, Miss> {
+        let forgetful;
+        let (errand, work) = match work {
+            Work::Write(payload) if planted(Bug::RetryWithoutRequestId) => {
+                let request = RequestId(random_bytes());
+                let renamed = proposal::renamed(payload, request).map_err(Miss::Api)?;
+                forgetful = (Errand { request, ..*errand }, Work::Write(renamed));
+                (&forgetful.0, &forgetful.1)
+            }
+            _ => (errand, work),
+        };
         match (target, work) {
             (Target::Here, Work::Write(payload)) => {
                 let (applied, reply) = self.propose_here(errand.group, payload.clone(), until.remaining()).await?;
@@ -279,8 +305,11 @@ impl Inner {
     ///
     /// # Errors
     /// Why not.
-    pub async fn propose_here(&self, group: GroupId, payload: Bytes, wait: Duration) -> Result<(u64, Bytes), Miss> {
+    pub async fn propose_here(&self, group: GroupId, mut payload: Bytes, wait: Duration) -> Result<(u64, Bytes), Miss> {
         let Some(local) = self.group(group) else { return Err(Miss::NotLeader(None)) };
+        if planted(Bug::UidBeforeCommit) {
+            payload = self.replicas.carry_uid(self.me(), group, payload);
+        }
         match local.propose(payload, wait).await {
             // Applied here before the answer came.
             Ok(reply) => Ok((self.replicas.status(group).applied.unwrap_or(0), reply)),
@@ -306,6 +335,21 @@ impl Inner {
         let Some(local) = self.group(read.group) else { return Err(Miss::NotLeader(None)) };
         local.read_barrier_anywhere(wait).await.map_err(read_miss)?;
         self.replicas.read_mailbox(read.clone()).await.map_err(Miss::Api)
+    }
+}
+
+/// Tells a simulator of the ways in which an errand can end well.
+fn note_success(errand: &Errand, work: &Work, tried: &Tried, target: Option<Target>) {
+    let group = u64::from(errand.group.0);
+    if target == Some(Target::Follower) {
+        probe("router.read.follower", &[group]);
+    }
+    if tried.unknown && matches!(work, Work::Write(_)) {
+        probe("router.retry.answered", &[group]);
+    }
+    if tried.failed.is_some_and(|failed| failed != Target::Follower && Some(failed) != target) {
+        // The caller, an IMAP session for one, noticed nothing but a delay.
+        probe("router.failover.survived", &[group]);
     }
 }
 

@@ -1,14 +1,14 @@
 //! Emptying the mailboxes of deleted accounts: the directory's leader asks their shards to, step by step, and tells the
 //! directory when nothing is left. The directory's table of deleting homes is the truth; a new leader reads it again.
 
-use crate::inner::Inner;
+use crate::inner::{Inner, acts_as_leader, leads};
 use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::Home;
 use zcluster_api::{
-    DirectoryCommand, DirectoryQuery, DirectoryReply, Error, MailboxCommand, Receipt, RequestId, Result,
+    DirectoryCommand, DirectoryQuery, DirectoryReply, Error, GroupId, MailboxCommand, Receipt, RequestId, Result,
 };
-use zcluster_runtime::{Instant, random_bytes, select, sleep};
+use zcluster_runtime::{Instant, probe, random_bytes, select, sleep};
 
 /// The table is read at least so often.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -19,9 +19,9 @@ impl Inner {
     /// Empties one mailbox and reports it.
     async fn empty(&self, home: &Home) -> Result<()> {
         loop {
-            if self.is_stopped() || !self.leads_directory() {
-                return Ok(());
-            }
+            let directory = self.group(GroupId::DIRECTORY).filter(leads);
+            let Some(directory) = directory.filter(|_| !self.is_stopped()) else { return Ok(()) };
+            acts_as_leader(&directory);
             // Each step is its own intention: the reply to one must not answer the next.
             let request = RequestId(random_bytes());
             let deadline = Instant::now() + STEP_MAX;
@@ -34,6 +34,7 @@ impl Inner {
         }
         self.system_write(DirectoryCommand::MailboxDeleted(home.mailbox)).await?;
         tracing::info!(mailbox = home.mailbox.0, shard = home.group.0, "mailbox of a deleted account emptied");
+        probe("courier.emptied", &[u64::from(home.group.0), home.mailbox.0]);
         Ok(())
     }
 

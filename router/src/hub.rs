@@ -16,7 +16,7 @@ use zcluster_api::directory::{AccountBy, Home, HomeState};
 use zcluster_api::{AccountId, Epoch, Error, GroupId, MailboxId, ModSeq};
 use zcluster_replica::Subscription;
 use zcluster_rpc::{Frames, Lane, RpcError};
-use zcluster_runtime::{Either, Instant, jitter, select, sleep, timeout, watch};
+use zcluster_runtime::{Either, Instant, jitter, probe, select, sleep, timeout, watch};
 
 /// How often a watched stream tells that it is still there.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -220,6 +220,7 @@ impl Watcher {
 /// Keeps a stream to some replica of the mailbox open as long as somebody here listens.
 async fn upstream(inner: Weak<Inner>, (group, mailbox): Key, sender: watch::Sender<ModSeq>) {
     let mut turn = 0usize;
+    let mut followed = None;
     loop {
         let Some(inner) = inner.upgrade().filter(|i| !i.is_stopped() && sender.receiver_count() > 0) else { return };
         let mut members = inner.members(group);
@@ -234,7 +235,12 @@ async fn upstream(inner: Weak<Inner>, (group, mailbox): Key, sender: watch::Send
         let opened = inner.network.stream(to, Lane::Data, wire::WATCH, wire::request(&head, &[]), inner.config.attempt);
         drop(inner);
         match opened.await {
-            Ok(mut frames) => follow(&mut frames, &sender).await,
+            Ok(mut frames) => {
+                if followed.replace(to).is_some_and(|before| before != to) {
+                    probe("router.watch.moved", &[u64::from(group.0), to]);
+                }
+                follow(&mut frames, &sender).await;
+            }
             Err(error) => tracing::debug!(shard = group.0, node = to, %error, "change stream not opened"),
         }
         sleep(jitter(RECONNECT)).await;

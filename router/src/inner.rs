@@ -10,7 +10,8 @@ use zcluster_api::GroupId;
 use zcluster_raft::{Group, MultiRaft};
 use zcluster_replica::Replicas;
 use zcluster_rpc::Network;
-use zcluster_runtime::watch;
+use zcluster_runtime::planted::{Bug, planted};
+use zcluster_runtime::{probe, watch};
 
 /// The router's parts.
 pub(crate) struct Inner {
@@ -70,6 +71,17 @@ impl Inner {
 
     /// Whether this node leads the directory.
     pub fn leads_directory(&self) -> bool {
-        self.group(GroupId::DIRECTORY).is_some_and(|g| g.leadership().borrow().is_leader)
+        self.group(GroupId::DIRECTORY).is_some_and(|g| leads(&g))
     }
+}
+
+/// Whether this node leads the group, as far as it knows: good enough to begin work that is the leader's, since every
+/// step of such work is agreed on by the group, and harmless when it is taken twice.
+pub(crate) fn leads(group: &Group) -> bool {
+    group.leadership().borrow().is_leader || planted(Bug::SideEffectOnFollower)
+}
+
+/// Tells a simulator that this node acts as the group's leader.
+pub(crate) fn acts_as_leader(group: &Group) {
+    probe("leader.acts", &[u64::from(group.id()), group.leadership().borrow().term]);
 }

@@ -1,7 +1,7 @@
 //! Making groups what the map says. Every leader does it for its own groups, comparing what is with what should be and
 //! taking one safe step; interrupted anywhere, the next look goes on from what is found.
 
-use crate::inner::Inner;
+use crate::inner::{Inner, acts_as_leader, leads};
 use crate::planner;
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use zcluster_api::directory::{Node, NodeState};
 use zcluster_api::{DirectoryCommand, DirectoryQuery, DirectoryReply, GroupId, RequestId};
 use zcluster_raft::{AdminError, Group, GroupStatus};
-use zcluster_runtime::{Instant, random_bytes, select, sleep};
+use zcluster_runtime::{Instant, probe, random_bytes, select, sleep};
 
 /// How long one group's new replicas are waited for before the next group has its turn; they go on catching up.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ impl Inner {
     /// What the groups led here should be.
     fn wanted(&self) -> Vec<Wanted> {
         let (nodes, shards) = (self.nodes(), self.shards());
-        let led = self.raft.groups().into_iter().filter(|g| g.leadership().borrow().is_leader);
+        let led = self.raft.groups().into_iter().filter(leads);
         let wanted = led.filter_map(|group| {
             if group.id() == GroupId::DIRECTORY.0 {
                 return directory_wanted(&nodes, group);
@@ -92,6 +92,7 @@ impl Inner {
     /// Takes a group from what it is to what it should be, as far as it goes now.
     async fn step(&self, wanted: &Wanted) -> Result<(), AdminError> {
         let group = &wanted.group;
+        acts_as_leader(group);
         let now = group.status();
         let mut members: BTreeSet<u64> = now.voters.union(&now.learners).copied().collect();
         let mut added = BTreeSet::new();
@@ -114,7 +115,11 @@ impl Inner {
             }
             let keep: Vec<u64> = voters.iter().copied().collect();
             tracing::info!(shard = group.id(), voters = ?keep, "voters change");
+            let promoted = voters.difference(&group.status().voters).count() as u64;
             group.change_voters(voters).await?;
+            if promoted > 0 {
+                probe("reconciler.promoted", &[u64::from(group.id()), promoted]);
+            }
         }
         if leaving {
             if let Some(next) = fittest(&group.status(), &wanted.voters) {
@@ -169,6 +174,7 @@ impl Inner {
             *fit = still;
         }
         for (group, to) in due {
+            acts_as_leader(&group);
             tracing::debug!(shard = group.id(), to, "leadership goes to its preferred node");
             if let Err(error) = group.transfer_leader(to).await {
                 tracing::info!(shard = group.id(), to, %error, "leadership not handed over");
@@ -182,6 +188,7 @@ impl Inner {
         let status = directory.status();
         for node in self.nodes().into_iter().filter(|n| n.state == NodeState::Joining) {
             if lag(&status, node.id.0).is_some_and(|lag| lag <= self.config.promote_lag) {
+                acts_as_leader(&directory);
                 let id = node.id;
                 let command = DirectoryCommand::PutNode(Node { state: NodeState::Active, ..node });
                 match self.system_write(command).await {
@@ -198,12 +205,16 @@ impl Inner {
             return;
         };
         for shard in planner::plan(&self.nodes(), &self.shards(), cluster.replication) {
+            if let Some(directory) = self.group(GroupId::DIRECTORY) {
+                acts_as_leader(&directory);
+            }
             let (group, expect) = (shard.group, shard.version - 1);
             if let Err(error) = self.system_write(DirectoryCommand::PutShard { shard, expect }).await {
                 // Somebody else wrote, or this node leads no more: the next look starts from what there is then.
                 tracing::info!(shard = group.0, %error, "shard map not changed");
                 return;
             }
+            probe("planner.moved", &[u64::from(group.0), expect + 1]);
         }
     }
 

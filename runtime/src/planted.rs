@@ -65,12 +65,32 @@ impl Bug {
 #[cfg(feature = "planted-bugs")]
 thread_local! {
     static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+    static MEMORY: std::cell::RefCell<std::collections::BTreeMap<Vec<u64>, u64>> =
+        const { std::cell::RefCell::new(std::collections::BTreeMap::new()) };
 }
 
-/// Plants a defect on this thread, in place of the one before.
+/// Plants a defect on this thread, in place of the one before, and forgets what that one remembered.
 #[cfg(feature = "planted-bugs")]
 pub fn plant(bug: Option<Bug>) {
     PLANTED.with(|p| p.set(bug));
+    MEMORY.with(|m| m.borrow_mut().clear());
+}
+
+/// Changes a number that a planted bug keeps in memory, where correct code keeps nothing; returns it as it was before
+/// (0 at first).
+#[cfg(feature = "planted-bugs")]
+pub fn remember(key: &[u64], change: impl FnOnce(u64) -> u64) -> u64 {
+    MEMORY.with(|m| {
+        let mut memory = m.borrow_mut();
+        let slot = memory.entry(key.to_vec()).or_default();
+        std::mem::replace(slot, change(*slot))
+    })
+}
+
+/// Nothing is planted, so nothing is kept.
+#[cfg(not(feature = "planted-bugs"))]
+pub fn remember(_: &[u64], _: impl FnOnce(u64) -> u64) -> u64 {
+    0
 }
 
 /// Whether a defect is planted.

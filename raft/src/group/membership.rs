@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use zcluster_runtime::Instant;
+use zcluster_runtime::{Instant, probe};
 
 /// How long a membership entry may take to be committed.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,7 +37,10 @@ impl Inner {
         // Whoever loses a vote is dropped, not kept as a learner.
         let change = self.raft.change_membership(change, false);
         match zcluster_runtime::timeout(CHANGE_TIMEOUT, change).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(_)) => {
+                probe("raft.membership.changed", &[u64::from(self.id)]);
+                Ok(())
+            }
             Ok(Err(e)) => Err(admin_error(e)),
             Err(_) => Err(AdminError::Timeout),
         }
@@ -105,10 +108,10 @@ impl Group {
             return Err(AdminError::Refused("a group needs a voter".into()));
         }
         self.0.need_leader()?;
-        if let [only] = &self.0.members().configs[..]
-            && *only == voters
-        {
-            return Ok(());
+        match &self.0.members().configs[..] {
+            [only] if *only == voters => return Ok(()),
+            [_, _, ..] => probe("raft.joint.resumed", &[u64::from(self.0.id)]),
+            _ => {}
         }
         self.0.change(ChangeMembers::ReplaceAllVoters(voters)).await
     }

@@ -9,7 +9,7 @@ use openraft::impls::ProgressResponder;
 use openraft::raft::ClientWriteResult;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use zcluster_runtime::Instant;
+use zcluster_runtime::{Instant, probe};
 
 impl Group {
     /// Appends a command on the leader and waits until it is committed and applied here; returns the machine's reply.
@@ -59,7 +59,11 @@ impl Inner {
             Ok(reply) => Ok(reply.data.0),
             Err(ClientWriteError::ForwardToLeader(to)) => Err(ProposeError::NotLeader { leader: to.leader_id }),
             Err(ClientWriteError::PreconditionFailed(_)) => Err(ProposeError::NotLeader { leader: self.leader() }),
-            Err(e) => Err(ProposeError::Unknown(e.to_string())),
+            Err(e) => {
+                // Another leader put something else in its place.
+                probe("raft.proposal.overtaken", &[u64::from(self.id)]);
+                Err(ProposeError::Unknown(e.to_string()))
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 mod append;
 mod snapshot;
 
-use crate::state_machine::{RaftSnapshot, SnapshotData};
+use crate::state_machine::{Progress, RaftSnapshot, SnapshotData};
 use crate::types::{C, RaftVote};
 use crate::wire::{self, method};
 use bytes::Bytes;
@@ -31,6 +31,7 @@ const BACKOFF_MAX: Duration = Duration::from_millis(500);
 pub(crate) struct Peers {
     pub(crate) group: u32,
     pub(crate) network: Arc<dyn Network>,
+    pub(crate) progress: Arc<Progress>,
     /// How long an append may wait for its answer: a follower's slow fsync is no reason to send it all again.
     pub(crate) append_timeout: Duration,
     /// Appends on their way to one follower.

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use zcluster_rpc::Lane;
-use zcluster_runtime::Either;
+use zcluster_runtime::{Either, probe};
 
 /// How long the receiver may take to write one chunk.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -55,13 +55,14 @@ struct Transfer<'a> {
 impl Transfer<'_> {
     async fn run(&self, source: Arc<dyn SnapshotSource>) -> Outcome {
         let group = self.peers.group;
+        let at = source.applied().last.map(|l| l.index);
         let begin = SnapshotBegin {
             vote: vote_from_raft(&self.vote),
             session: self.session,
             applied: source.applied(),
             manifest: source.manifest(),
         };
-        tracing::info!(group, to = self.to, index = begin.applied.last.map(|l| l.index), "sending a snapshot");
+        tracing::info!(group, to = self.to, index = at, "sending a snapshot");
         if let Some(higher) = self.ask(method::SNAPSHOT_BEGIN, wire::encode_begin(group, &begin), self.timeout).await? {
             return Ok(SnapshotResponse::new(higher));
         }
@@ -78,6 +79,10 @@ impl Transfer<'_> {
         let finish = SnapshotFinish { session: self.session, chunks: n, hash: *all.finalize().as_bytes() };
         let higher = self.ask(method::SNAPSHOT_FINISH, wire::encode_finish(group, &finish), self.timeout).await?;
         tracing::info!(group, to = self.to, chunks = n, "snapshot sent");
+        probe("raft.snapshot.sent", &[u64::from(group), self.to, n]);
+        if self.peers.progress.applied().map(|l| l.index) > at {
+            probe("raft.snapshot.sent_during_writes", &[u64::from(group), self.to]);
+        }
         Ok(SnapshotResponse::new(higher.unwrap_or(self.vote)))
     }
 

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use zcluster_rpc::RpcError;
-use zcluster_runtime::Instant;
+use zcluster_runtime::{Instant, probe};
 
 /// A transfer in progress.
 pub(crate) struct Session {
@@ -54,7 +54,9 @@ pub(super) async fn begin(inner: Arc<Inner>, from: u64, reader: Reader) -> Resul
     let meta = meta_from_applied(&begin.applied).map_err(refuse)?;
     // Whoever is behind comes second; the lock is held so that chunks wait until the sink is there.
     let mut slot = inner.snapshot.lock().await;
-    *slot = None;
+    if slot.take().is_some() {
+        probe("raft.snapshot.broken", &[u64::from(inner.id), begin.session]);
+    }
     let manifest = begin.manifest;
     let sink = inner
         .raft

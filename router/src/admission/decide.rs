@@ -114,13 +114,7 @@ pub async fn admit_anew(directory: &dyn DirectoryApi, old: u64, new: u64) -> Res
 ///
 /// # Errors
 /// `Conflict` with a text for the operator when that may not be; what asking and writing may meet.
-pub async fn set_state(
-    router: &Router,
-    actor: Actor,
-    number: u32,
-    state: NodeState,
-    timeout: Duration,
-) -> Result<()> {
+pub async fn set_state(router: &Router, actor: Actor, number: u32, state: NodeState, timeout: Duration) -> Result<()> {
     let status = router.status(timeout).await?;
     let records: Vec<_> = status.nodes.iter().map(|n| &n.node).filter(|n| n.state != NodeState::Removed).collect();
     let Some(record) = records.iter().find(|n| n.id.number() == number) else {

@@ -10,9 +10,11 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use zcluster_api::{GroupId, MailboxId, ModSeq, codec};
+use zcluster_api::{GroupId, MailboxId, ModSeq, Receipt, codec};
 use zcluster_raft::{Applied, Entry, EntryKind, LogId, SnapshotSink, SnapshotSource, StateMachine};
-use zcluster_state::{Effect, Proposal, Table};
+use zcluster_runtime::planted::{Bug, planted};
+use zcluster_runtime::probe;
+use zcluster_state::{Effect, Proposal, Reply, Table};
 
 /// Applies one group's log to the engine.
 pub struct Machine {
@@ -65,8 +67,15 @@ impl Machine {
         // or was damaged: going on without it would make this replica differ from the others.
         let proposal: Proposal = codec::decode(payload).map_err(damaged)?;
         // Rows that do not decode make the state machine panic. That is damage on this disk, to be told as such.
-        let apply = std::panic::AssertUnwindSafe(|| zcluster_state::apply(overlay, group, index, &proposal));
+        let apply = std::panic::AssertUnwindSafe(|| {
+            if planted(Bug::UidBeforeCommit) {
+                return crate::planted::apply(overlay, group, index, &proposal, payload);
+            }
+            Ok(zcluster_state::apply(overlay, group, index, &proposal))
+        });
         let applied = std::panic::catch_unwind(apply).map_err(|_| damaged(format!("group {group} entry {index}")))?;
+        let applied = applied.map_err(damaged)?;
+        note_repetition(group, index, &applied);
         for (mailbox, modseq) in applied.changed {
             told.changed.insert(mailbox, modseq);
         }
@@ -95,6 +104,15 @@ impl Machine {
         }
         self.node.positions.applied(self.group, self.meta.applied.last.map(|l| l.index));
         self.node.positions.effects(&told.effects);
+    }
+}
+
+/// Tells a simulator that something asked for twice was done once.
+fn note_repetition(group: GroupId, index: u64, applied: &zcluster_state::Applied) {
+    if applied.repeated {
+        probe("replica.request.repeated", &[u64::from(group.0), index]);
+    } else if matches!(applied.reply, Reply::Mailbox(Ok(Receipt::Added { duplicate: true, .. }))) {
+        probe("replica.delivery.repeated", &[u64::from(group.0), index]);
     }
 }
 

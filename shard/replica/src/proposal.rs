@@ -46,6 +46,16 @@ pub fn mailbox_reply(bytes: &[u8]) -> Result<Receipt> {
     }
 }
 
+/// The same proposal as another intention: for the planted bug `RetryWithoutRequestId`, and nothing else.
+///
+/// # Errors
+/// `Internal` when the bytes are no proposal.
+pub fn renamed(bytes: &[u8], request: RequestId) -> Result<Bytes> {
+    let mut proposal: Proposal = codec::decode(bytes)?;
+    proposal.request = request;
+    Ok(codec::encode(&proposal).into())
+}
+
 /// A proposer's clock may differ from the leader's by so much; a larger difference is replaced by the leader's.
 const SKEW_MAX_MS: u64 = 5_000;
 

@@ -9,6 +9,7 @@ use crate::machine::Machine;
 use crate::node::{NodeState, Positions};
 use crate::snapshot::sink::removal;
 use crate::{keys, meta};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
@@ -194,6 +195,11 @@ impl Replicas {
         self.node.feed.subscribe(group, mailbox)
     }
 
+    /// What the planted bug `UidBeforeCommit` does to an entry that node `me` is about to propose.
+    pub fn carry_uid(&self, me: u64, group: GroupId, payload: Bytes) -> Bytes {
+        crate::planted::carry_uid(&self.node, me, group, payload)
+    }
+
     /// How many mailboxes are followed on this node.
     pub fn followed(&self) -> usize {
         self.node.feed.len()
@@ -284,6 +290,7 @@ fn clean(engine: &dyn StateEngine) -> io::Result<()> {
         let present = meta::read(engine, group)?;
         for generation in generations.into_iter().filter(|g| *g != 0 && *g != present.generation) {
             tracing::info!(group = group.0, generation, "rows of an unfinished snapshot removed");
+            zcluster_runtime::probe("replica.snapshot.swept", &[u64::from(group.0), u64::from(generation)]);
             engine.write(removal(group, generation))?;
         }
     }

@@ -35,7 +35,7 @@ fn answer(kv: &mut dyn Kv, group: &mut Group, id: GroupId, index: u64, proposal:
         return carry_out(kv, group, id, index, &proposal.what);
     }
     if let Some(reply) = replies::kept(kv, proposal.request)? {
-        return Ok(Applied { reply, changed: Vec::new(), effects: Vec::new() });
+        return Ok(Applied { reply, changed: Vec::new(), effects: Vec::new(), repeated: true });
     }
     let applied = carry_out(kv, group, id, index, &proposal.what)?;
     if !is_elsewhere(&applied.reply) {
@@ -80,7 +80,7 @@ fn carry_out(kv: &mut dyn Kv, group: &mut Group, id: GroupId, index: u64, what: 
             }))
         }
     };
-    Ok(Applied { reply, changed, effects })
+    Ok(Applied { reply, changed, effects, repeated: false })
 }
 
 /// Separates damage (which stops the node) from domain errors (which are replies).

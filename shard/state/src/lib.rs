@@ -13,6 +13,7 @@ mod group;
 mod kv;
 mod mailbox;
 pub mod memory;
+pub mod planted;
 mod proposal;
 mod replies;
 

@@ -86,4 +86,6 @@ pub struct Applied {
     pub changed: Vec<(MailboxId, ModSeq)>,
     /// Hints.
     pub effects: Vec<Effect>,
+    /// The request was known: this is the reply it was given before, and nothing was changed.
+    pub repeated: bool,
 }

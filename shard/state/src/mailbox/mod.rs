@@ -9,7 +9,7 @@ mod folders;
 mod names;
 mod pages;
 mod read;
-mod rows;
+pub(crate) mod rows;
 mod search;
 mod store;
 mod tags;
