@@ -1,23 +1,28 @@
 //! What of a node survives its process: the Raft log, the state engine, the fence, the node file.
+//!
+//! A [`NodeDisk`] outlives the processes that open it, one after the other. Each new one ends the one before: whatever
+//! is still done through its engines has no effect. The log keeps what was synced and, after a crash, perhaps the
+//! record that was being written; the state engine goes back to some moment since its last flush.
 
+mod files;
+mod health;
+mod log;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use crate::audit;
+use crate::world;
+use files::Fence;
+pub use files::NodeFile;
+use health::Health;
+use log::{Platter, Process, SimLog};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use state::{SimState, Store};
+use std::io;
 use std::sync::Arc;
-use zcluster_raft::{Fatal, LogEngine, log::MemoryLog};
-use zcluster_replica::{MemoryEngine, StateEngine};
-
-/// What a node writes beside its databases; see `DataDir` of the real node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeFile {
-    /// The node's number.
-    pub number: u32,
-    /// Which of its disks this is.
-    pub incarnation: u16,
-    /// It has greeted its peers once.
-    pub started: bool,
-    /// Where the others are.
-    pub peers: BTreeMap<u64, String>,
-}
+use zcluster_raft::{Fatal, LogEngine};
+use zcluster_replica::StateEngine;
 
 /// The databases of a process that has just started.
 pub struct Opened {
@@ -25,7 +30,8 @@ pub struct Opened {
     pub log: Arc<dyn LogEngine>,
     /// The state of all groups.
     pub engine: Arc<dyn StateEngine>,
-    /// Synced data is gone, says the fence (and what): take a new incarnation, [`NodeDisk::renew`], open again.
+    /// Synced data is gone, says the fence (and what). The node must be admitted anew under the next incarnation; then
+    /// [`NodeDisk::renew`], and open again.
     pub lost: Option<String>,
     /// The incarnation the fence knows.
     pub fence_incarnation: u64,
@@ -34,8 +40,8 @@ pub struct Opened {
 /// Why a node's databases cannot be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// A record does not pass its checksum: an operator must replace the disk ([`NodeDisk::wipe`] or
-    /// [`NodeDisk::renew`]).
+    /// A record does not pass its checksum: an operator must replace the disk ([`NodeDisk::wipe`]) or have the node
+    /// admitted anew ([`NodeDisk::renew`]).
     Damaged(String),
     /// No space.
     Full,
@@ -44,63 +50,161 @@ pub enum OpenError {
 /// A node's disk.
 pub struct NodeDisk {
     node: u32,
-    file: Mutex<Option<NodeFile>>,
+    inner: Mutex<Inner>,
+    state: Arc<Mutex<Store>>,
+}
+
+/// All of it but the state's rows. Nothing that is called under its lock may come back to the disk.
+#[derive(Default)]
+struct Inner {
+    log: Platter,
+    fence: Fence,
+    file: Option<NodeFile>,
+    health: Health,
+    /// The process that has it open.
+    process: Option<Process>,
+}
+
+impl Inner {
+    /// Moves the fence on.
+    ///
+    /// # Errors
+    /// The disk.
+    fn advance_fence(&mut self, synced: u64) -> io::Result<()> {
+        if synced > self.fence.synced {
+            self.health.overwrite()?;
+            self.fence.synced = synced;
+        }
+        Ok(())
+    }
 }
 
 impl NodeDisk {
     /// An empty disk.
     pub fn new(node: u32) -> Arc<Self> {
-        Arc::new(NodeDisk { node, file: Mutex::default() })
+        Arc::new(NodeDisk { node, inner: Mutex::default(), state: Arc::default() })
     }
-    /// Opens the databases for a new process of the node, which must be started ([`crate::world::start_node`]): tasks
-    /// that write run on it.
+
+    fn node(&self) -> u32 {
+        self.node
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+        f(&mut self.inner.lock())
+    }
+
+    /// Opens the databases for a new process of the node, which must be started ([`crate::world::start_node`]): the
+    /// tasks that write run on it. If the process before has not closed them in order, this is as after
+    /// [`crash`](Self::crash).
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// See [`OpenError`]. Nothing is changed then, and the next attempt finds the same.
     pub fn open(self: &Arc<Self>, fatal: Fatal) -> Result<Opened, OpenError> {
-        let _ = (fatal, self.node);
-        Ok(Opened { log: Arc::new(MemoryLog::new()), engine: MemoryEngine::new(), lost: None, fence_incarnation: 0 })
+        self.crash(false);
+        let groups = self.with(|d| {
+            d.health.excused = d.health.full || d.health.fail_next || d.log.is_damaged();
+            if d.health.full {
+                return Err(OpenError::Full);
+            }
+            d.log.open().map_err(OpenError::Damaged)
+        })?;
+        let (fence, lost) = self.with(|d| (d.fence, d.fence.check(d.log.synced())));
+        match &lost {
+            Some(_) => world::count("disk.fence_lost"),
+            None => groups.iter().for_each(|(group, state)| audit::log_recovered(self.node, *group, *state)),
+        }
+        let (log, process) = SimLog::start(self.clone(), &groups, fatal);
+        self.with(|d| d.process = Some(process));
+        let engine = SimState::open(self.clone(), self.state.clone());
+        Ok(Opened { log, engine, lost, fence_incarnation: fence.incarnation })
     }
-    /// The process is gone, as in a power cut.
+
+    /// Ends the process that has the disk open; says what its log had not yet begun to write.
+    fn end_process(&self) -> Vec<log::Write> {
+        let process = self.with(|d| d.process.take());
+        process.map(|p| p.end()).unwrap_or_default()
+    }
+
+    /// The process is gone, as in a power cut: the record that was being written is kept or not (`torn`: only a part
+    /// of it reached the platter, which amounts to nothing), the state goes back to a moment since its last flush.
     pub fn crash(&self, torn: bool) {
-        let _ = torn;
+        let queued = self.end_process();
+        self.with(|d| d.log.crash(torn, queued));
+        state::crash(&self.state);
     }
-    /// The disk is lost: everything, the node file too.
+
+    /// The disk is lost: everything, the node file too. An empty one is in its place.
     pub fn wipe(&self) {
-        *self.file.lock() = None;
+        self.start_over(Fence::default());
+        self.with(|d| d.file = None);
     }
-    /// Throws log and state away and begins a new incarnation; the node file stays (write it first).
-    pub fn renew(&self, incarnation: u64) {
-        let _ = incarnation;
+
+    /// Throws log and state away and begins a new incarnation. The node file stays: write it first.
+    pub fn renew(&self, incarnation: u16) {
+        self.start_over(Fence { incarnation: u64::from(incarnation), synced: 0 });
     }
-    /// Everything takes so many times as long (1: as usual).
+
+    fn start_over(&self, fence: Fence) {
+        self.end_process();
+        let before = self.with(|d| {
+            d.fence = fence;
+            d.health.excused = d.health.full || d.health.fail_next;
+            std::mem::take(&mut d.log)
+        });
+        drop(before);
+        state::wipe(&self.state);
+        audit::log_wiped(self.node);
+    }
+
+    /// Every sync takes so many times as long (1: as usual).
     pub fn set_slow(&self, factor: u32) {
-        let _ = factor;
+        self.with(|d| d.health.factor = factor.max(1));
     }
-    /// Writes fail with ENOSPC from now on, or no longer.
+
+    /// Writes fail with ENOSPC from now on, or no longer. The next write then stops the node.
     pub fn set_full(&self, full: bool) {
-        let _ = full;
+        self.with(|d| {
+            d.health.full = full;
+            d.health.excused |= full;
+        });
     }
-    /// The next write or fsync fails with EIO.
-    pub fn fail_next_write(&self) {}
-    /// Damages a synced record that the fence covers; false when there is none.
+
+    /// The next write or sync fails with EIO, which stops the node.
+    pub fn fail_next_write(&self) {
+        self.with(|d| {
+            d.health.fail_next = true;
+            d.health.excused = true;
+        });
+    }
+
+    /// Damages a synced record of the log that the fence covers, so that it can be found out; false when there is none.
+    /// It is found when it is read or at the next start, if nothing was written over it until then.
     pub fn flip_bit(&self) -> bool {
-        false
+        self.with(|d| {
+            let flipped = d.log.flip_bit(d.fence.synced);
+            d.health.excused |= flipped;
+            flipped
+        })
     }
-    /// How long an fsync takes, base and spread in microseconds, and how often one takes 20-400 ms.
+
+    /// How long a sync takes, base and spread in microseconds, and how often (parts per million) one takes 20-400 ms.
     pub fn set_fsync(&self, us: (u32, u32), slow_ppm: u32) {
-        let _ = (us, slow_ppm);
+        self.with(|d| (d.health.fsync_us, d.health.slow_ppm) = (us, slow_ppm));
     }
+
     /// The node file.
     pub fn node_file(&self) -> Option<NodeFile> {
-        self.file.lock().clone()
+        self.with(|d| d.file.clone())
     }
+
     /// Writes the node file, durably.
     pub fn write_node_file(&self, file: NodeFile) {
-        *self.file.lock() = Some(file);
+        self.with(|d| d.file = Some(file));
     }
-    /// A disk fault was injected in this life that may stop the node.
+
+    /// A fault that may stop the node was injected since its process started, or still waits to be met. It holds until
+    /// the next [`open`](Self::open).
     pub fn is_excused(&self) -> bool {
-        false
+        self.with(|d| d.health.excused)
     }
 }
