@@ -289,9 +289,11 @@ pub enum DirectoryCommand {
         #[n(2)]
         default_cos: AccountId,
     },
-    /// Adds a node or changes what is known of it. -> `Done`
+    /// Adds a node or changes what is known of it; with a second value only as long as the node is in that state
+    /// (`Conflict` otherwise), so that nobody undoes a decision that he has not seen. An id that was removed stays so
+    /// (`Conflict`). -> `Done`
     #[n(1)]
-    PutNode(#[n(0)] Node),
+    PutNode(#[n(0)] Node, #[n(1)] Option<NodeState>),
     /// Next free node number, taken. -> `Number`
     #[n(2)]
     TakeNodeNumber,

@@ -110,9 +110,9 @@ fn failed(e: Error) -> RpcError {
         Error::Unavailable(text) => refused(format!(
             "the cluster cannot decide now ({text}): see `zcluster status`; the token may be used up, make a new one"
         )),
-        Error::Conflict(text) => refused(format!(
-            "{text}: choose another --advertise or --base-port. The token is used up: make a new one"
-        )),
+        Error::Conflict(text) => {
+            refused(format!("{text}: choose another --advertise or --base-port. The token is used up: make a new one"))
+        }
         other => refused(other.to_string()),
     }
 }

@@ -190,7 +190,8 @@ impl Inner {
             if lag(&status, node.id.0).is_some_and(|lag| lag <= self.config.promote_lag) {
                 acts_as_leader(&directory);
                 let id = node.id;
-                let command = DirectoryCommand::PutNode(Node { state: NodeState::Active, ..node });
+                // Only as long as it is joining: it may be told to leave at this very moment.
+                let command = DirectoryCommand::PutNode(Node { state: NodeState::Active, ..node }, Some(node.state));
                 match self.system_write(command).await {
                     Ok(_) => tracing::info!(node = id.0, "node is active"),
                     Err(error) => tracing::info!(node = id.0, %error, "node not active yet"),

@@ -111,7 +111,9 @@ async fn tell(id: NodeId, config: Config, router: Arc<Router>, replicas: Arc<Rep
         if now == old {
             return;
         }
-        let written = router.write(Actor::System, request_id(), DirectoryCommand::PutNode(now)).await;
+        // Its state is not its own to change: what it knows of it may be old.
+        let command = DirectoryCommand::PutNode(now, Some(old.state));
+        let written = router.write(Actor::System, request_id(), command).await;
         match written {
             Ok(_) => tracing::info!(rpc = config.rpc_address(), "this node's place is updated in the directory"),
             Err(error) => tracing::info!(%error, "cannot update this node's place yet"),

@@ -105,7 +105,9 @@ impl Service for Services {
         match method {
             0..ROUTER_FIRST => self.raft.call(from, method, body),
             ROUTER_FIRST..NODE_FIRST => self.router.call(from, method, body),
-            admission::HELLO => futures::future::ready(Ok(Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes()))).boxed(),
+            admission::HELLO => {
+                futures::future::ready(Ok(Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes()))).boxed()
+            }
             admission::REJOIN => admit_anew(self.directory.clone(), from, body).boxed(),
             _ => futures::future::ready(Err(RpcError::Remote(format!("no such method: {method}")))).boxed(),
         }

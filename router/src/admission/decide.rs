@@ -78,7 +78,7 @@ pub async fn admit(directory: &dyn DirectoryApi, number: u32, new: Candidate) ->
     let nodes = known_nodes(directory).await?;
     let node = Node { id: NodeId::new(number, 0), rpc, advertise, ports, state: NodeState::Joining, zone, version };
     tracing::info!(node = number, rpc = node.rpc, "a node joins the cluster");
-    write(directory, DirectoryCommand::PutNode(node)).await?;
+    write(directory, DirectoryCommand::PutNode(node, None)).await?;
     Ok(nodes.into_iter().filter(|n| n.state != NodeState::Removed).map(|n| (n.id.0, n.rpc)).collect())
 }
 
@@ -103,9 +103,9 @@ pub async fn admit_anew(directory: &dyn DirectoryApi, old: u64, new: u64) -> Res
     };
     tracing::warn!(old = old.0, new = new.0, "a node's disk lost data; it joins anew");
     let removed = Node { state: NodeState::Removed, ..record.clone() };
-    write(directory, DirectoryCommand::PutNode(removed)).await?;
+    write(directory, DirectoryCommand::PutNode(removed, None)).await?;
     let joining = Node { id: new, state: NodeState::Joining, ..record.clone() };
-    write(directory, DirectoryCommand::PutNode(joining)).await?;
+    write(directory, DirectoryCommand::PutNode(joining, None)).await?;
     Ok(())
 }
 
@@ -115,6 +115,8 @@ pub async fn admit_anew(directory: &dyn DirectoryApi, old: u64, new: u64) -> Res
 /// # Errors
 /// `Conflict` with a text for the operator when that may not be; what asking and writing may meet.
 pub async fn set_state(router: &Router, actor: Actor, number: u32, state: NodeState, timeout: Duration) -> Result<()> {
+    // What is decided here must not rest on what this node knew a while ago.
+    known_nodes(router).await?;
     let status = router.status(timeout).await?;
     let records: Vec<_> = status.nodes.iter().map(|n| &n.node).filter(|n| n.state != NodeState::Removed).collect();
     let Some(record) = records.iter().find(|n| n.id.number() == number) else {
@@ -130,6 +132,6 @@ pub async fn set_state(router: &Router, actor: Actor, number: u32, state: NodeSt
     }
     let changed = Node { state, ..(*record).clone() };
     let request = RequestId(zcluster_runtime::random_bytes());
-    DirectoryApi::write(router, actor, request, DirectoryCommand::PutNode(changed)).await?;
+    DirectoryApi::write(router, actor, request, DirectoryCommand::PutNode(changed, Some(record.state))).await?;
     Ok(())
 }

@@ -109,7 +109,7 @@ impl Cluster {
     pub async fn join(&mut self, n: u32) {
         self.boot(n, Arc::new(MemoryLog::new()), MemoryEngine::new()).await;
         let by = *self.nodes.keys().next().unwrap();
-        self.system(by, DirectoryCommand::PutNode(record(n, NodeState::Joining))).await.unwrap();
+        self.system(by, DirectoryCommand::PutNode(record(n, NodeState::Joining), None)).await.unwrap();
     }
 
     /// Kills a node as SIGKILL would; gives back what is on its disks.

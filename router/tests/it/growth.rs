@@ -85,7 +85,7 @@ async fn a_drained_node_gives_everything_away() {
     let cluster = Cluster::start(4, 6).await;
     let account = cluster.account(2, "bob").await;
     deliver(&cluster.router(4), &account, "before").await.unwrap();
-    cluster.system(1, DirectoryCommand::PutNode(record(1, NodeState::Draining))).await.unwrap();
+    cluster.system(1, DirectoryCommand::PutNode(record(1, NodeState::Draining), None)).await.unwrap();
     until("node 1 has no shard and no vote", || async {
         let Ok(status) = cluster.router(2).status(Duration::from_secs(1)).await else { return false };
         let free = |g: &zcluster_router::GroupSummary| {

@@ -214,8 +214,8 @@ fn a_cluster_begins_once() {
     assert_eq!(rig.run(init("c")), Ok(DirectoryReply::Done));
     assert!(matches!(rig.run(init("d")), Err(Error::Conflict(_))));
     assert_eq!(rig.run(DirectoryCommand::TakeNodeNumber), Ok(DirectoryReply::Number(2)));
-    assert_eq!(rig.applied(DirectoryCommand::PutNode(node(7))).effects, vec![Effect::NodesChanged]);
-    assert_eq!(rig.applied(DirectoryCommand::PutNode(node(7))).effects, vec![]);
+    assert_eq!(rig.applied(DirectoryCommand::PutNode(node(7), None)).effects, vec![Effect::NodesChanged]);
+    assert_eq!(rig.applied(DirectoryCommand::PutNode(node(7), None)).effects, vec![]);
     assert_eq!(rig.run(DirectoryCommand::TakeNodeNumber), Ok(DirectoryReply::Number(8)));
     let Ok(DirectoryReply::Nodes(nodes)) = rig.ask(DirectoryQuery::Nodes) else { panic!() };
     assert_eq!(nodes, vec![node(1), node(7)]);
@@ -227,6 +227,23 @@ fn a_cluster_begins_once() {
     rig.run(DirectoryCommand::ModifyConfig(set)).unwrap();
     let Ok(DirectoryReply::Cluster(c)) = rig.ask(DirectoryQuery::Cluster) else { panic!() };
     assert_eq!(c.config.get("zimbraMtaMaxMessageSize"), Some("20971520"));
+}
+
+#[test]
+fn decisions_on_nodes_are_not_undone_unseen() {
+    use NodeState::{Active, Draining, Joining, Removed};
+    let mut rig = Rig::new();
+    let put = |state, expect| DirectoryCommand::PutNode(Node { state, ..node(7) }, expect);
+    assert!(matches!(rig.run(put(Active, Some(Joining))), Err(Error::Conflict(_))));
+    rig.run(put(Joining, None)).unwrap();
+    // An operator lets it go while the reconciler still sees it joining, and the node itself sees it active.
+    rig.run(put(Draining, Some(Joining))).unwrap();
+    assert!(matches!(rig.run(put(Active, Some(Joining))), Err(Error::Conflict(_))));
+    rig.run(put(Removed, Some(Draining))).unwrap();
+    for late in [put(Active, Some(Draining)), put(Active, Some(Removed)), put(Joining, None)] {
+        assert!(matches!(rig.run(late), Err(Error::Conflict(_))));
+    }
+    assert_eq!(rig.run(put(Removed, None)), Ok(DirectoryReply::Done));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::rows::{self, Counters, DEFAULT_COS};
 use super::{Work, attributes, containers};
 use crate::kv::{Kv, Table, each, load, save};
 use crate::proposal::{Effect, Stamp};
-use zcluster_api::directory::{Cluster, Modification, Node, Shard};
+use zcluster_api::directory::{Cluster, Modification, Node, NodeState, Shard};
 use zcluster_api::{AccountId, DirectoryReply, Error, Result};
 
 /// Join tokens waiting at once.
@@ -39,12 +39,19 @@ pub(super) fn init(
     Ok(DirectoryReply::Done)
 }
 
-pub(super) fn put_node(work: &mut Work<'_>, node: &Node) -> Result<DirectoryReply> {
+pub(super) fn put_node(work: &mut Work<'_>, node: &Node, expect: Option<NodeState>) -> Result<DirectoryReply> {
     if node.id.number() == 0 || node.id.number() > NODES_MAX {
         return Err(Error::Invalid(format!("node number {}", node.id.number())));
     }
     let key = node.id.0.to_be_bytes();
-    if load::<Node>(work.kv, Table::Node, &key)?.as_ref() != Some(node) {
+    let there = load::<Node>(work.kv, Table::Node, &key)?;
+    let state = there.as_ref().map(|n| n.state);
+    let final_state = state == Some(NodeState::Removed) && node.state != NodeState::Removed;
+    if final_state || expect.is_some() && state != expect {
+        let is = state.map_or_else(|| "unknown".into(), |s| format!("{s:?}").to_lowercase());
+        return Err(Error::Conflict(format!("node {} is {is} by now", node.id.number())));
+    }
+    if there.as_ref() != Some(node) {
         save(work.kv, Table::Node, &key, node);
         work.counters.next_node = work.counters.next_node.max(node.id.number() + 1);
         work.effects.push(Effect::NodesChanged);

@@ -53,7 +53,7 @@ fn carry_out(work: &mut Work<'_>, command: &DirectoryCommand) -> Result<Director
     match command {
         // Handled by `apply`: there are no counters before it.
         C::InitCluster { .. } => Ok(DirectoryReply::Done),
-        C::PutNode(node) => cluster::put_node(work, node),
+        C::PutNode(node, expect) => cluster::put_node(work, node, *expect),
         C::TakeNodeNumber => cluster::take_node_number(work),
         C::AddToken { hash, expires_ms } => cluster::add_token(work, hash, *expires_ms),
         C::UseToken { hash } => cluster::use_token(work, hash),
