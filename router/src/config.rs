@@ -20,7 +20,7 @@ pub struct RouterConfig {
     /// Longest wait between two tries.
     pub backoff_max: Duration,
     /// Accounts kept decoded in memory.
-    pub accounts_max: u64,
+    pub accounts_max: usize,
     /// How often the reconciler compares what is with what should be.
     pub reconcile_every: Duration,
     /// Membership changes this node drives at a time, over the groups it leads.

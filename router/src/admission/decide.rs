@@ -82,8 +82,8 @@ pub async fn admit(directory: &dyn DirectoryApi, number: u32, new: Candidate) ->
     Ok(nodes.into_iter().filter(|n| n.state != NodeState::Removed).map(|n| (n.id.0, n.rpc)).collect())
 }
 
-/// Gives a node whose disk lost data its new place: raft id `old` is out for good, `new` joins. Asked again, does
-/// nothing.
+/// Gives a node whose disk lost data its new place: raft id `old` is out for good, `new` joins. Asked again, it
+/// finishes what was begun: the new place is written first, so that an interruption leaves the node one.
 ///
 /// # Errors
 /// `Denied` when the node may not ask for that; what writing the directory may meet.
@@ -93,19 +93,20 @@ pub async fn admit_anew(directory: &dyn DirectoryApi, old: u64, new: u64) -> Res
         return Err(Error::Denied("a node may only replace its own older incarnation".into()));
     }
     let nodes = known_nodes(directory).await?;
-    if nodes.iter().any(|n| n.id == new) {
-        return Ok(());
-    }
-    let present = nodes.iter().filter(|n| n.id.number() == new.number() && n.state != NodeState::Removed);
-    let Some(record) = present.max_by_key(|n| n.id) else {
+    let mut present: Vec<Node> = nodes.into_iter().filter(|n| n.id.number() == new.number()).collect();
+    present.retain(|n| n.state != NodeState::Removed);
+    let Some(record) = present.iter().max_by_key(|n| n.id) else {
         let text = "the cluster knows no such node (any more): join again with an empty data directory";
         return Err(Error::Denied(text.into()));
     };
-    tracing::warn!(old = old.0, new = new.0, "a node's disk lost data; it joins anew");
-    let removed = Node { state: NodeState::Removed, ..record.clone() };
-    write(directory, DirectoryCommand::PutNode(removed, None)).await?;
-    let joining = Node { id: new, state: NodeState::Joining, ..record.clone() };
-    write(directory, DirectoryCommand::PutNode(joining, None)).await?;
+    if record.id < new {
+        tracing::warn!(old = old.0, new = new.0, "a node's disk lost data; it joins anew");
+        let joining = Node { id: new, state: NodeState::Joining, ..record.clone() };
+        write(directory, DirectoryCommand::PutNode(joining)).await?;
+    }
+    for older in present.into_iter().filter(|n| n.id < new) {
+        write(directory, DirectoryCommand::PutNode(Node { state: NodeState::Removed, ..older })).await?;
+    }
     Ok(())
 }
 
@@ -134,4 +135,90 @@ pub async fn set_state(router: &Router, actor: Actor, number: u32, state: NodeSt
     let request = RequestId(zcluster_runtime::random_bytes());
     DirectoryApi::write(router, actor, request, DirectoryCommand::PutNode(changed, Some(record.state))).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::{BoxFuture, ready};
+    use parking_lot::Mutex;
+
+    /// A directory of nodes that fails at the writes it is told to.
+    #[derive(Default)]
+    struct Nodes {
+        nodes: Mutex<BTreeMap<NodeId, Node>>,
+        fail: Mutex<Vec<bool>>,
+    }
+
+    impl DirectoryApi for Nodes {
+        fn read(&self, query: DirectoryQuery, _: Freshness) -> BoxFuture<'_, Result<DirectoryReply>> {
+            assert_eq!(query, DirectoryQuery::Nodes);
+            Box::pin(ready(Ok(DirectoryReply::Nodes(self.nodes.lock().values().cloned().collect()))))
+        }
+        fn write(&self, _: Actor, _: RequestId, command: DirectoryCommand) -> BoxFuture<'_, Result<DirectoryReply>> {
+            let mut nodes = self.nodes.lock();
+            let answer = match command {
+                _ if self.fail.lock().pop() == Some(true) => Err(Error::Unavailable("told to".into())),
+                DirectoryCommand::PutNode(node) => {
+                    nodes.insert(node.id, node);
+                    Ok(DirectoryReply::Done)
+                }
+                DirectoryCommand::TakeNodeNumber => {
+                    Ok(DirectoryReply::Number(nodes.keys().map(|n| n.number()).max().unwrap_or(0) + 1))
+                }
+                other => panic!("{other:?}"),
+            };
+            Box::pin(ready(answer))
+        }
+    }
+
+    fn candidate(rpc: &str) -> Candidate {
+        let (advertise, zone, version) = Default::default();
+        Candidate { rpc: rpc.into(), advertise, ports: BTreeMap::new(), zone, version }
+    }
+
+    async fn with_one_node() -> Nodes {
+        let directory = Nodes::default();
+        assert_eq!(reserve(&directory, "a:1").await, Ok(1));
+        assert_eq!(admit(&directory, 1, candidate("a:1")).await, Ok(BTreeMap::new()));
+        directory
+    }
+
+    fn states(directory: &Nodes) -> Vec<(u16, NodeState)> {
+        directory.nodes.lock().values().map(|n| (n.id.incarnation(), n.state)).collect()
+    }
+
+    #[tokio::test]
+    async fn addresses_are_taken_once_and_the_new_are_told_of_the_old() {
+        let directory = with_one_node().await;
+        assert!(matches!(reserve(&directory, "a:1").await, Err(Error::Conflict(_))));
+        assert_eq!(reserve(&directory, "b:1").await, Ok(2));
+        let peers = admit(&directory, 2, candidate("b:1")).await.unwrap();
+        assert_eq!(peers, BTreeMap::from([(NodeId::new(1, 0).0, "a:1".to_string())]));
+    }
+
+    #[tokio::test]
+    async fn a_rejoin_that_was_interrupted_is_finished() {
+        use NodeState::{Joining, Removed};
+        let (old, new) = (NodeId::new(1, 0).0, NodeId::new(1, 1).0);
+        for failing in 0..2 {
+            let directory = with_one_node().await;
+            *directory.fail.lock() = [vec![true], vec![false; failing]].concat();
+            assert!(matches!(admit_anew(&directory, old, new).await, Err(Error::Unavailable(_))));
+            assert_eq!(admit_anew(&directory, old, new).await, Ok(()));
+            assert_eq!(states(&directory), [(0, Removed), (1, Joining)]);
+            assert_eq!(admit_anew(&directory, old, new).await, Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_removed_and_strangers_do_not_rejoin() {
+        let directory = with_one_node().await;
+        let id = |number, incarnation| NodeId::new(number, incarnation).0;
+        assert!(matches!(admit_anew(&directory, id(2, 0), id(2, 1)).await, Err(Error::Denied(_))));
+        assert!(matches!(admit_anew(&directory, id(2, 0), id(1, 1)).await, Err(Error::Denied(_))));
+        assert!(matches!(admit_anew(&directory, id(1, 1), id(1, 1)).await, Err(Error::Denied(_))));
+        directory.nodes.lock().values_mut().for_each(|n| n.state = NodeState::Removed);
+        assert!(matches!(admit_anew(&directory, id(1, 0), id(1, 1)).await, Err(Error::Denied(_))));
+    }
 }
