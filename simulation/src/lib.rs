@@ -6,8 +6,13 @@
 
 pub mod audit;
 pub mod clients;
-pub mod history;
+pub mod cluster;
+pub mod coverage;
 pub mod disk;
+pub mod explain;
+pub mod faults;
+pub mod history;
+pub mod linear;
 pub mod net;
 pub mod invariants;
 pub mod plan;
