@@ -101,11 +101,13 @@ pub async fn admit_anew(directory: &dyn DirectoryApi, old: u64, new: u64) -> Res
     };
     if record.id < new {
         tracing::warn!(old = old.0, new = new.0, "a node's disk lost data; it joins anew");
-        let joining = Node { id: new, state: NodeState::Joining, ..record.clone() };
-        write(directory, DirectoryCommand::PutNode(joining)).await?;
+        // Whoever was told to go stays told.
+        let state = if record.state == NodeState::Draining { NodeState::Draining } else { NodeState::Joining };
+        let renewed = Node { id: new, state, ..record.clone() };
+        write(directory, DirectoryCommand::PutNode(renewed, None)).await?;
     }
     for older in present.into_iter().filter(|n| n.id < new) {
-        write(directory, DirectoryCommand::PutNode(Node { state: NodeState::Removed, ..older })).await?;
+        write(directory, DirectoryCommand::PutNode(Node { state: NodeState::Removed, ..older }, None)).await?;
     }
     Ok(())
 }
@@ -120,7 +122,7 @@ pub async fn set_state(router: &Router, actor: Actor, number: u32, state: NodeSt
     known_nodes(router).await?;
     let status = router.status(timeout).await?;
     let records: Vec<_> = status.nodes.iter().map(|n| &n.node).filter(|n| n.state != NodeState::Removed).collect();
-    let Some(record) = records.iter().find(|n| n.id.number() == number) else {
+    let Some(record) = records.iter().filter(|n| n.id.number() == number).max_by_key(|n| n.id) else {
         return Err(Error::Conflict(format!("there is no node {number}: see `zcluster status`")));
     };
     let others = records.iter().filter(|n| n.id != record.id && n.state == NodeState::Active).count();
@@ -159,7 +161,7 @@ mod tests {
             let mut nodes = self.nodes.lock();
             let answer = match command {
                 _ if self.fail.lock().pop() == Some(true) => Err(Error::Unavailable("told to".into())),
-                DirectoryCommand::PutNode(node) => {
+                DirectoryCommand::PutNode(node, None) => {
                     nodes.insert(node.id, node);
                     Ok(DirectoryReply::Done)
                 }
@@ -209,6 +211,14 @@ mod tests {
             assert_eq!(states(&directory), [(0, Removed), (1, Joining)]);
             assert_eq!(admit_anew(&directory, old, new).await, Ok(()));
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_is_told_to_go_stays_told() {
+        let directory = with_one_node().await;
+        directory.nodes.lock().values_mut().for_each(|n| n.state = NodeState::Draining);
+        assert_eq!(admit_anew(&directory, NodeId::new(1, 0).0, NodeId::new(1, 1).0).await, Ok(()));
+        assert_eq!(states(&directory), [(0, NodeState::Removed), (1, NodeState::Draining)]);
     }
 
     #[tokio::test]
