@@ -58,7 +58,8 @@ pub struct NodeDisk {
 #[derive(Default)]
 struct Inner {
     log: Platter,
-    fence: Fence,
+    /// None on an empty disk.
+    fence: Option<Fence>,
     file: Option<NodeFile>,
     health: Health,
     /// The process that has it open.
@@ -71,11 +72,26 @@ impl Inner {
     /// # Errors
     /// The disk.
     fn advance_fence(&mut self, synced: u64) -> io::Result<()> {
-        if synced > self.fence.synced {
+        if let Some(fence) = self.fence.as_mut().filter(|f| synced > f.synced) {
             self.health.overwrite()?;
-            self.fence.synced = synced;
+            fence.synced = synced;
         }
         Ok(())
+    }
+
+    /// How far the log is known to have been synced.
+    fn fenced(&self) -> u64 {
+        self.fence.map_or(0, |f| f.synced)
+    }
+
+    /// Looks whether the log is all there; says what is lost.
+    fn check_fence(&mut self) -> Option<String> {
+        // A node that had a fence once, and now has none, has lost its disk: nothing is made, so that the next start
+        // finds the same.
+        if self.fence.is_none() && self.file.as_ref().is_some_and(|f| f.started) {
+            return Some("the fence file is gone".into());
+        }
+        self.fence.get_or_insert_default().check(self.log.synced())
     }
 }
 
@@ -101,6 +117,7 @@ impl NodeDisk {
     /// See [`OpenError`]. Nothing is changed then, and the next attempt finds the same.
     pub fn open(self: &Arc<Self>, fatal: Fatal) -> Result<Opened, OpenError> {
         self.crash(false);
+        audit::log_opening(self.node);
         let groups = self.with(|d| {
             d.health.excused = d.health.full || d.health.fail_next || d.log.is_damaged();
             if d.health.full {
@@ -108,15 +125,18 @@ impl NodeDisk {
             }
             d.log.open().map_err(OpenError::Damaged)
         })?;
-        let (fence, lost) = self.with(|d| (d.fence, d.fence.check(d.log.synced())));
-        match &lost {
-            Some(_) => world::count("disk.fence_lost"),
-            None => groups.iter().for_each(|(group, state)| audit::log_recovered(self.node, *group, *state)),
+        let lost = self.with(Inner::check_fence);
+        let engine = SimState::open(self.clone(), self.state.clone());
+        if lost.is_some() {
+            world::count("disk.fence_lost");
+        } else {
+            groups.iter().for_each(|(group, state)| audit::log_recovered(self.node, *group, *state));
+            engine.tell_recovered().map_err(|e| OpenError::Damaged(e.to_string()))?;
         }
         let (log, process) = SimLog::start(self.clone(), &groups, fatal);
         self.with(|d| d.process = Some(process));
-        let engine = SimState::open(self.clone(), self.state.clone());
-        Ok(Opened { log, engine, lost, fence_incarnation: fence.incarnation })
+        let fence_incarnation = self.with(|d| d.fence.map_or(0, |f| f.incarnation));
+        Ok(Opened { log, engine, lost, fence_incarnation })
     }
 
     /// Ends the process that has the disk open; says what its log had not yet begun to write.
@@ -133,18 +153,19 @@ impl NodeDisk {
         state::crash(&self.state);
     }
 
-    /// The disk is lost: everything, the node file too. An empty one is in its place.
+    /// The disk is lost: everything, the node file too. An empty one is in its place. Should the node file be put back
+    /// as it was, the node knows that it has lost its data.
     pub fn wipe(&self) {
-        self.start_over(Fence::default());
+        self.start_over(None);
         self.with(|d| d.file = None);
     }
 
     /// Throws log and state away and begins a new incarnation. The node file stays: write it first.
     pub fn renew(&self, incarnation: u16) {
-        self.start_over(Fence { incarnation: u64::from(incarnation), synced: 0 });
+        self.start_over(Some(Fence { incarnation: u64::from(incarnation), synced: 0 }));
     }
 
-    fn start_over(&self, fence: Fence) {
+    fn start_over(&self, fence: Option<Fence>) {
         self.end_process();
         let before = self.with(|d| {
             d.fence = fence;
@@ -181,7 +202,8 @@ impl NodeDisk {
     /// It is found when it is read or at the next start, if nothing was written over it until then.
     pub fn flip_bit(&self) -> bool {
         self.with(|d| {
-            let flipped = d.log.flip_bit(d.fence.synced);
+            let fenced = d.fenced();
+            let flipped = d.log.flip_bit(fenced);
             d.health.excused |= flipped;
             flipped
         })

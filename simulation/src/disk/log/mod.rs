@@ -6,8 +6,8 @@ mod platter;
 mod rows;
 
 use super::NodeDisk;
-use crate::world::{self, Stream};
 use crate::audit;
+use crate::world::{self, Stream};
 use life::{Life, due};
 use parking_lot::Mutex;
 pub use platter::{Platter, Write};
@@ -88,12 +88,11 @@ impl LogEngine for SimLog {
         if let Err(e) = applied {
             return self.refuse(group, e, done);
         }
-        let early = match &op {
-            Op::Committed(_) => true,
-            Op::Vote(_) => planted(Bug::AckBeforeFsync) || planted(Bug::VoteUnsynced),
-            _ => planted(Bug::AckBeforeFsync),
-        };
-        let early = if early { done.take() } else { None };
+        let lies = planted(Bug::AckBeforeFsync) || (planted(Bug::VoteUnsynced) && matches!(op, Op::Vote(_)));
+        if lies {
+            audit::log_synced(self.disk.node(), group, &op);
+        }
+        let early = if lies || matches!(op, Op::Committed(_)) { done.take() } else { None };
         let waker = if matches!(op, Op::Committed(_)) {
             life.lock().note_committed(group);
             None
@@ -148,7 +147,8 @@ impl LogEngine for SimLog {
     fn close(&self) -> io::Result<()> {
         self.process.life.lock().close();
         // What a thread would wait for happens at once.
-        while writing_or_next(&self.disk, &self.process).is_some_and(|batch| finish(&self.disk, &self.process, batch)) {}
+        while writing_or_next(&self.disk, &self.process).is_some_and(|batch| finish(&self.disk, &self.process, batch)) {
+        }
         let failure = {
             let life = self.process.life.lock();
             if life.dead {
@@ -190,7 +190,10 @@ fn finish(disk: &NodeDisk, process: &Process, batch: u64) -> bool {
         return false;
     }
     let writes = disk.with(|d| d.log.take_begun());
-    writes.iter().for_each(|w| audit::log_synced(disk.node(), w.group, &w.op));
+    if !planted(Bug::AckBeforeFsync) {
+        let told = writes.iter().filter(|w| !matches!(w.op, Op::Committed(_)));
+        told.for_each(|w| audit::log_synced(disk.node(), w.group, &w.op));
+    }
     let count = writes.len() as u64;
     let synced = disk.with(|d| {
         d.log.write(writes);
@@ -229,7 +232,7 @@ async fn keep_fence(disk: Arc<NodeDisk>, process: Process) {
             return;
         }
         let synced = disk.with(|d| d.log.synced());
-        if synced <= disk.with(|d| d.fence.synced) {
+        if synced <= disk.with(|d| d.fenced()) {
             continue;
         }
         let time = disk.with(|d| d.health.sync_time());

@@ -14,7 +14,6 @@ use std::ops::Bound;
 use std::sync::Arc;
 pub use store::Store;
 use zcluster_api::GroupId;
-use zcluster_raft::LogId;
 use zcluster_replica::StateEngine;
 use zcluster_replica::engine::{Batch, Column, Op, Reader, Row, Rows};
 use zcluster_replica::layout;
@@ -62,6 +61,20 @@ impl SimState {
         Arc::new(SimState { disk, store, life })
     }
 
+    /// Tells the auditor what a new process finds.
+    ///
+    /// # Errors
+    /// A group's record is not readable.
+    pub fn tell_recovered(&self) -> io::Result<()> {
+        let groups = self.store.lock().groups();
+        for group in groups {
+            let (generation, applied) = layout::position(self, group)?;
+            let rows = self.store.lock().sum(group, generation);
+            audit::state_recovered(self.disk.node(), group, applied, rows);
+        }
+        Ok(())
+    }
+
     fn pin(&self) -> View {
         let mut store = self.store.lock();
         // A process that is gone holds nothing.
@@ -72,8 +85,9 @@ impl SimState {
     /// Tells the auditor of the groups whose rows or position changed.
     fn tell(&self, touched: BTreeMap<GroupId, Touched>) -> io::Result<()> {
         for (group, touched) in touched {
-            let (generation, applied): (u32, Option<LogId>) = layout::position(self, group)?;
-            if touched.position || touched.generations.contains(&generation) {
+            let (generation, applied) = layout::position(self, group)?;
+            // Rows that change without the position are no less of interest: they must not.
+            if touched.position || (applied.is_some() && touched.generations.contains(&generation)) {
                 let rows = self.store.lock().sum(group, generation);
                 audit::state_written(self.disk.node(), group, applied, rows);
             }
@@ -97,8 +111,7 @@ fn touched(batch: &Batch) -> BTreeMap<GroupId, Touched> {
         };
         let Some((group, generation, _)) = layout::split(key) else { continue };
         let it = all.entry(group).or_default();
-        // A range that begins with a group's own record takes the group away.
-        it.position |= generation == 0 && (matches!(op, Op::DeleteRange(..)) || layout::is_position(column, key));
+        it.position |= generation == 0 && matches!(op, Op::Put(..)) && layout::is_position(column, key);
         if it.generations.last() != Some(&generation) {
             it.generations.push(generation);
         }

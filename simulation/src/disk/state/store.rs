@@ -6,7 +6,7 @@
 
 use super::sums::{self, Sums};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use zcluster_api::GroupId;
 use zcluster_replica::engine::{Batch, Column, Op, Row};
@@ -121,6 +121,11 @@ impl Store {
         self.sums.get(group, generation)
     }
 
+    /// Groups that have any rows.
+    pub fn groups(&self) -> BTreeSet<GroupId> {
+        self.sums.groups()
+    }
+
     /// Makes the changes.
     pub fn write(&mut self, batch: Batch) {
         self.seq += 1;
@@ -151,7 +156,7 @@ impl Store {
         if let Some(at) = self.index[column(c)].get(key.as_slice()).copied() {
             return self.set(at, Some(value));
         }
-        let hash = sums::row(c, &key, &value);
+        let hash = sums::row(&key, &value);
         self.sums.add(&key, hash);
         let key = key.into_boxed_slice();
         let newest = Version { seq: self.seq, value: Some(value), hash };
@@ -173,7 +178,7 @@ impl Store {
         if slot.newest.value.is_some() {
             self.sums.remove(&slot.key, slot.newest.hash);
         }
-        let hash = value.as_ref().map_or(0, |v| sums::row(slot.column, &slot.key, v));
+        let hash = value.as_ref().map_or(0, |v| sums::row(&slot.key, v));
         if value.is_some() {
             self.sums.add(&slot.key, hash);
         }
@@ -262,6 +267,12 @@ impl Store {
         }
     }
 
+    /// Rows and former versions in memory.
+    #[cfg(test)]
+    pub fn kept(&self) -> (usize, usize) {
+        (self.slots.iter().flatten().count(), self.slots.iter().flatten().map(|s| s.older.len()).sum())
+    }
+
     /// A row's value as of a write.
     pub fn get(&self, c: Column, key: &[u8], seq: u64) -> Option<&Bytes> {
         let at = *self.index[column(c)].get(key)?;
@@ -269,7 +280,14 @@ impl Store {
     }
 
     /// At most `max` rows of a range as of a write, rising, or falling when `reverse`.
-    pub fn range(&self, c: Column, bounds: (Bound<&[u8]>, Bound<&[u8]>), seq: u64, reverse: bool, max: usize) -> Vec<Row> {
+    pub fn range(
+        &self,
+        c: Column,
+        bounds: (Bound<&[u8]>, Bound<&[u8]>),
+        seq: u64,
+        reverse: bool,
+        max: usize,
+    ) -> Vec<Row> {
         let rows = self.index[column(c)].range::<[u8], _>(bounds);
         let row = |(key, at): (&Box<[u8]>, &u32)| {
             let value = self.slots[*at as usize].as_ref()?.at(seq)?;
