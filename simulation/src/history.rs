@@ -12,6 +12,19 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct History {
     records: Mutex<Vec<Record>>,
+    stuck: Mutex<Vec<Stuck>>,
+}
+
+/// A plan operation that its client still tried to carry out when the heal phase was over: the healed cluster did not
+/// serve it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// Which client.
+    pub client: u32,
+    /// The plan's operation id.
+    pub op: u32,
+    /// What stood in the way last.
+    pub why: String,
 }
 
 /// One operation of one client. Some plan operations make several records (an expunge is a STORE and an EXPUNGE).
@@ -39,7 +52,7 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants' texts speak of their fields")]
 pub enum What {
-    /// LMTP: one record per recipient. -> `Accepted`
+    /// LMTP: one record per recipient, begun with the first of all attempts. -> `Accepted`
     Deliver { account: u32, message: u32 },
     /// APPEND. -> `Appended`
     Append { account: u32, folder: u32, message: u32 },
@@ -79,7 +92,7 @@ pub enum What {
     CreateAccount { name: u32, id: String },
     /// Admin: deletes the account of this id. -> `Accepted`, or refused with `NotFound`
     DeleteAccount { name: u32, id: String },
-    /// Admin: sets the password of the account of this id to `op`. -> `Accepted`, or refused with `NotFound`
+    /// Admin: sets the password of the account of this id to `op`. -> `Account`, or refused with `NotFound`
     SetPassword { name: u32, id: String },
     /// Admin: reads `a<name>` linearizably. -> `Account`, or refused with `NotFound`
     ReadAccount { name: u32 },
@@ -215,6 +228,18 @@ impl History {
         if let Some(record) = ended {
             announce(ticket, &record);
         }
+    }
+
+    /// A client had to give up on an operation because the heal phase is over.
+    pub fn stuck(&self, client: u32, op: u32, why: impl Into<String>) {
+        let stuck = Stuck { client, op, why: why.into() };
+        world::note(world::OUTSIDE, "stuck", || format!("client {client} op {op}: {}", stuck.why));
+        self.stuck.lock().push(stuck);
+    }
+
+    /// Operations that could not be carried out in a healed cluster.
+    pub fn stuck_ops(&self) -> Vec<Stuck> {
+        self.stuck.lock().clone()
     }
 
     /// A copy of all records, in order of beginning.
