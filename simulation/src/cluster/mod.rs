@@ -16,7 +16,7 @@ mod settle;
 mod storage;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use machine::Machine;
 
@@ -24,7 +24,7 @@ use crate::net::Wires;
 use crate::plan::{ClockShape, Knobs, Shape};
 use crate::world::{self, Clock};
 use parking_lot::Mutex;
-use process::Parts;
+pub use process::Parts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -26,7 +26,7 @@ const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// What serves while a process runs.
-pub(crate) struct Parts {
+pub struct Parts {
     /// Its raft id.
     pub id: NodeId,
     /// Its groups.
