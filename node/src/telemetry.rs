@@ -19,6 +19,7 @@ const BYTES: [f64; 8] = [64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_
 ///
 /// # Errors
 /// A filter that does not parse.
+#[allow(clippy::disallowed_methods, reason = "an operator in need sets the filter from outside")]
 pub fn start_logging(log: &Log) -> Result<()> {
     let mut directives = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| log.filter.clone());
     // openraft tells each message of each group at INFO, and ordinary races at WARN.

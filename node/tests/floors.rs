@@ -35,6 +35,24 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-auth", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-bench", &[]),
+        (
+            "zcluster-simulation",
+            &[
+                "zcluster-api",
+                "zcluster-mail",
+                "zcluster-runtime",
+                "zcluster-rpc",
+                "zcluster-raft",
+                "zcluster-state",
+                "zcluster-replica",
+                "zcluster-router",
+                "zcluster-listener",
+                "zcluster-auth",
+                "zcluster-smtp",
+                "zcluster-imap",
+                "zcluster-pop3",
+            ],
+        ),
     ]);
     map.extend(PROTOCOLS.map(|p| (p, BELOW_PROTOCOLS)));
     map.into_iter().map(|(name, list)| (name, list.iter().copied().collect())).collect()
@@ -62,15 +80,22 @@ struct Package {
     dev: BTreeSet<String>,
 }
 
-fn packages() -> Vec<Package> {
+fn cargo(args: &[&str]) -> String {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path", manifest])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    metadata["packages"].as_array().unwrap().iter().map(package).collect()
+    let output =
+        Command::new(env!("CARGO")).args(args).args(["--offline", "--manifest-path", manifest]).output().unwrap();
+    assert!(output.status.success(), "cargo {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn manifests() -> Vec<Value> {
+    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps"]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+fn packages() -> Vec<Package> {
+    manifests().iter().map(package).collect()
 }
 
 fn package(value: &Value) -> Package {
@@ -130,8 +155,25 @@ fn pure_crates_have_no_time_chance_or_io() {
 #[test]
 fn nobody_imports_the_top_floor() {
     for package in packages() {
-        for top in ["zcluster", "zcluster-bench"] {
+        for top in ["zcluster", "zcluster-bench", "zcluster-simulation"] {
             assert!(!package.normal.contains(top) && !package.dev.contains(top), "{} imports {top}", package.name);
         }
     }
+}
+
+#[test]
+fn planted_bugs_grow_in_the_simulator_only() {
+    const FEATURE: &str = "planted-bugs";
+    for manifest in manifests() {
+        let name = manifest["name"].as_str().unwrap();
+        for dependency in manifest["dependencies"].as_array().unwrap() {
+            let asks = dependency["features"].as_array().unwrap().iter().any(|f| f == FEATURE);
+            assert!(!asks || name == "zcluster-simulation", "{name} asks for {FEATURE}");
+        }
+        let passes_on = manifest["features"].to_string().contains(FEATURE);
+        assert!(!passes_on || name == "zcluster-runtime", "{name} has a feature that leads to {FEATURE}");
+    }
+    // What a build of the one binary switches on, seen from the crate that would be concerned.
+    let tree = cargo(&["tree", "--package", "zcluster", "--edges", "normal,features", "--invert", "zcluster-runtime"]);
+    assert!(tree.contains("zcluster-runtime") && !tree.contains(FEATURE), "{tree}");
 }

@@ -228,6 +228,7 @@ impl AsyncRuntime for Rt {
         Rt
     }
     /// Not used by openraft outside its own tests; parks the thread between polls.
+    #[allow(clippy::disallowed_methods, reason = "blocking is what it is for")]
     fn block_on<F, T>(&mut self, future: F) -> T
     where
         F: Future<Output = T>,

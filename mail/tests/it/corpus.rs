@@ -13,6 +13,7 @@ fn files(dir: &Path, out: &mut Vec<PathBuf>) {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test may ask where the corpus is")]
 fn every_message_of_a_corpus() {
     let Some(dir) = std::env::var_os("ZCLUSTER_CORPUS") else {
         eprintln!("skipped: ZCLUSTER_CORPUS is not set");
