@@ -6,7 +6,7 @@ use zcluster_api::{BlobId, Bytes, Codec, PreparedBody};
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 
 /// Speed matters more than the last percent: a body is compressed while its sender waits. (At this level zstd's output
-/// depends on the input alone. From level 5 on it salts its tables by what the context compressed before, and the
+/// depends on the input alone. From level 4 on it may salt its tables by what the context compressed before, and the
 /// contexts below, which are kept, would make equal bodies unequal.)
 const LEVEL: i32 = 1;
 /// Below so many bytes compression is not tried.

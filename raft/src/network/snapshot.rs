@@ -34,10 +34,14 @@ pub(super) async fn send(
         return Err(network_error(&io::Error::other("the snapshot has nothing to send")));
     };
     let transfer = Transfer { peers, to, vote, session: zcluster_runtime::random_u64(), timeout };
-    match zcluster_runtime::select(cancel, transfer.run(source)).await {
+    let outcome = match zcluster_runtime::select(cancel, transfer.run(source)).await {
         Either::Left(closed) => Err(StreamingError::Closed(closed)),
         Either::Right(outcome) => outcome,
+    };
+    if outcome.is_err() {
+        probe("raft.snapshot.broken", &[u64::from(peers.group), to]);
     }
+    outcome
 }
 
 fn network_error(e: &io::Error) -> StreamingError<C> {

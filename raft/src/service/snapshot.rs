@@ -55,7 +55,7 @@ pub(super) async fn begin(inner: Arc<Inner>, from: u64, reader: Reader) -> Resul
     // Whoever is behind comes second; the lock is held so that chunks wait until the sink is there.
     let mut slot = inner.snapshot.lock().await;
     if slot.take().is_some() {
-        probe("raft.snapshot.broken", &[u64::from(inner.id), begin.session]);
+        probe("raft.snapshot.superseded", &[u64::from(inner.id)]);
     }
     let manifest = begin.manifest;
     let sink = inner
