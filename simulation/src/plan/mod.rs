@@ -1,7 +1,10 @@
 //! What a seed does: an explicit list, drawn up front, that can be read, shortened and replayed.
 
+mod file;
 mod generate;
+mod show;
 
+pub use file::{Case, PlanFile, bug_of_name, commit};
 pub use generate::Scale;
 
 use serde::{Deserialize, Serialize};

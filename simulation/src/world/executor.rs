@@ -344,6 +344,11 @@ pub fn stop() {
     with(|s| s.stopped = true);
 }
 
+/// Polls so far.
+pub fn polls() -> u64 {
+    with(|s| s.polls)
+}
+
 /// Whether the run has ended.
 pub fn is_over() -> bool {
     with(|s| s.stopped)

@@ -14,7 +14,7 @@ mod trace;
 pub use clock::{Clock, EPOCH_MS};
 pub use executor::{
     Guard, Listener, OUTSIDE, Stream, Summary, Violation, count, counters, current, draw, enter, event, freeze, hold,
-    is_frozen, is_over, kill, listen, note, now, run_until, sleep, sleep_until, spawn_on, start_node, stop, thaw,
+    is_frozen, is_over, kill, listen, note, now, polls, run_until, sleep, sleep_until, spawn_on, start_node, stop, thaw,
     trace_hash, violate, violations, with_clock, within,
 };
 pub use random::Random;
