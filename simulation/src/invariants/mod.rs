@@ -4,21 +4,44 @@
 //! Promises of raft are checked by [`crate::audit`] at every operation of every log; promises to users are checked by
 //! [`check_all`] when everything is healed and settled.
 
-use crate::clients::Catalogue;
-use crate::cluster::Cluster;
-use crate::history::History;
-use std::sync::Arc;
+mod census;
+mod linearized;
+mod story;
+#[cfg(test)]
+mod testing;
+mod travels;
 
 pub mod committed_is_forever;
+pub mod directory_is_linearizable;
+pub mod every_body_resolves;
+pub mod flags_are_the_fold_of_stores;
 pub mod leaders_have_all_that_is_committed;
 pub mod logs_have_no_holes;
+pub mod mailboxes_are_linearizable;
+pub mod messages_are_what_was_sent;
+pub mod modseq_never_falls;
+pub mod no_acknowledged_mail_is_lost;
+pub mod no_mail_is_doubled;
 pub mod nothing_is_cut_before_it_is_kept;
+pub mod one_home_per_mailbox;
 pub mod one_leader_per_term;
 pub mod one_payload_per_position;
 pub mod only_the_leader_acts;
+pub mod quota_is_the_sum_of_sizes;
+pub mod replay_gives_the_same_state;
 pub mod replicas_are_equal;
+pub mod uidnext_is_above_all_uids;
+pub mod uids_rise_and_are_never_reused;
+pub mod unchanged_since_is_honoured;
 pub mod votes_are_never_taken_back;
 pub mod what_was_synced_stays;
+
+use crate::clients::Catalogue;
+use crate::cluster::Cluster;
+use crate::history::{History, Record};
+use crate::world;
+use census::Census;
+use std::sync::Arc;
 
 /// A promise that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,5 +63,32 @@ pub(crate) fn broken<T>(promise: &'static str, text: impl Into<String>) -> Resul
 /// Compares what the cluster holds with what its clients were told. For a cluster that is healed and settled, and whose
 /// clients have ended.
 pub async fn check_all(cluster: &Arc<Cluster>, history: &History, catalogue: &Catalogue) {
-    let _ = (cluster, history, catalogue);
+    let records = history.records();
+    let census = census::gather(cluster, directory_is_linearizable::names(&records)).await;
+    if let Err(broken) = compare(&census, &records, catalogue, world::now()) {
+        world::violate(broken.promise, broken.text);
+    }
+}
+
+/// All promises to users, the plainest first: a lost message is told as such, not as a history without an order.
+fn compare(census: &Census, records: &[Record], catalogue: &Catalogue, now: u64) -> Check {
+    every_body_resolves::check(census)?;
+    replicas_are_equal::check(census)?;
+    one_home_per_mailbox::check(census)?;
+    no_acknowledged_mail_is_lost::check(census, records)?;
+    no_mail_is_doubled::check(census, records)?;
+    messages_are_what_was_sent::check(census, records, catalogue)?;
+    uids_rise_and_are_never_reused::check(census, records, now)?;
+    uidnext_is_above_all_uids::check(census)?;
+    quota_is_the_sum_of_sizes::check(census)?;
+    modseq_never_falls::check(census, records, now)?;
+    unchanged_since_is_honoured::check(records)?;
+    for (account, mailbox) in census.each_mailbox() {
+        let travels = travels::Travels::of(account, mailbox, records, now);
+        mailboxes_are_linearizable::messages(account, &travels, records)?;
+        flags_are_the_fold_of_stores::check(account, &travels, records)?;
+    }
+    mailboxes_are_linearizable::folders(census, records, now)?;
+    directory_is_linearizable::check(census, records, now)?;
+    replay_gives_the_same_state::check()
 }

@@ -1,6 +1,7 @@
 //! Replicas at the same position hold the same rows, byte for byte (distributed.md §4.4): the state is a function of the
-//! log and of nothing else. Checked at every batch that is written anywhere.
+//! log and of nothing else. Checked at every batch that is written anywhere; and at the end by what the replicas answer.
 
+use super::census::Census;
 use super::{Check, broken};
 use std::collections::BTreeMap;
 
@@ -36,9 +37,40 @@ impl States {
     }
 }
 
+/// Every replica answers for a mailbox as the first does, and every node's directory knows the same accounts.
+///
+/// # Errors
+/// One answers otherwise.
+pub fn check(census: &Census) -> Check {
+    let (mut mailboxes, mut accounts) = (BTreeMap::new(), BTreeMap::new());
+    for ((account, node), mailbox) in &census.mailboxes {
+        let (first, other) = *mailboxes.entry(account).or_insert((node, mailbox));
+        if other != mailbox {
+            return broken(PROMISE, format!("nodes {first} and {node} answer differently for u{account}"));
+        }
+    }
+    for ((name, node), account) in &census.administered {
+        let (first, other) = *accounts.entry(name).or_insert((node, account));
+        if other != account {
+            return broken(PROMISE, format!("nodes {first} and {node} know a{name} differently"));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{census, contents, kept, mailbox};
     use super::*;
+
+    #[test]
+    fn different_answers_are_seen() {
+        let mut census = census(vec![contents(0, vec![kept(1, 5)])]);
+        census.mailboxes.insert((0, 2), Ok(mailbox(vec![contents(0, vec![kept(1, 5)])])));
+        assert_eq!(check(&census), Ok(()));
+        census.mailboxes.insert((0, 3), Ok(mailbox(vec![contents(0, vec![kept(2, 5)])])));
+        assert!(check(&census).unwrap_err().text.contains("nodes 1 and 3"));
+    }
 
     #[test]
     fn different_rows_are_seen() {

@@ -34,7 +34,8 @@ mod tests {
 
     #[test]
     fn a_lost_vote_and_a_lost_entry_are_named() {
-        let mut log = Log { vote: Some(Vote { term: 2, node: 1, committed: false }), ..Log::default() };
+        let mut log = Log::default();
+        log.vote = Some(Vote { term: 2, node: 1, committed: false });
         log.append(Mark { term: 1, payload: 1 });
         let lost = recovered(&log, &LogState::default()).unwrap_err();
         assert_eq!(lost.promise, "votes_are_never_taken_back");

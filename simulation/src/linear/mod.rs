@@ -112,7 +112,6 @@ struct Search<'a, M: Model> {
 struct Frame<S> {
     /// The operation that led here; `None` at the beginning.
     op: Option<usize>,
-    state: S,
     /// What may be tried from here, the most promising last.
     choices: Vec<(usize, S)>,
 }
@@ -173,12 +172,12 @@ impl<M: Model> Search<'_, M> {
             for n in next.iter().rev().copied().filter(|n| self.op(*n).ret.is_none() == is_open) {
                 let after = self.model.step(&state, &self.op(n).what);
                 if !is_open && !after.is_empty() && self.model.is_read(&self.op(n).what) && after[0] == state {
-                    return Some(Frame { op, choices: vec![(n, state.clone())], state });
+                    return Some(Frame { op, choices: vec![(n, state)] });
                 }
                 choices.extend(after.into_iter().filter(|s| !is_open || *s != state).map(|s| (n, s)));
             }
         }
-        Some(Frame { op, state, choices })
+        Some(Frame { op, choices })
     }
 
     /// The operations that began before every other one that is not done ended.
