@@ -4,14 +4,13 @@
 //! mended, and within a bound every client must be served and every replica be in its place; then everything that was
 //! observed is held against what was promised. It ends there, or at the first promise that was broken before.
 
-use crate::clients::{self, Phase};
+use crate::clients::{self, Catalogue, Phase};
 use crate::cluster::Cluster;
 use crate::history::{self, History};
 use crate::plan::Plan;
 use crate::wall::Stopwatch;
 use crate::world::{self, Keep, OUTSIDE, Summary};
-use crate::audit;
-use crate::invariants;
+use crate::{audit, faults, invariants};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
@@ -104,11 +103,11 @@ struct Run {
 impl Run {
     async fn direct(self: Arc<Self>, plan: Plan) {
         let cluster = Cluster::new(&plan.shape, &plan.knobs);
-        let catalogue = clients::Catalogue::of(&plan.clients);
         cluster.found().await;
 
         self.enter("faults");
         let phase = Arc::new(Phase::new());
+        let catalogue = Catalogue::of(&plan.clients);
         let working = clients::run(cluster.clone(), plan.clients, self.history.clone(), phase.clone());
         let working = apart(working);
         let end_of_faults = world::now() + plan.faults_ms * 1_000_000;
@@ -190,8 +189,4 @@ impl PhaseClock {
         self.enter("over");
         std::mem::take(&mut self.done)
     }
-}
-
-mod faults {
-    pub async fn carry_out(_: std::sync::Arc<crate::cluster::Cluster>, _: Vec<crate::plan::TimedFault>) {}
 }
