@@ -69,6 +69,8 @@ pub struct GroupStatus {
     pub learners: BTreeSet<u64>,
     /// A membership change is half done: `voters` holds old and new ones.
     pub joint: bool,
+    /// Where the membership stands in the log. It holds from there on, but may still be lost until it is committed.
+    pub membership: Option<LogId>,
     /// The followers, if this node leads.
     pub followers: Vec<FollowerLag>,
 }

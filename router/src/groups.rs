@@ -115,7 +115,9 @@ impl Inner {
     }
 
     /// Whether the group's leader says that this node is no member any more. The map alone is not enough: it says
-    /// what should be, and a voter that vanishes before it is voted out costs a quorum.
+    /// what should be, and a voter that vanishes before it is voted out costs a quorum. Nor is the word of a leader
+    /// of a term before one that this node has seen: it may have been deposed long ago, and its successor may count
+    /// this node's log among those that have what was acknowledged.
     async fn may_leave(&self, group: GroupId) -> bool {
         // The map here may be behind one that names this node again.
         if self.directory_barrier(Instant::now() + ASK).await.is_err() || self.members(group).contains(&self.me()) {
@@ -126,7 +128,8 @@ impl Inner {
             let report = asked.ok().and_then(|a| wire::open_answer(a).ok());
             let Some(report) = report.and_then(|r| codec::decode::<crate::NodeReport>(&r).ok()) else { continue };
             let led = report.replicas.into_iter().find(|r| r.group == group.0 && r.part == crate::Part::Leader);
-            if let Some(led) = led {
+            let seen = self.group(group).map_or(0, |g| g.status().term);
+            if let Some(led) = led.filter(|l| l.term >= seen) {
                 let me = self.me();
                 return !led.joint && !led.voters.contains(&me) && !led.learners.contains(&me);
             }

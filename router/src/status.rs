@@ -84,7 +84,7 @@ pub struct ReplicaReport {
     /// Members without one.
     #[n(8)]
     pub learners: Vec<u64>,
-    /// A membership change is half done.
+    /// A membership change is half done: there are two sets of voters, or the new one is not committed yet.
     #[n(9)]
     pub joint: bool,
     /// The followers, told by a leader.
@@ -105,7 +105,7 @@ impl From<GroupStatus> for ReplicaReport {
             applied: s.applied.map(|l| l.index),
             voters: s.voters.into_iter().collect(),
             learners: s.learners.into_iter().collect(),
-            joint: s.joint,
+            joint: s.joint || s.membership > s.committed,
             lags: s.followers.iter().map(lag).collect(),
         }
     }

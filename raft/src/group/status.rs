@@ -26,6 +26,7 @@ impl Inner {
             voters: membership.voter_ids().collect(),
             learners: membership.learner_ids().collect(),
             joint: membership.get_joint_config().len() > 1,
+            membership: m.membership_config.log_id().as_ref().map(from_raft),
             followers: followers(&m),
         }
     }

@@ -52,23 +52,46 @@ fn a_retry_is_answered_and_not_repeated() {
     rig.assert_replicas_agree();
 }
 
+/// Replies that are kept whatever their age.
+const KEPT_MIN: u32 = 20_000;
+
 #[test]
 fn replies_are_forgotten_after_their_window() {
     let mut rig = Rig::new();
     rig.run(add(INBOX, 1)).unwrap();
     let old = rig.last.clone().unwrap();
-    for n in 0..50 {
+    for n in 0..KEPT_MIN + 49 {
         rig.run(store(UidSet::range(1, 1), Flags(n % 2), Flags(1))).unwrap();
     }
-    assert_eq!(rig.count(Table::Reply), 51);
+    assert_eq!(rig.count(Table::Reply) as u32, KEPT_MIN + 50);
     rig.wall_ms += 9 * MINUTE;
-    assert!(rig.propose(&old).changed.is_empty());
+    assert!(rig.propose(&old).repeated);
     rig.wall_ms += 2 * MINUTE;
     for n in 0..30 {
         rig.run(store(UidSet::range(1, 1), Flags(n % 2), Flags(1))).unwrap();
     }
-    assert_eq!((rig.count(Table::Reply), rig.count(Table::ReplyOrder)), (30, 30));
+    let kept = KEPT_MIN as usize + 1;
+    assert_eq!((rig.count(Table::Reply), rig.count(Table::ReplyOrder)), (kept, kept));
     assert_eq!(rig.propose(&old).changed.len(), 1);
+}
+
+#[test]
+fn a_leader_whose_clock_is_ahead_still_knows_what_was_done() {
+    let mut rig = Rig::new();
+    let mut new = message(INBOX, inline(&content(1)));
+    new.delivery_key = Some(DeliveryKey([1; 32]));
+    rig.run(MailboxCommand::AddMessage(new.clone())).unwrap();
+    let mut retry = rig.last.clone().unwrap();
+    for n in 2..10 {
+        rig.run(add(INBOX, n)).unwrap();
+    }
+    rig.wall_ms += 24 * 60 * MINUTE;
+    retry.wall_ms = rig.wall_ms;
+    assert!(rig.propose(&retry).repeated);
+    // The sender's next connection is another request, but the same delivery.
+    let again = rig.run(MailboxCommand::AddMessage(new));
+    assert!(matches!(again, Ok(Receipt::Added { duplicate: true, .. })));
+    rig.assert_replicas_agree();
 }
 
 #[test]

@@ -7,6 +7,9 @@ use zcluster_api::{DeliveryKey, Result};
 
 /// How long a key is kept, milliseconds.
 const KEPT_MS: u64 = 60 * 60 * 1000;
+/// The newest keys, so many, are kept however old they seem: the clock is the proposers', and a new leader's may be
+/// hours ahead of the one before, just when a sender tries again.
+const KEPT_MIN: u64 = 16;
 /// Keys kept in a mailbox at most; beyond it the oldest go early.
 const KEPT_MAX: u64 = 10_000;
 /// Steps of pruning per delivery: one key comes, so the list shrinks when it must.
@@ -30,12 +33,14 @@ pub(super) fn remember(work: &mut Work<'_>, key: DeliveryKey, row: &DeliveryRow)
 
 fn prune(work: &mut Work<'_>) -> Result<()> {
     let now = work.stamp.wall_ms;
-    let full = |work: &Work<'_>| work.header.delivery_next - work.header.delivery_from >= KEPT_MAX;
+    let kept = |work: &Work<'_>| work.header.delivery_next - work.header.delivery_from;
+    let full = |work: &Work<'_>| kept(work) >= KEPT_MAX;
     if !full(work) && now < work.header.delivery_due_ms {
         return Ok(());
     }
     for _ in 0..PRUNE_STEPS {
-        if work.header.delivery_from == work.header.delivery_next {
+        // One more is about to be kept.
+        if kept(work) < KEPT_MIN {
             break;
         }
         let at = rows::long_key(work.mailbox, work.header.delivery_from);
