@@ -9,11 +9,12 @@ use super::imap;
 use crate::history::{Outcome, Refusal, Reply, Ticket, What};
 use crate::plan::{Op, TimedOp};
 use crate::world::{self, Random, Stream};
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::{Account, AccountBy, Modification};
 use zcluster_api::{
-    AccountId, Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId, RequestId,
+    AccountId, Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId, RequestId,
 };
 use zcluster_auth::{HashParams, hash_password_with};
 use zcluster_runtime::{Either, select};
@@ -156,21 +157,16 @@ impl Admin {
         (ticket, node)
     }
 
-    /// Makes a call in the node's process; nothing when the node is down, dies, or takes too long.
+    /// Makes a call at a node; nothing when the node is down or takes too long.
     async fn call(
         &self,
         node: u32,
-        ask: impl FnOnce(Arc<dyn zcluster_api::DirectoryApi>) -> futures::future::BoxFuture<'static, Answered>,
+        ask: impl FnOnce(Arc<dyn DirectoryApi>) -> BoxFuture<'static, Answered>,
     ) -> Option<Answered> {
         on_the_way().await;
         let directory = self.shared.servers.directory(node)?;
-        let (tell, told) = tokio::sync::oneshot::channel();
-        let asking = world::within(node, || ask(directory));
-        world::spawn_on(node, async move {
-            let _ = tell.send(asking.await);
-        });
-        let answer = match select(told, world::sleep(CALL_MAX)).await {
-            Either::Left(answer) => answer.ok(),
+        let answer = match select(ask(directory), world::sleep(CALL_MAX)).await {
+            Either::Left(answer) => Some(answer),
             Either::Right(()) => None,
         };
         on_the_way().await;

@@ -19,6 +19,7 @@ pub trait Servers: Send + Sync + 'static {
     fn lmtp(&self, node: u32) -> BoxFuture<'_, io::Result<Box<dyn Stream>>>;
     /// Connects to a node's IMAP port.
     fn imap(&self, node: u32) -> BoxFuture<'_, io::Result<Box<dyn Stream>>>;
-    /// The administrator's way into a node; `None` when it is down.
+    /// The administrator's way into a node; `None` when it is down. Calls are carried out by the node's process: when it
+    /// dies, its callers are told `Unavailable` (or never anything).
     fn directory(&self, node: u32) -> Option<Arc<dyn DirectoryApi>>;
 }
