@@ -1,7 +1,9 @@
 //! One node's part in one group: its log as it is now, as it would be after a power cut, and what lies between.
 
 use super::log::{Log, Mark};
-use crate::invariants::{Check, nothing_is_cut_before_it_is_kept, what_was_synced_stays};
+use crate::invariants::{
+    Check, nothing_is_cut_before_it_is_kept, votes_are_never_taken_back, what_was_synced_stays,
+};
 use std::collections::VecDeque;
 use zcluster_raft::LogId;
 use zcluster_raft::log::{LogState, Op, Vote};
@@ -24,6 +26,8 @@ pub struct Replica {
     pub log: Log,
     /// With everything reported durable.
     durable: Log,
+    /// The last vote reported durable, in whatever order.
+    reported: Option<Vote>,
     pending: VecDeque<Pending>,
     /// Entries of pending appends, oldest first.
     fresh: VecDeque<Mark>,
@@ -84,6 +88,9 @@ impl Replica {
     /// # Errors
     /// See [`Log`].
     pub fn synced(&mut self, op: &Op) -> Check {
+        if let Op::Vote(vote) = op {
+            self.reported = Some(*vote);
+        }
         let is_next = match (op, self.pending.front()) {
             (Op::Vote(v), Some(Pending::Vote(p))) => v == p,
             (Op::Append(entries), Some(Pending::Append(count))) => entries.len() == *count,
@@ -110,7 +117,7 @@ impl Replica {
             Some(Pending::Truncate(last)) => self.durable.truncate(last),
             Some(Pending::Purge(upto)) => self.durable.purge(upto),
             Some(Pending::Delete) => {
-                self.durable = Log::default();
+                (self.durable, self.reported) = (Log::default(), None);
                 Ok(())
             }
         }
@@ -129,6 +136,8 @@ impl Replica {
             }
             self.settle()?;
         }
+        votes_are_never_taken_back::remembered(self.reported, state.vote)?;
+        self.reported = state.vote;
         self.pending.clear();
         self.fresh.clear();
         self.log = self.durable.clone();
@@ -198,6 +207,16 @@ mod tests {
         add(&mut replica, 1);
         replica.synced(&first).unwrap();
         assert!(replica.recovered(&state(None, None)).is_err());
+    }
+
+    #[test]
+    fn a_vote_that_was_reported_out_of_turn_must_survive_too() {
+        let vote = Vote { term: 1, node: 1, committed: false };
+        let mut replica = Replica::default();
+        add(&mut replica, 0);
+        replica.vote(vote);
+        replica.synced(&Op::Vote(vote)).unwrap();
+        assert!(replica.recovered(&state(None, Some(id(0, 0)))).is_err());
     }
 
     #[test]
