@@ -1,7 +1,7 @@
 //! A node's log of one group as the audit remembers it: positions and hashes, no payloads.
 
-use crate::invariants::logs_have_no_holes::{continues, names};
 use crate::invariants::Check;
+use crate::invariants::logs_have_no_holes::{continues, names};
 use std::collections::VecDeque;
 use zcluster_raft::LogId;
 use zcluster_raft::log::{LogState, Vote};

@@ -1,9 +1,7 @@
 //! One node's part in one group: its log as it is now, as it would be after a power cut, and what lies between.
 
 use super::log::{Log, Mark};
-use crate::invariants::{
-    Check, nothing_is_cut_before_it_is_kept, votes_are_never_taken_back, what_was_synced_stays,
-};
+use crate::invariants::{Check, nothing_is_cut_before_it_is_kept, votes_are_never_taken_back, what_was_synced_stays};
 use std::collections::VecDeque;
 use zcluster_raft::LogId;
 use zcluster_raft::log::{LogState, Op, Vote};

@@ -121,7 +121,8 @@ pub async fn gather(cluster: &Arc<Cluster>, names: BTreeSet<u32>) -> Census {
     let accounts = cluster.shape().accounts;
     for node in cluster.up() {
         let names = names.clone();
-        let found = cluster.ask(node, move |parts| async move { one_node(parts.replicas.clone(), accounts, names).await });
+        let found =
+            cluster.ask(node, move |parts| async move { one_node(parts.replicas.clone(), accounts, names).await });
         let Some(found) = found.await else { continue };
         census.accounts.extend(found.accounts.into_iter().map(|(n, a)| ((n, node), a)));
         census.administered.extend(found.administered.into_iter().map(|(n, a)| ((n, node), a)));

@@ -58,7 +58,8 @@ mod tests {
         let mut end = kept(1, 5);
         end.row.flags = flags;
         end.row.keywords = keywords.iter().map(|k| k.to_string()).collect();
-        check(0, &Travels::of(0, &mailbox(vec![contents(0, vec![end])]), records, 1_000), records)
+        let travels = Travels::of(0, &mailbox(vec![contents(0, vec![end])]), records, 1_000);
+        in_world(|| check(0, &travels, records))
     }
 
     #[test]
@@ -73,7 +74,11 @@ mod tests {
         let records = [append((0, 5), 0, 5, 1), store((10, 20), "k0", true, None)];
         assert_eq!(verdict(&records, Flags::UNREAD, &["k0"]), Ok(()));
         assert_eq!(verdict(&records, Flags::UNREAD, &[]), Ok(()));
-        let two = [records[0].clone(), store((10, 20), "k0", true, Some(&["k0"])), store((30, 40), "K1", true, Some(&["k0"]))];
+        let two = [
+            records[0].clone(),
+            store((10, 20), "k0", true, Some(&["k0"])),
+            store((30, 40), "K1", true, Some(&["k0"])),
+        ];
         assert!(verdict(&two, Flags::UNREAD, &["k0"]).is_err(), "it said itself that it did nothing");
         let seen = [records[0].clone(), store((10, 20), "\\Seen", false, Some(&["\\Seen"]))];
         assert!(verdict(&seen, Flags::UNREAD, &[]).is_err());

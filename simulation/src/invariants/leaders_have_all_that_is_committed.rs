@@ -1,8 +1,8 @@
 //! An entry committed in a term stands in the log of every later term's leader (distributed.md §4.4; Raft's Leader
 //! Completeness). Checked when a leader writes the first entry of its term.
 
-use super::{Check, broken};
 use super::committed_is_forever::Committed;
+use super::{Check, broken};
 use crate::audit::Log;
 
 const PROMISE: &str = "leaders_have_all_that_is_committed";

@@ -1,7 +1,7 @@
 //! From records to the checker of [`crate::linear`] and back to words.
 
-use super::story::who;
 use super::story::AT_THE_END;
+use super::story::who;
 use crate::history::Record;
 use crate::linear::{CONFIGURATIONS_MAX, Model, Operation, Verdict, check};
 use crate::world;

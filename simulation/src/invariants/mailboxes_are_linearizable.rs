@@ -91,7 +91,7 @@ mod tests {
         record(when, What::Fetch { account: 0, folder }, Outcome::Done(reply))
     }
     fn verdict(records: &[Record], end: Vec<super::super::census::Contents>) -> Check {
-        messages(0, &Travels::of(0, &mailbox(end), records, 1_000), records)
+        in_world(|| messages(0, &Travels::of(0, &mailbox(end), records, 1_000), records))
     }
     fn create(when: (u64, u64), name: &str, outcome: Outcome) -> Record {
         record(when, What::Create { account: 0, name: name.into() }, outcome)
@@ -139,12 +139,12 @@ mod tests {
 
     #[test]
     fn a_folder_name_that_is_made_twice_is_seen() {
-        let end = || census(vec![contents(1, vec![])]);
+        let folders = |records: &[Record]| in_world(|| folders(&census(vec![contents(1, vec![])]), records, 1_000));
         let first = create((0, 10), "F1", done());
-        assert!(folders(&end(), &[first.clone(), create((20, 30), "F1", done())], 1_000).is_err());
+        assert!(folders(&[first.clone(), create((20, 30), "F1", done())]).is_err());
         let exists = Outcome::Failed(Refusal::Exists);
-        assert_eq!(folders(&end(), &[first, create((20, 30), "F1", exists.clone())], 1_000), Ok(()));
-        assert!(folders(&end(), &[create((20, 30), "F2", exists)], 1_000).is_err());
-        assert!(folders(&end(), &[create((20, 30), "F2", done())], 1_000).is_err(), "it is not there in the end");
+        assert_eq!(folders(&[first, create((20, 30), "F1", exists.clone())]), Ok(()));
+        assert!(folders(&[create((20, 30), "F2", exists)]).is_err());
+        assert!(folders(&[create((20, 30), "F2", done())]).is_err(), "it is not there in the end");
     }
 }

@@ -34,7 +34,8 @@ pub fn check(census: &Census, records: &[Record], now: u64) -> Check {
             let message = contents.messages.iter().map(|m| m.row.modseq.0).max().unwrap_or(0);
             if message > highest || highest > mailbox.modseq {
                 let path = &contents.folder.path;
-                let text = format!("u{account}: mailbox at {}, {path} at {highest}, a message at {message}", mailbox.modseq);
+                let text =
+                    format!("u{account}: mailbox at {}, {path} at {highest}, a message at {message}", mailbox.modseq);
                 return broken(PROMISE, text);
             }
             if let Some(number) = number_of(&contents.folder) {

@@ -44,22 +44,29 @@ fn counts(account: u32, mailbox: &Mailbox, records: &[&Record]) -> Check {
     let mut made: BTreeMap<u32, Vec<&Record>> = BTreeMap::new();
     for record in records.iter().filter(|r| matches!(r.outcome, Outcome::Done(_))) {
         match record.what {
-            What::Deliver { message, .. } | What::Append { message, .. } => made.entry(message).or_default().push(record),
-            What::Copy { message: Some(id), .. } if placed(record).is_some() => made.entry(id).or_default().push(record),
+            What::Deliver { message, .. } | What::Append { message, .. } => {
+                made.entry(message).or_default().push(record)
+            }
+            What::Copy { message: Some(id), .. } if placed(record).is_some() => {
+                made.entry(id).or_default().push(record)
+            }
             _ => {}
         }
     }
     for (id, made) in made {
-        let expunged = records.iter().filter(|r| {
-            matches!(r.what, What::Expunge { message, .. } if may_be(message, id)) && may_have_happened(r)
-        });
+        let expunged = records
+            .iter()
+            .filter(|r| matches!(r.what, What::Expunge { message, .. } if may_be(message, id)) && may_have_happened(r));
         let least = made.len().saturating_sub(expunged.count());
         let there = mailbox.count(id);
         if there < least {
             let acknowledged: Vec<String> = made.iter().map(|r| told(r)).collect();
             return broken(
                 PROMISE,
-                format!("m{id} is {there} times in u{account}, not {least} times, although {}", acknowledged.join("; ")),
+                format!(
+                    "m{id} is {there} times in u{account}, not {least} times, although {}",
+                    acknowledged.join("; ")
+                ),
             );
         }
     }
@@ -97,6 +104,9 @@ mod tests {
         assert_eq!(check(&census(vec![contents(0, vec![]), contents(1, vec![kept(1, 5)])]), &records), Ok(()));
         assert!(check(&census(vec![contents(0, vec![]), contents(1, vec![])]), &records).is_err());
         let unknown = [records[0].clone(), moved((20, 30), (0, 7), 5, 1, Outcome::Unknown)];
-        assert!(check(&census(vec![contents(0, vec![]), contents(1, vec![])]), &unknown).is_err(), "moving loses nothing");
+        assert!(
+            check(&census(vec![contents(0, vec![]), contents(1, vec![])]), &unknown).is_err(),
+            "moving loses nothing"
+        );
     }
 }

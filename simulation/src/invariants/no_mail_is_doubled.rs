@@ -18,10 +18,8 @@ pub fn check(census: &Census, records: &[Record]) -> Check {
         let mut there: BTreeMap<u32, usize> = BTreeMap::new();
         mailbox.all().filter_map(|(_, _, kept)| kept.id).for_each(|id| *there.entry(id).or_default() += 1);
         for (id, count) in there {
-            let made: Vec<&Record> = records
-                .iter()
-                .filter(|r| account_of(&r.what) == Some(account) && makes(r, id))
-                .collect();
+            let made: Vec<&Record> =
+                records.iter().filter(|r| account_of(&r.what) == Some(account) && makes(r, id)).collect();
             if count > made.len() {
                 let made: Vec<String> = made.into_iter().map(told).collect();
                 return broken(PROMISE, format!("m{id} is {count} times in u{account}: {}", made.join("; ")));

@@ -21,7 +21,10 @@ pub fn check(census: &Census) -> Check {
         };
         let first = *homes.entry(*account).or_insert(known.home);
         if first != known.home {
-            return broken(PROMISE, format!("u{account} is at home in {first:?} and, says node {node}, in {:?}", known.home));
+            return broken(
+                PROMISE,
+                format!("u{account} is at home in {first:?} and, says node {node}, in {:?}", known.home),
+            );
         }
         let owner = *owners.entry(known.home.mailbox).or_insert(*account);
         if owner != *account {
@@ -31,7 +34,10 @@ pub fn check(census: &Census) -> Check {
     for ((account, node), answering) in &census.answering {
         let home = homes.get(account).map_or(GroupId::DIRECTORY, |h| h.group);
         if let Some(stranger) = answering.iter().find(|g| **g != home) {
-            return broken(PROMISE, format!("node {node}: group {stranger} answers for u{account}, which lives in {home}"));
+            return broken(
+                PROMISE,
+                format!("node {node}: group {stranger} answers for u{account}, which lives in {home}"),
+            );
         }
     }
     Ok(())

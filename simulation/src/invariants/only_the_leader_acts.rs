@@ -16,9 +16,10 @@ pub const PROBE: &str = "leader.acts";
 pub fn acts(leaders: &Leaders, group: u32, term: u64, node: u32) -> Check {
     match leaders.of(term) {
         Some(leader) if NodeId(leader).number() == node => Ok(()),
-        other => {
-            broken(PROMISE, format!("node {node} does the leader's work of group {group} in term {term}: {other:x?} was elected"))
-        }
+        other => broken(
+            PROMISE,
+            format!("node {node} does the leader's work of group {group} in term {term}: {other:x?} was elected"),
+        ),
     }
 }
 

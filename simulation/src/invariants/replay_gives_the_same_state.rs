@@ -39,7 +39,8 @@ fn compare(group: GroupId, entries: &[Entry], states: &BTreeMap<u64, u128>) -> C
     for (at, sum) in sums.iter().enumerate() {
         match states.get(&(at as u64)) {
             Some(rows) if rows != sum => {
-                let text = format!("group {group}: applied up to {at}, a replay has rows {sum:032x}, replicas {rows:032x}");
+                let text =
+                    format!("group {group}: applied up to {at}, a replay has rows {sum:032x}, replicas {rows:032x}");
                 return broken(PROMISE, text);
             }
             _ => {}

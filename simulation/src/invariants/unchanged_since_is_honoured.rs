@@ -22,7 +22,10 @@ pub fn check(records: &[Record]) -> Check {
         let before = shown.get(&(account, place)).into_iter().flatten();
         let mut newer = before.filter(|(end, modseq, _)| *end < record.invoke && *modseq > since);
         if let Some((_, modseq, other)) = newer.next().filter(|_| carried_out) {
-            return broken(PROMISE, format!("the message was at {modseq} before: {}; {}", told(&records[*other]), told(record)));
+            return broken(
+                PROMISE,
+                format!("the message was at {modseq} before: {}; {}", told(&records[*other]), told(record)),
+            );
         }
     }
     Ok(())

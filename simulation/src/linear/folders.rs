@@ -78,9 +78,12 @@ mod tests {
         assert!(!verdict(&history(rename("A", "C"))));
         assert!(verdict(&history(rename("B", "C"))));
         assert!(verdict(&history(Op::Create("C".into()))));
-        assert!(!verdict(&history(Op::IsNot("C".into())).into_iter().chain([
-            Operation::closed(50, 60, Op::Is("A".into()))
-        ]).collect::<Vec<_>>()));
+        assert!(!verdict(
+            &history(Op::IsNot("C".into()))
+                .into_iter()
+                .chain([Operation::closed(50, 60, Op::Is("A".into()))])
+                .collect::<Vec<_>>()
+        ));
     }
 
     #[test]
