@@ -330,9 +330,17 @@ pub enum MailboxCommand {
         special_use: Option<SpecialUse>,
     },
     /// Deletes a folder with its messages. Reserved ones: `Denied`; with children: `Conflict`. Large folders go in
-    /// steps; repeat while the receipt says `more`. -> `Deleted`
+    /// steps; repeat while the receipt says `more`, without `was`. -> `Deleted`
     #[n(8)]
-    DeleteFolder(#[n(0)] FolderId),
+    DeleteFolder {
+        /// Which.
+        #[n(0)]
+        folder: FolderId,
+        /// Only if this still is its path (else `NotFound`): who looked a name up must not delete what has got another
+        /// one meanwhile.
+        #[n(1)]
+        was: Option<String>,
+    },
     /// Renames (moves) a folder; children follow. Reserved ones: `Denied` (a front-end carries out RENAME INBOX by
     /// moving messages). -> `Folder`
     #[n(9)]
@@ -343,6 +351,9 @@ pub enum MailboxCommand {
         /// New full path; missing parents are created.
         #[n(1)]
         path: String,
+        /// Only if this still is its path; else `NotFound`.
+        #[n(2)]
+        was: Option<String>,
     },
     /// Sets or clears the subscription. -> `Done`
     #[n(10)]

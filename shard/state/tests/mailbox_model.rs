@@ -403,7 +403,7 @@ fn create_step(rig: &mut Rig, model: &mut Model, path: &str) {
 
 fn delete_step(rig: &mut Rig, model: &mut Model, folder: usize) {
     let id = model.pick(folder);
-    let got = rig.run(MailboxCommand::DeleteFolder(id));
+    let got = rig.run(MailboxCommand::DeleteFolder { folder: id, was: None });
     if !model.folders.contains_key(&id.0) {
         assert!(matches!(got, Err(Error::NotFound(_))));
     } else if id.0 < 256 {
@@ -419,7 +419,7 @@ fn delete_step(rig: &mut Rig, model: &mut Model, folder: usize) {
 
 fn rename_step(rig: &mut Rig, model: &mut Model, folder: usize, path: &str) {
     let id = model.pick(folder);
-    let got = rig.run(MailboxCommand::RenameFolder { folder: id, path: path.into() });
+    let got = rig.run(MailboxCommand::RenameFolder { folder: id, path: path.into(), was: None });
     if !model.folders.contains_key(&id.0) {
         assert!(matches!(got, Err(Error::NotFound(_))));
         return;

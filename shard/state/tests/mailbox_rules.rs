@@ -191,10 +191,10 @@ fn a_large_folder_goes_in_steps() {
     for _ in 0..1_001 {
         rig.run(add(id, 0)).unwrap();
     }
-    assert_eq!(rig.run(MailboxCommand::DeleteFolder(id)), Ok(Receipt::Deleted { more: true }));
+    assert_eq!(rig.run(MailboxCommand::DeleteFolder { folder: id, was: None }), Ok(Receipt::Deleted { more: true }));
     assert_eq!(rig.folder(id).messages, 501);
-    assert_eq!(rig.run(MailboxCommand::DeleteFolder(id)), Ok(Receipt::Deleted { more: true }));
-    assert_eq!(rig.run(MailboxCommand::DeleteFolder(id)), Ok(Receipt::Deleted { more: false }));
+    assert_eq!(rig.run(MailboxCommand::DeleteFolder { folder: id, was: None }), Ok(Receipt::Deleted { more: true }));
+    assert_eq!(rig.run(MailboxCommand::DeleteFolder { folder: id, was: None }), Ok(Receipt::Deleted { more: false }));
     assert!(matches!(rig.ask(MailboxQuery::Folder(id)), Err(Error::NotFound(_))));
     let gone = rig.ask(MailboxQuery::Changes { folder: id, since: ModSeq(1) }).unwrap();
     assert!(matches!(gone, MailboxReply::Changes { folder_gone: true, resync: false, .. }));
@@ -360,6 +360,25 @@ fn bounds_are_kept() {
 }
 
 #[test]
+fn a_folder_that_was_renamed_meanwhile_is_left_alone() {
+    let mut rig = Rig::new();
+    let id = made(&mut rig, "Work/Plans").id;
+    let rename =
+        |to: &str, was: &str| MailboxCommand::RenameFolder { folder: id, path: to.into(), was: Some(was.into()) };
+    assert!(matches!(rig.run(rename("Ideas", "WORK/plans")), Ok(Receipt::Folder(_))), "names compare without case");
+    let modseq = rig.modseq();
+    assert!(matches!(rig.run(rename("Other", "Work/Plans")), Err(Error::NotFound(_))));
+    let delete = |was: &str| MailboxCommand::DeleteFolder { folder: id, was: Some(was.into()) };
+    assert!(matches!(rig.run(delete("Work/Plans")), Err(Error::NotFound(_))));
+    // Another folder has the name by now.
+    made(&mut rig, "Work/Plans");
+    assert!(matches!(rig.run(delete("Work/Plans")), Err(Error::NotFound(_))));
+    assert_eq!((rig.folder(id).path.as_str(), rig.folder(id).messages), ("Ideas", 0));
+    assert!(rig.modseq() > modseq, "nothing but the new folder");
+    assert_eq!(rig.run(delete("ideas")), Ok(Receipt::Deleted { more: false }));
+}
+
+#[test]
 fn descendants_stay_within_the_bound_of_paths() {
     let mut rig = Rig::new();
     let deep = made(&mut rig, &["n".repeat(100).as_str(); 5].join("/"));
@@ -369,7 +388,7 @@ fn descendants_stay_within_the_bound_of_paths() {
         other => panic!("{other:?}"),
     };
     let target = ["m".repeat(100).as_str(); 7].join("/");
-    let refused = rig.run(MailboxCommand::RenameFolder { folder: top, path: target.clone() });
+    let refused = rig.run(MailboxCommand::RenameFolder { folder: top, path: target.clone(), was: None });
     assert!(matches!(refused, Err(Error::TooLarge(_))));
     assert!(matches!(rig.ask(MailboxQuery::FolderByPath(target)), Err(Error::NotFound(_))));
 }

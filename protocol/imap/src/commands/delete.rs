@@ -11,8 +11,7 @@ pub async fn delete(s: &mut Session, name: &str) -> Answer {
         return Err(Failure::no("[CANNOT] INBOX cannot be deleted"));
     }
     let mailbox = s.mailbox()?;
-    let folder = mailbox.folder(name).await?;
-    match mailbox.delete(folder.id).await {
+    match mailbox.delete(name).await {
         Err(Error::Conflict(_)) => Err(Failure::no("[HASCHILDREN] mailbox has mailboxes inside")),
         Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be deleted")),
         other => {

@@ -3,7 +3,7 @@
 use super::names::{is_inbox, trimmed};
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::{Mailbox, Session, numbers::pieces};
-use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
+use zcluster_api::mailbox::{UIDS_PER_COMMAND_MAX, folders};
 use zcluster_api::{Error, FolderId};
 
 pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
@@ -12,12 +12,11 @@ pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
         return Err(Failure::no("[ALREADYEXISTS] INBOX is always there"));
     }
     let mailbox = s.mailbox()?;
-    let folder = mailbox.folder(from).await?;
     if is_inbox(from) {
-        rename_inbox(&mailbox, folder.id, to).await?;
+        rename_inbox(&mailbox, folders::INBOX, to).await?;
         return Ok(Reply::Ok("RENAME completed, INBOX is empty now".into()));
     }
-    match mailbox.rename(folder.id, to).await {
+    match mailbox.rename(from, to).await {
         Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be renamed")),
         other => {
             other?;

@@ -6,6 +6,9 @@ use std::time::Duration;
 use zcluster_api::mailbox::{Folder, FolderView, Message, NewMessage, StoredFlags, Want};
 use zcluster_api::*;
 
+/// How often a name is looked up for one command: each time but the first somebody else was faster.
+const LOOK_UPS_MAX: usize = 8;
+
 /// A signed-in account's mailbox.
 #[derive(Clone)]
 pub struct Mailbox {
@@ -217,23 +220,43 @@ impl Mailbox {
     /// Creates a folder.
     pub async fn create(&self, path: &str, special_use: Option<mailbox::SpecialUse>) -> Result<Folder> {
         let command = MailboxCommand::CreateFolder { path: path.to_string(), view: FolderView::Message, special_use };
-        self.folder_receipt(command).await
-    }
-    /// Renames a folder.
-    pub async fn rename(&self, folder: FolderId, path: &str) -> Result<Folder> {
-        self.folder_receipt(MailboxCommand::RenameFolder { folder, path: path.to_string() }).await
-    }
-    async fn folder_receipt(&self, command: MailboxCommand) -> Result<Folder> {
         match self.write(command).await? {
             Receipt::Folder(folder) => Ok(folder),
-            _ => unexpected("a folder command"),
+            _ => unexpected("CreateFolder"),
         }
     }
-    /// Deletes a folder, in as many steps as it takes.
-    pub async fn delete(&self, folder: FolderId) -> Result<()> {
+    /// Renames the folder at `from`.
+    pub async fn rename(&self, from: &str, path: &str) -> Result<Folder> {
+        let rename = |folder, was| MailboxCommand::RenameFolder { folder, path: path.to_string(), was };
+        match self.on_path(from, rename).await? {
+            (_, Receipt::Folder(folder)) => Ok(folder),
+            _ => unexpected("RenameFolder"),
+        }
+    }
+    /// Looks a name up and sends a command about the folder that has it. If others rename or delete the folder in
+    /// between, the command does nothing, and the name is looked up again.
+    async fn on_path(
+        &self,
+        path: &str,
+        command: impl Fn(FolderId, Option<String>) -> MailboxCommand,
+    ) -> Result<(FolderId, Receipt)> {
+        for _ in 0..LOOK_UPS_MAX {
+            let folder = self.folder(path).await?.id;
+            match self.write(command(folder, Some(path.to_string()))).await {
+                Err(Error::NotFound(_)) => {}
+                other => return other.map(|receipt| (folder, receipt)),
+            }
+        }
+        Err(Error::Unavailable(format!("mailbox {path} is being renamed all the time")))
+    }
+    /// Deletes the folder at `path`, in as many steps as it takes.
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        let delete = |folder, was| MailboxCommand::DeleteFolder { folder, was };
+        let (folder, mut receipt) = self.on_path(path, delete).await?;
         loop {
-            match self.write(MailboxCommand::DeleteFolder(folder)).await? {
-                Receipt::Deleted { more: true } => {}
+            match receipt {
+                // What has lost its first messages goes on to the end, whatever it is called by now.
+                Receipt::Deleted { more: true } => receipt = self.write(delete(folder, None)).await?,
                 Receipt::Deleted { more: false } => return Ok(()),
                 _ => return unexpected("DeleteFolder"),
             }

@@ -2,7 +2,7 @@
 
 use super::rows::{self, HotRow, Life};
 use super::work::Work;
-use super::{Place, create, names};
+use super::{Place, create, folders, names};
 use crate::bodies;
 use crate::group::Group;
 use crate::kv::{Kv, Table, behind, each, save};
@@ -25,7 +25,8 @@ const TABLES: [Table; 8] = [
 ];
 
 /// RFC 3501 §6.3.4.
-pub(super) fn delete_folder(work: &mut Work<'_>, id: FolderId) -> Result<Receipt> {
+pub(super) fn delete_folder(work: &mut Work<'_>, id: FolderId, was: Option<&str>) -> Result<Receipt> {
+    folders::check_path(work, id, was)?;
     let row = work.folder(id)?;
     let (name, messages) = (row.name.clone(), row.messages as usize);
     if names::is_reserved(id) {

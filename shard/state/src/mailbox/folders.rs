@@ -56,8 +56,21 @@ fn show(work: &mut Work<'_>, id: FolderId) -> Result<Folder> {
     Ok(names::show(id, &row, path))
 }
 
+/// A name is looked up before the command that names its folder gets here; others may have renamed the folder since.
+///
+/// # Errors
+/// `NotFound` when the folder is not at the path that the caller looked up.
+pub(super) fn check_path(work: &Work<'_>, id: FolderId, was: Option<&str>) -> Result<()> {
+    let Some(was) = was else { return Ok(()) };
+    match names::walk(work.view(), work.mailbox, &names::split(was)?)? {
+        (there, []) if there == id => Ok(()),
+        _ => Err(Error::NotFound(format!("folder {was:?}"))),
+    }
+}
+
 /// RFC 3501 §6.3.5. Children follow by themselves: their paths are made from their parents.
-pub(super) fn rename(work: &mut Work<'_>, id: FolderId, path: &str) -> Result<Receipt> {
+pub(super) fn rename(work: &mut Work<'_>, id: FolderId, path: &str, was: Option<&str>) -> Result<Receipt> {
+    check_path(work, id, was)?;
     let old = work.folder(id)?.clone();
     if names::is_reserved(id) {
         return Err(Error::Denied(format!("folder {:?} is the system's", old.name)));
