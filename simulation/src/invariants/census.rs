@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zcluster_api::directory::{Account, AccountBy, Home};
 use zcluster_api::mailbox::{Folder, Message, Want, folders};
-use zcluster_api::{BlobId, DirectoryQuery, FolderId, GroupId, MailboxQuery, MailboxReply, Uid, UidSet};
+use zcluster_api::{
+    BlobId, DirectoryQuery, Epoch, Error, FolderId, GroupId, MailboxQuery, MailboxReply, Uid, UidSet,
+};
 use zcluster_replica::{MailboxRead, Replicas};
 
 /// Messages per page.
@@ -177,11 +179,21 @@ async fn ask(replicas: &Arc<Replicas>, home: Home, query: MailboxQuery) -> Resul
     replicas.read_mailbox(read).await.map_err(|e| format!("{query:?}: {e}"))
 }
 
+/// Whether a mailbox was never used: its shard brings it into being with the first command that needs it.
+async fn is_unborn(replicas: &Arc<Replicas>, home: Home) -> bool {
+    let Home { group, mailbox, epoch, .. } = home;
+    let read = MailboxRead { group, mailbox, epoch, quota: 0, query: MailboxQuery::Info };
+    matches!(replicas.read_mailbox(read).await, Err(Error::WrongHome { epoch: Epoch(0), .. }))
+}
+
 fn other<T>(query: &str) -> Result<T, String> {
     Err(format!("{query} was answered with something else"))
 }
 
 async fn mailbox(replicas: &Arc<Replicas>, home: Home) -> Result<Mailbox, String> {
+    if is_unborn(replicas, home).await {
+        return Ok(Mailbox::default());
+    }
     let MailboxReply::Info { used, messages, modseq, .. } = ask(replicas, home, MailboxQuery::Info).await? else {
         return other("Info");
     };
