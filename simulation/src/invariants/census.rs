@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zcluster_api::directory::{Account, AccountBy, Home};
 use zcluster_api::mailbox::{Folder, Message, Want, folders};
-use zcluster_api::{
-    BlobId, DirectoryQuery, Epoch, Error, FolderId, GroupId, MailboxQuery, MailboxReply, Uid, UidSet,
-};
+use zcluster_api::{BlobId, DirectoryQuery, Epoch, Error, FolderId, GroupId, MailboxQuery, MailboxReply, Uid, UidSet};
 use zcluster_replica::{MailboxRead, Replicas};
 
 /// Messages per page.

@@ -1,7 +1,7 @@
 //! Replicas at the same position hold the same rows, byte for byte (distributed.md §4.4): the state is a function of the
 //! log and of nothing else. Checked at every batch that is written anywhere; and at the end by what the replicas answer.
 
-use super::census::Census;
+use super::census::{Census, Mailbox};
 use super::{Check, broken};
 use std::collections::BTreeMap;
 
@@ -46,7 +46,11 @@ pub fn check(census: &Census) -> Check {
     for ((account, node), mailbox) in &census.mailboxes {
         let (first, other) = *mailboxes.entry(account).or_insert((node, mailbox));
         if other != mailbox {
-            return broken(PROMISE, format!("nodes {first} and {node} answer differently for u{account}"));
+            let difference = difference(other, mailbox);
+            return broken(
+                PROMISE,
+                format!("nodes {first} and {node} answer differently for u{account}: {difference}"),
+            );
         }
     }
     for ((name, node), account) in &census.administered {
@@ -56,6 +60,24 @@ pub fn check(census: &Census) -> Check {
         }
     }
     Ok(())
+}
+
+/// The first thing in which two replicas of a mailbox differ.
+fn difference(a: &Result<Mailbox, String>, b: &Result<Mailbox, String>) -> String {
+    let (Ok(a), Ok(b)) = (a, b) else {
+        let shown = |m: &Result<Mailbox, String>| m.as_ref().map_or_else(Clone::clone, |_| "an answer".into());
+        return format!("{} and {}", shown(a), shown(b));
+    };
+    let counted = |m: &Mailbox| (m.used, m.messages, m.modseq, m.folders.len());
+    for (x, y) in a.folders.iter().zip(&b.folders) {
+        if x.folder != y.folder {
+            return format!("{:?} and {:?}", x.folder, y.folder);
+        }
+        if let Some((x, y)) = x.messages.iter().zip(&y.messages).find(|(x, y)| x != y) {
+            return format!("{:?} and {:?}", x.row, y.row);
+        }
+    }
+    format!("bytes, messages, mod-sequence and folders are {:?} and {:?}", counted(a), counted(b))
 }
 
 #[cfg(test)]
