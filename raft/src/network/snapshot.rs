@@ -16,8 +16,9 @@ use std::time::Duration;
 use zcluster_rpc::Lane;
 use zcluster_runtime::{Either, probe};
 
-/// How long the receiver may take to write one chunk.
-const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the receiver may take to make ready, and to write one chunk, whatever the whole may take: an answer that is
+/// lost must not hold the follower up for as long as a large snapshot needs.
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Outcome = Result<SnapshotResponse<C>, StreamingError<C>>;
 
@@ -67,7 +68,8 @@ impl Transfer<'_> {
             manifest: source.manifest(),
         };
         tracing::info!(group, to = self.to, index = at, "sending a snapshot");
-        if let Some(higher) = self.ask(method::SNAPSHOT_BEGIN, wire::encode_begin(group, &begin), self.timeout).await? {
+        let step = self.timeout.min(STEP_TIMEOUT);
+        if let Some(higher) = self.ask(method::SNAPSHOT_BEGIN, wire::encode_begin(group, &begin), step).await? {
             return Ok(SnapshotResponse::new(higher));
         }
         let mut all = blake3::Hasher::new();
@@ -75,7 +77,7 @@ impl Transfer<'_> {
         while let Some((hash, data)) = read(&source, n).await.map_err(|e| network_error(&e))? {
             all.update(&hash);
             let body = wire::encode_chunk(group, self.session, n, &hash, &data);
-            if let Some(higher) = self.ask(method::SNAPSHOT_CHUNK, body, CHUNK_TIMEOUT).await? {
+            if let Some(higher) = self.ask(method::SNAPSHOT_CHUNK, body, step).await? {
                 return Ok(SnapshotResponse::new(higher));
             }
             n += 1;

@@ -79,6 +79,9 @@ impl fmt::Display for End {
     }
 }
 
+/// Sending a snapshot may take so long.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What raft is told.
 fn raft_config(id: NodeId, shape: &RaftShape) -> Config {
     let heartbeat = Duration::from_millis(shape.heartbeat_ms);
@@ -90,6 +93,8 @@ fn raft_config(id: NodeId, shape: &RaftShape) -> Config {
         snapshot_every: shape.snapshot_every,
         keep_entries: shape.keep_entries,
         snapshot_lag: shape.snapshot_lag,
+        // Snapshots are small here. One whose end was lost is sent again in time for the cluster to heal.
+        snapshot_timeout: SNAPSHOT_TIMEOUT,
         // Gauges are for people.
         metrics_every: Duration::ZERO,
         ..Config::new(id.0)
