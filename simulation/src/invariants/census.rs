@@ -3,6 +3,7 @@
 use crate::clients::id_in_header;
 use crate::cluster::Cluster;
 use crate::linear::message::Place;
+use crate::world;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,8 +122,14 @@ pub async fn gather(cluster: &Arc<Cluster>, names: BTreeSet<u32>) -> Census {
     let accounts = cluster.shape().accounts;
     for node in cluster.up() {
         let names = names.clone();
-        let found =
-            cluster.ask(node, move |parts| async move { one_node(parts.replicas.clone(), accounts, names).await });
+        let found = cluster.ask(node, move |parts| async move {
+            let here: BTreeSet<GroupId> = parts.raft.groups().iter().map(|g| GroupId(g.id())).collect();
+            if parts.replicas.on_disk().is_ok_and(|all| all.iter().any(|g| !here.contains(g))) {
+                // It was moved away, and what is left of it waits to be removed.
+                world::count("check.replica_left_behind");
+            }
+            one_node(parts.replicas.clone(), here, accounts, names).await
+        });
         let Some(found) = found.await else { continue };
         census.accounts.extend(found.accounts.into_iter().map(|(n, a)| ((n, node), a)));
         census.administered.extend(found.administered.into_iter().map(|(n, a)| ((n, node), a)));
@@ -141,9 +148,8 @@ struct Found {
     answering: BTreeMap<u32, BTreeSet<GroupId>>,
 }
 
-async fn one_node(replicas: Arc<Replicas>, accounts: u32, names: BTreeSet<u32>) -> Found {
+async fn one_node(replicas: Arc<Replicas>, here: BTreeSet<GroupId>, accounts: u32, names: BTreeSet<u32>) -> Found {
     let mut found = Found::default();
-    let here = replicas.on_disk().unwrap_or_default();
     for name in names {
         found.administered.insert(name, account(&replicas, &format!("a{name}@{}", crate::cluster::DOMAIN)));
     }
