@@ -3,6 +3,11 @@
 //!
 //! Promises of raft are checked by [`crate::audit`] at every operation of every log; promises to users are checked by
 //! [`check_all`] when everything is healed and settled.
+//!
+//! Some promises are judged where they can be seen: `no_panic` and `time_goes_on` by [`crate::world`], `the_cluster_heals`
+//! by [`crate::run`] and [`crate::cluster`], `no_node_stops_by_itself` and `what_is_synced_stays` by [`crate::cluster`],
+//! `imap_views_are_consistent`, `acknowledged_folders_stay`, `mail_is_never_bounced` and `protocol_errors_are_ours` by
+//! [`crate::clients`].
 
 mod census;
 mod linearized;

@@ -58,7 +58,7 @@ fn the_example_of_herlihy_and_wing() {
     let write = Operation::closed(0, 100, Op::Write(1));
     let new_then_old = [Operation::closed(10, 20, Op::Read(1)), Operation::closed(30, 40, Op::Read(0))];
     let old_then_new = [Operation::closed(10, 20, Op::Read(0)), Operation::closed(30, 40, Op::Read(1))];
-    assert!(!is_linearizable(&[&[write.clone()], &new_then_old[..]].concat()));
+    assert!(!is_linearizable(&[std::slice::from_ref(&write), &new_then_old[..]].concat()));
     assert!(is_linearizable(&[&[write], &old_then_new[..]].concat()));
 }
 
