@@ -1,7 +1,7 @@
 //! Emptying the mailboxes of deleted accounts: the directory's leader asks their shards to, step by step, and tells the
 //! directory when nothing is left. The directory's table of deleting homes is the truth; a new leader reads it again.
 
-use crate::inner::{Inner, acts_as_leader, leads};
+use crate::inner::{Inner, acts_as_leader};
 use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::Home;
@@ -19,9 +19,10 @@ impl Inner {
     /// Empties one mailbox and reports it.
     async fn empty(&self, home: &Home) -> Result<()> {
         loop {
-            let directory = self.group(GroupId::DIRECTORY).filter(leads);
-            let Some(directory) = directory.filter(|_| !self.is_stopped()) else { return Ok(()) };
-            acts_as_leader(&directory);
+            let acts = self.group(GroupId::DIRECTORY).is_some_and(|directory| acts_as_leader(&directory));
+            if self.is_stopped() || !acts {
+                return Ok(());
+            }
             // Each step is its own intention: the reply to one must not answer the next.
             let request = RequestId(random_bytes());
             let deadline = Instant::now() + STEP_MAX;

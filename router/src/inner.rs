@@ -81,7 +81,13 @@ pub(crate) fn leads(group: &Group) -> bool {
     group.leadership().borrow().is_leader || planted(Bug::SideEffectOnFollower)
 }
 
-/// Tells a simulator that this node acts as the group's leader.
-pub(crate) fn acts_as_leader(group: &Group) {
-    probe("leader.acts", &[u64::from(group.id()), group.leadership().borrow().term]);
+/// Asked right before a step of the leader's work: whether this node still leads, for it may have been deposed since it
+/// decided on the step. Tells a simulator of the act.
+pub(crate) fn acts_as_leader(group: &Group) -> bool {
+    let now = *group.leadership().borrow();
+    let acts = now.is_leader || planted(Bug::SideEffectOnFollower);
+    if acts {
+        probe("leader.acts", &[u64::from(group.id()), now.term]);
+    }
+    acts
 }

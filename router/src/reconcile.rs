@@ -92,7 +92,9 @@ impl Inner {
     /// Takes a group from what it is to what it should be, as far as it goes now.
     async fn step(&self, wanted: &Wanted) -> Result<(), AdminError> {
         let group = &wanted.group;
-        acts_as_leader(group);
+        if !acts_as_leader(group) {
+            return Err(AdminError::NotLeader { leader: group.leader() });
+        }
         let now = group.status();
         let mut members: BTreeSet<u64> = now.voters.union(&now.learners).copied().collect();
         let mut added = BTreeSet::new();
@@ -174,7 +176,9 @@ impl Inner {
             *fit = still;
         }
         for (group, to) in due {
-            acts_as_leader(&group);
+            if !acts_as_leader(&group) {
+                continue;
+            }
             tracing::debug!(shard = group.id(), to, "leadership goes to its preferred node");
             if let Err(error) = group.transfer_leader(to).await {
                 tracing::info!(shard = group.id(), to, %error, "leadership not handed over");
@@ -188,7 +192,9 @@ impl Inner {
         let status = directory.status();
         for node in self.nodes().into_iter().filter(|n| n.state == NodeState::Joining) {
             if lag(&status, node.id.0).is_some_and(|lag| lag <= self.config.promote_lag) {
-                acts_as_leader(&directory);
+                if !acts_as_leader(&directory) {
+                    return;
+                }
                 let id = node.id;
                 // Only as long as it is joining: it may be told to leave at this very moment.
                 let command = DirectoryCommand::PutNode(Node { state: NodeState::Active, ..node }, Some(node.state));
@@ -206,8 +212,8 @@ impl Inner {
             return;
         };
         for shard in planner::plan(&self.nodes(), &self.shards(), cluster.replication) {
-            if let Some(directory) = self.group(GroupId::DIRECTORY) {
-                acts_as_leader(&directory);
+            if !self.group(GroupId::DIRECTORY).is_some_and(|directory| acts_as_leader(&directory)) {
+                return;
             }
             let (group, expect) = (shard.group, shard.version - 1);
             if let Err(error) = self.system_write(DirectoryCommand::PutShard { shard, expect }).await {

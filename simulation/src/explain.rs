@@ -78,11 +78,7 @@ pub fn verdict(outcome: &Outcome) -> String {
             phase.wall.as_secs_f64()
         );
     }
-    let _ = writeln!(
-        text,
-        "history   {} events, {} polls, hash {:016x}",
-        summary.events, summary.polls, summary.hash
-    );
+    let _ = writeln!(text, "history   {} events, {} polls, hash {:016x}", summary.events, summary.polls, summary.hash);
     let _ = writeln!(
         text,
         "clients   {} operations acknowledged, {} refused, {} open",

@@ -148,14 +148,7 @@ pub enum Reply {
     Appended { uid_validity: u32, uid: u32 },
     /// SELECT's facts, at one position between `invoke` and `selected`; and what FETCH showed later, between `selected`
     /// and the return: messages in UID order. A message that was expunged meanwhile is not shown.
-    Fetched {
-        uid_validity: u32,
-        uid_next: u32,
-        highest_modseq: u64,
-        exists: u32,
-        selected: u64,
-        messages: Vec<Seen>,
-    },
+    Fetched { uid_validity: u32, uid_next: u32, highest_modseq: u64, exists: u32, selected: u64, messages: Vec<Seen> },
     /// STORE was answered with OK. `modified`: the message was left alone because it had changed (`[MODIFIED]`).
     /// `after`: how the message is now; `None` when it was left alone or is not there.
     Stored { modified: bool, after: Option<Seen> },
@@ -194,8 +187,7 @@ impl History {
 
     /// A client begins an operation.
     pub fn begin(&self, client: u32, op: u32, what: What) -> Ticket {
-        let record =
-            Record { client, op, invoke: world::now(), ret: None, node: 0, what, outcome: Outcome::Unknown };
+        let record = Record { client, op, invoke: world::now(), ret: None, node: 0, what, outcome: Outcome::Unknown };
         let mut records = self.records.lock();
         records.push(record);
         Ticket(records.len() - 1)

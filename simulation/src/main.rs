@@ -369,7 +369,12 @@ fn shrink_one(one: &One, out: Option<PathBuf>, budget: Budget) -> Result<bool> {
     let (case, bug) = one.case()?;
     let size = |p: &zcluster_simulation::plan::Plan| {
         let operations: usize = p.clients.iter().map(|c| c.ops.len()).sum();
-        format!("{} faults, {} clients, {operations} operations, {} nodes", p.faults.len(), p.clients.len(), p.shape.nodes)
+        format!(
+            "{} faults, {} clients, {operations} operations, {} nodes",
+            p.faults.len(),
+            p.clients.len(),
+            p.shape.nodes
+        )
     };
     let plan = case.plan();
     eprintln!("{}", size(&plan));
@@ -385,7 +390,13 @@ fn shrink_one(one: &One, out: Option<PathBuf>, budget: Budget) -> Result<bool> {
     };
     file.write(&path)?;
     let rest = if shrunk.complete { "nothing more can be left out" } else { "the budget is spent" };
-    print(&format!("{}\nbreaks {} after {} runs; {rest}\n{}\n", file.plan, shrunk.promise, shrunk.runs, path.display()));
+    print(&format!(
+        "{}\nbreaks {} after {} runs; {rest}\n{}\n",
+        file.plan,
+        shrunk.promise,
+        shrunk.runs,
+        path.display()
+    ));
     Ok(true)
 }
 

@@ -128,7 +128,10 @@ impl Run {
         }
         let left = Duration::from_nanos(deadline.saturating_sub(world::now()));
         if let Err(what) = cluster.settled(left).await {
-            return world::violate("the_cluster_heals", format!("{} s after everything was mended: {what}", plan.heal_ms / 1_000));
+            return world::violate(
+                "the_cluster_heals",
+                format!("{} s after everything was mended: {what}", plan.heal_ms / 1_000),
+            );
         }
 
         self.enter("check");
@@ -146,7 +149,8 @@ impl Run {
     /// A client was not served in a healed cluster.
     async fn not_served(&self, cluster: &Arc<Cluster>) {
         let stuck = self.history.stuck_ops();
-        let who: Vec<String> = stuck.iter().map(|s| format!("client {} with op {} ({})", s.client, s.op, s.why)).collect();
+        let who: Vec<String> =
+            stuck.iter().map(|s| format!("client {} with op {} ({})", s.client, s.op, s.why)).collect();
         let cluster = cluster.settled(Duration::ZERO).await.err().unwrap_or("the cluster itself is well".into());
         world::violate("the_cluster_heals", format!("not served: {}; {cluster}", who.join(", ")));
     }

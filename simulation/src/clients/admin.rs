@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::{Account, AccountBy, Modification};
 use zcluster_api::{
-    AccountId, Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId, RequestId,
+    AccountId, Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId,
+    RequestId,
 };
 use zcluster_auth::{HashParams, hash_password_with};
 use zcluster_runtime::{Either, select};

@@ -67,9 +67,9 @@ impl Letter {
     fn new(history: &History, client: u32, id: u32, accounts: &[u32], bytes: u32) -> Self {
         let mut pending = BTreeMap::new();
         for account in accounts {
-            pending.entry(*account).or_insert_with(|| {
-                history.begin(client, id, What::Deliver { account: *account, message: id })
-            });
+            pending
+                .entry(*account)
+                .or_insert_with(|| history.begin(client, id, What::Deliver { account: *account, message: id }));
         }
         let wire_text = message::stuffed(&message::text(id, bytes));
         Letter { wire_text, pending, trouble: String::new() }

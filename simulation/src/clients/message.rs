@@ -112,10 +112,8 @@ mod tests {
     #[test]
     fn bytes_are_compared_with_what_was_sent() {
         let op = |id, op| TimedOp { wait_ms: 0, id, op };
-        let ops = vec![
-            op(1, Op::Deliver { accounts: vec![0], bytes: 10 }),
-            op(2, Op::Append { folder: 0, bytes: 900 }),
-        ];
+        let ops =
+            vec![op(1, Op::Deliver { accounts: vec![0], bytes: 10 }), op(2, Op::Append { folder: 0, bytes: 900 })];
         let all = Catalogue::of(&[ClientPlan { kind: ClientKind::Lmtp, ops }]);
         let traced = [b"Return-Path: <x>\r\nReceived: y\r\n".to_vec(), text(1, 10)].concat();
         assert_eq!(all.fault_in(1, &traced), None);

@@ -8,7 +8,9 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use zcluster_api::{Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Freshness, GroupId, RequestId, Result};
+use zcluster_api::{
+    Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Freshness, GroupId, RequestId, Result,
+};
 use zcluster_auth::{AuthConfig, Authenticator, HashParams, hash_password_with};
 use zcluster_imap::{Imap, ImapConfig};
 use zcluster_listener::{Connection, Protocol};

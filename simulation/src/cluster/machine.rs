@@ -1,7 +1,7 @@
 //! A machine and its service manager: what survives a process, switching on and off, starting again what failed.
 
-use super::process::{self, End, Parts};
 use super::Cluster;
+use super::process::{self, End, Parts};
 use crate::disk::NodeDisk;
 use crate::world::{self, OUTSIDE};
 use parking_lot::Mutex;

@@ -1,9 +1,9 @@
 //! What an operator does with commands: lets nodes join and leave, and clears away what is left of attempts that
 //! failed. Each command is carried out by the process of some member, as `zcluster join` and `zcluster leave` are.
 
+use super::Cluster;
 use super::machine::Machine;
 use super::process::{Parts, candidate};
-use super::Cluster;
 use crate::disk::NodeFile;
 use crate::world::{self, OUTSIDE, Stream};
 use std::future::Future;
@@ -25,6 +25,14 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const JOIN_ATTEMPTS: u32 = 20;
 /// A node that has left ends by itself within this time, or is stopped by the operator.
 const END_WITHIN: Duration = Duration::from_secs(15);
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Done,
+    Refused,
+    Unknown,
+}
 
 impl Cluster {
     /// Has the process of a node that serves do some work, in its context. `None` when it ended meanwhile or took too
@@ -88,12 +96,17 @@ impl Cluster {
     /// refuses (nobody could take its share).
     pub(crate) async fn leave_node(self: &Arc<Self>, machine: &Arc<Machine>) -> bool {
         let number = machine.number;
-        if !self.command_state(number, NodeState::Draining).await {
-            return false;
+        loop {
+            match self.command_state(number, NodeState::Draining).await {
+                Told::Done => break,
+                Told::Refused => return false,
+                // It may have been carried out: an operator asks again until it is known.
+                Told::Unknown => world::sleep(RETRY_PAUSE).await,
+            }
         }
         world::event("node.drains", &[u64::from(number)]);
         // Refused as long as the node holds replicas.
-        while !self.command_state(number, NodeState::Removed).await {
+        while self.command_state(number, NodeState::Removed).await != Told::Done {
             if machine.has_left() {
                 break;
             }
@@ -120,16 +133,17 @@ impl Cluster {
         }
     }
 
-    /// One command on some member. True when it was carried out; it may be tried again.
-    async fn command_state(&self, number: u32, state: NodeState) -> bool {
-        let Some(by) = self.some_member(number) else { return false };
+    /// One command on some member; it may be tried again.
+    async fn command_state(&self, number: u32, state: NodeState) -> Told {
+        let Some(by) = self.some_member(number) else { return Told::Unknown };
         let done = self.ask(by, move |parts| async move {
             admission::set_state(&parts.router, Actor::System, number, state, STATUS_TIMEOUT).await
         });
         match done.await {
-            Some(Ok(())) => true,
-            Some(Err(Error::Conflict(why))) => self.is_done(number, state, &why),
-            _ => false,
+            Some(Ok(())) => Told::Done,
+            Some(Err(Error::Conflict(why))) if self.is_done(number, state, &why) => Told::Done,
+            Some(Err(Error::Unavailable(_) | Error::Internal(_))) | None => Told::Unknown,
+            Some(Err(_)) => Told::Refused,
         }
     }
 
@@ -152,7 +166,7 @@ impl Cluster {
             loop {
                 for number in cluster.phantoms() {
                     world::count("node.phantom");
-                    if cluster.command_state(number, NodeState::Draining).await {
+                    if cluster.command_state(number, NodeState::Draining).await == Told::Done {
                         cluster.command_state(number, NodeState::Removed).await;
                     }
                 }

@@ -1,9 +1,9 @@
 //! The databases, and what happens when they have lost data: as the real node's assembly does it.
 
+use super::Cluster;
 use super::machine::Machine;
 use super::peers::Known;
 use super::process::End;
-use super::Cluster;
 use crate::disk::{NodeFile, OpenError, Opened};
 use crate::world;
 use std::sync::Arc;

@@ -41,8 +41,10 @@ pub(crate) fn knobs() -> Knobs {
 pub(crate) fn in_world<F: Future<Output = ()> + Send + 'static>(seed: u64, work: impl FnOnce() -> F) -> Summary {
     let guard = world::enter(seed, Keep { notes: true, ..Keep::default() });
     crate::audit::begin();
+    let work = work();
     world::spawn_on(OUTSIDE, async move {
-        work_then_stop(work()).await;
+        work.await;
+        world::stop();
     });
     world::run_until(END);
     let summary = guard.summary();
@@ -56,17 +58,16 @@ pub(crate) fn in_world<F: Future<Output = ()> + Send + 'static>(seed: u64, work:
     summary
 }
 
-async fn work_then_stop(work: impl Future<Output = ()>) {
-    work.await;
-    world::stop();
-}
-
 pub(crate) async fn deliver(cluster: &Arc<Cluster>, node: u32, account: u32, text: &str) -> Option<Result<Receipt>> {
     let raw: bytes::Bytes = format!("Subject: {text}\r\n\r\n{text}\r\n").into();
     let id = cluster.account(account);
     let work = move |parts: Arc<Parts>| async move {
-        let prepared =
-            PreparedBody { id: BlobId(*blake3::hash(&raw).as_bytes()), size: raw.len() as u64, codec: Codec::Plain, stored: raw };
+        let prepared = PreparedBody {
+            id: BlobId(*blake3::hash(&raw).as_bytes()),
+            size: raw.len() as u64,
+            codec: Codec::Plain,
+            stored: raw,
+        };
         let message = NewMessage {
             folder: folders::INBOX,
             flags: Flags::UNREAD,

@@ -74,9 +74,8 @@ fn choose_move(cluster: &Cluster, shard: u32) -> Option<(Shard, NodeId, NodeId)>
     let mut shard = shards.into_iter().find(|s| s.group.0 == shard)?;
     let active = nodes.into_iter().filter(|n| n.state == NodeState::Active).map(|n| n.id);
     let free: Vec<NodeId> = active.filter(|n| !shard.replicas.contains(n)).collect();
-    let (to, at) = world::draw(Stream::Director, |r| {
-        (r.pick(&free).copied(), r.below(shard.replicas.len() as u64) as usize)
-    });
+    let (to, at) =
+        world::draw(Stream::Director, |r| (r.pick(&free).copied(), r.below(shard.replicas.len() as u64) as usize));
     let (to, slot) = (to?, shard.replicas.get_mut(at)?);
     let from = std::mem::replace(slot, to);
     shard.version += 1;

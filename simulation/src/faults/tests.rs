@@ -70,7 +70,8 @@ fn disks_fail_and_are_lost() {
 
 #[test]
 fn a_flipped_bit_is_found_at_the_next_start() {
-    let faults = vec![(3_000, Fault::FlipBit { node: 2 }), (4_000, Fault::Crash { node: 2, down_ms: 300, torn: false })];
+    let faults =
+        vec![(3_000, Fault::FlipBit { node: 2 }), (4_000, Fault::Crash { node: 2, down_ms: 300, torn: false })];
     struck(&under(13, 3, faults), &["fault.flip_bit", "node.lost_data", "node.anew"]);
 }
 

@@ -117,6 +117,9 @@ impl Asking {
     }
 
     fn send(&mut self) {
+        if !matches!(self.stage, Stage::Unsent(_)) {
+            return;
+        }
         let Stage::Unsent(asked) = std::mem::replace(&mut self.stage, Stage::Over) else { return };
         let sent = match self.wires.upgrade() {
             Some(wires) => wires.state.lock().send(asked),

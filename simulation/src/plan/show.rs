@@ -44,7 +44,11 @@ impl fmt::Display for Plan {
 impl fmt::Display for Knobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (latency, fsync) = (self.latency_us, self.fsync_us);
-        writeln!(f, "usual     latency {} us + up to {}, fsync {} us + up to {}", latency.0, latency.1, fsync.0, fsync.1)?;
+        writeln!(
+            f,
+            "usual     latency {} us + up to {}, fsync {} us + up to {}",
+            latency.0, latency.1, fsync.0, fsync.1
+        )?;
         let mut knobs = self.clone();
         for (name, rate) in knobs.rates() {
             if *rate > 0 {

@@ -131,7 +131,8 @@ fn clocks(plan: Plan, oracle: &mut dyn Oracle) -> Plan {
 /// Production's timers, and a log that is hardly ever cut.
 fn settings(plan: Plan, oracle: &mut dyn Oracle) -> Plan {
     let timers = |p: &mut Plan| {
-        let usual = RaftShape { heartbeat_ms: 400, election_min_ms: 800, election_max_ms: 1_200, ..p.shape.raft.clone() };
+        let usual =
+            RaftShape { heartbeat_ms: 400, election_min_ms: 800, election_max_ms: 1_200, ..p.shape.raft.clone() };
         p.shape.raft = usual;
     };
     let cuts = |p: &mut Plan| {

@@ -14,8 +14,8 @@ mod trace;
 pub use clock::{Clock, EPOCH_MS};
 pub use executor::{
     Guard, Listener, OUTSIDE, Stream, Summary, Violation, count, counters, current, draw, enter, event, freeze, hold,
-    is_frozen, is_over, kill, listen, note, now, polls, run_until, sleep, sleep_until, spawn_on, start_node, stop, thaw,
-    trace_hash, violate, violations, with_clock, within,
+    is_frozen, is_over, kill, listen, note, now, polls, run_until, sleep, sleep_until, spawn_on, start_node, stop,
+    thaw, trace_hash, violate, violations, with_clock, within,
 };
 pub use random::Random;
 pub use runtime::Sleep;

@@ -160,8 +160,7 @@ impl Program {
     ) -> Attempt<Outcome> {
         let uid_validity = self.book.folder(folder).uid_validity;
         let (account, name) = (self.account, flag.to_string());
-        let what =
-            What::Store { account, folder, uid_validity, uid, message, flag: name, set, unchanged_since };
+        let what = What::Store { account, folder, uid_validity, uid, message, flag: name, set, unchanged_since };
         let condition = unchanged_since.map(|m| format!(" (UNCHANGEDSINCE {m})")).unwrap_or_default();
         let sign = if set { '+' } else { '-' };
         let command = format!("UID STORE {uid}{condition} {sign}FLAGS ({flag})");

@@ -1,8 +1,8 @@
 //! A mail program: one account, one connection at a time, a memory that outlives connections.
 
 mod book;
-pub(super) mod frames;
 mod folders;
+pub(super) mod frames;
 mod messages;
 mod parse;
 mod program;

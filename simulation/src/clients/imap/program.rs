@@ -5,8 +5,8 @@ use super::response::{Kind, Status};
 use super::session::{Answer, Session, SignIn, sign_in};
 use super::view::Known;
 use crate::clients::Shared;
-use crate::clients::wire::Lost;
 use crate::clients::servers::Servers;
+use crate::clients::wire::Lost;
 use crate::history::{Outcome, Refusal, Reply, What};
 use crate::plan::{Op, TimedOp};
 use crate::world;
@@ -97,7 +97,9 @@ impl Program {
             self.left = session.node();
             let client = self.client;
             world::count("client.reconnect");
-            world::note(world::OUTSIDE, "client", || format!("client {client} leaves node {}: {why:?}", session.node()));
+            world::note(world::OUTSIDE, "client", || {
+                format!("client {client} leaves node {}: {why:?}", session.node())
+            });
         }
     }
 

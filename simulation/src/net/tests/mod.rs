@@ -21,8 +21,6 @@ const SLOW: u16 = 2;
 /// Method: never answers.
 const NEVER: u16 = 3;
 
-const SECOND: u64 = 1_000_000_000;
-
 /// The raft id of node `n`.
 fn id(n: u32) -> u64 {
     u64::from(n) << 16
