@@ -15,10 +15,11 @@ use openraft_rt::WatchReceiver as _;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 use zcluster_rpc::{Network, Service};
+use zcluster_runtime::planted::{Bug, planted};
 use zcluster_runtime::{Either, probe, watch};
 
 /// This node's groups.
@@ -79,6 +80,9 @@ impl MultiRaft {
                 started.0.progress.running.store(true, Ordering::Release);
                 started.0.raft.run();
                 zcluster_runtime::spawn(follow(started.0.clone(), leadership, self.fatal()));
+                if started.0.owes().is_some() {
+                    zcluster_runtime::spawn(hold_back(Arc::downgrade(&started.0)));
+                }
                 if !self.housekeeping.swap(true, Ordering::AcqRel) {
                     zcluster_runtime::spawn(gauges::keep_house(Arc::downgrade(self), self.config.metrics_every));
                 }
@@ -107,15 +111,18 @@ impl MultiRaft {
             append_timeout: config.election_max,
             pipeline: config.max_pipeline,
         });
+        let mut settings = self.openraft.clone();
+        if owes(self.log.as_ref(), group).is_some() {
+            Arc::make_mut(&mut settings).enable_elect = false;
+        }
         let raft: Raft<C, Machine> =
-            Raft::build(config.node, self.openraft.clone(), Factory(peers.clone()), log, machine)
-                .await
-                .map_err(io::Error::other)?;
+            Raft::build(config.node, settings, Factory(peers.clone()), log, machine).await.map_err(io::Error::other)?;
         let (sender, leadership) = watch::channel(Leadership::default());
         let inner = Inner {
             id: group,
             config,
             raft,
+            log: self.log.clone(),
             peers,
             progress,
             leadership,
@@ -187,8 +194,10 @@ impl MultiRaft {
         result
     }
 
-    /// Stops a group and drops its log and vote from this node. The group must have forgotten this node before: a
-    /// voter that comes back without its log may undo what was acknowledged.
+    /// Stops a group and drops its log from this node. The group must have forgotten this node before: a voter that
+    /// comes back without its log may undo what was acknowledged. Its vote and the length of its log are remembered:
+    /// should the group call this node again, members that never heard of the removal may ask it for a vote that it
+    /// could only give with the log it had (see [`LogState::owes`](crate::log::LogState::owes)).
     ///
     /// # Errors
     /// The disk.
@@ -198,7 +207,8 @@ impl MultiRaft {
         let done = Box::new(move |result| {
             let _ = tx.send(result);
         });
-        self.log.submit(group, Op::Delete, Some(done));
+        let state = self.log.state(group);
+        self.log.submit(group, Op::Delete { left: state.left.max(state.last) }, Some(done));
         rx.await.map_err(|_| io::Error::other("the log was closed"))?
     }
 
@@ -249,6 +259,33 @@ async fn follow(inner: Arc<Inner>, leadership: watch::Sender<Leadership>, fatal:
         Ok(()) => fatal.report(format!("the core of group {} died", inner.id)),
         Err(openraft::errors::Fatal::Stopped) => {}
         Err(e) => fatal.report(format!("the core of group {} died: {e}", inner.id)),
+    }
+}
+
+/// Where a replica's log must reach before it may take part in elections (see [`LogState::owes`]).
+fn owes(log: &dyn LogEngine, group: u32) -> Option<LogId> {
+    if planted(Bug::RemovalForgotten) { None } else { log.state(group).owes() }
+}
+
+impl Inner {
+    /// Where this replica's log must reach before it may take part in elections.
+    pub(crate) fn owes(&self) -> Option<LogId> {
+        owes(self.log.as_ref(), self.id)
+    }
+}
+
+/// Lets a replica that was removed once stand for election as soon as its log is as long again as it was: until then it
+/// may find itself a voter in an old membership that it is only now reading.
+async fn hold_back(inner: Weak<Inner>) {
+    probe("raft.removed.returned", &inner.upgrade().map(|i| [u64::from(i.id)]).unwrap_or_default());
+    loop {
+        let Some(inner) = inner.upgrade() else { return };
+        if inner.owes().is_none() {
+            return inner.raft.runtime_config().elect(true);
+        }
+        let pause = inner.config.heartbeat;
+        drop(inner);
+        zcluster_runtime::sleep(pause).await;
     }
 }
 

@@ -217,8 +217,10 @@ async fn a_group_can_be_stopped_and_deleted() {
     zcluster_runtime::timeout(LONG, async { while leadership.changed().await.is_ok() {} }).await.unwrap();
     assert!(!leadership.borrow().is_leader);
     assert_eq!(c.nodes[&1].log.groups(), [common::GROUP]);
+    let before = c.nodes[&1].log.state(common::GROUP);
     multi.delete_group(common::GROUP).await.unwrap();
-    assert!(c.nodes[&1].log.groups().is_empty());
+    let kept = c.nodes[&1].log.state(common::GROUP);
+    assert!(kept.vote == before.vote && kept.left == before.last && kept.last.is_none() && kept.owes().is_some());
     assert!(multi.fatal().reason().is_none());
     multi.shutdown().await.unwrap();
 }

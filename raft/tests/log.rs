@@ -98,7 +98,7 @@ fn operation(log: &MemoryLog, group: u32, step: &Step, term: u64) -> Option<Op> 
         Step::Purge(n) => Op::Purge(pick(*n)?),
         Step::Jump(n) => Op::Purge(LogId { term, index: end + u64::from(*n) }),
         Step::Commit(n) => Op::Committed(pick(*n)?),
-        Step::Delete => Op::Delete,
+        Step::Delete => Op::Delete { left: state.left.max(state.last) },
         Step::Sync | Step::Reopen | Step::Read(..) => return None,
     })
 }

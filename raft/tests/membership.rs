@@ -3,6 +3,7 @@
 mod common;
 
 use bytes::Bytes;
+use common::machine::{Disk, TestMachine};
 use common::{Cluster, GROUP, LONG, set};
 use std::time::Duration;
 use zcluster_raft::{AdminError, Config};
@@ -54,6 +55,52 @@ async fn members_are_replaced() {
     c.wait_value(4, "two").await;
     c.nodes[&3].multi.delete_group(GROUP).await.unwrap();
     c.put(&[1, 2, 4], "three").await;
+}
+
+/// Found by the simulator: a member sleeps through the removal of another. When that one is called back, with an empty
+/// log, the two are a majority of the membership that the sleeper remembers; a vote from the empty log would make it lead
+/// beside the leader of the real members, without what those have committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_replica_that_is_called_back_does_not_vote_from_an_empty_log() {
+    let mut c = Cluster::memory(&[1, 2, 3, 4]).await;
+    c.initialize(&[1, 2, 3]).await;
+    c.put(&[1, 2, 3], "one").await;
+    let leader = c.leader_of(&[1, 2, 3]).await;
+    let [sleeper, gone] = [1, 2, 3].into_iter().filter(|n| *n != leader).collect::<Vec<_>>()[..] else { panic!() };
+    c.hub.isolate(sleeper, &[leader, gone, 4]);
+    c.put(&[leader, gone], "two").await;
+    c.group(leader).add_learner(4).await.unwrap();
+    caught_up(&c, leader, 4).await;
+    c.group(leader).change_voters(set(&[sleeper, leader, 4])).await.unwrap();
+    let node = c.nodes.get_mut(&gone).unwrap();
+    node.multi.delete_group(GROUP).await.unwrap();
+    node.disk = Disk::default();
+    let back = TestMachine::open(node.disk.clone());
+    node.multi.start_group(GROUP, Box::new(back)).await.unwrap();
+    c.hub.heal();
+    c.hub.isolate(sleeper, &[leader, 4]);
+    c.hub.isolate(gone, &[leader, 4]);
+    // Several elections' time.
+    for _ in 0..60 {
+        assert!(!c.group(sleeper).leadership().borrow().is_leader, "{:?}", c.group(sleeper).status());
+        zcluster_runtime::sleep(Duration::from_millis(50)).await;
+    }
+    // With its log back it has all rights again.
+    c.hub.heal();
+    let rest = leader;
+    let all = [sleeper, rest, 4];
+    let leader = c.leader_of(&all).await;
+    c.group(leader).add_learner(gone).await.unwrap();
+    caught_up(&c, leader, gone).await;
+    c.put(&all, "three").await;
+    let leader = c.leader_of(&all).await;
+    c.group(leader).change_voters(set(&[gone, rest, 4])).await.unwrap();
+    let all = [gone, rest, 4];
+    let leader = c.leader_of(&all).await;
+    c.group(leader).transfer_leader(gone).await.unwrap();
+    assert_eq!(c.leader_of(&all).await, gone);
+    c.wait_value(gone, "three").await;
+    assert_eq!(c.values(gone).len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,6 +23,7 @@ pub const fn bound(bug: Bug) -> u64 {
         Bug::SideEffectOnFollower => 60,
         Bug::ReplyCacheLostInSnapshot => 60,
         Bug::LeaderRestore => 60,
+        Bug::RemovalForgotten => 60,
     }
 }
 

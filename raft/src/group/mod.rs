@@ -9,7 +9,7 @@ use crate::network::Peers;
 use crate::service::Session;
 use crate::state_machine::{Machine, Progress};
 use crate::types::{C, RaftVote};
-use crate::{Config, GroupStatus, Leadership};
+use crate::{Config, GroupStatus, Leadership, LogEngine};
 use openraft::Raft;
 use openraft_rt::WatchReceiver as _;
 use read::Gate;
@@ -26,6 +26,7 @@ pub(crate) struct Inner {
     pub(crate) id: u32,
     pub(crate) config: Arc<Config>,
     pub(crate) raft: Raft<C, Machine>,
+    pub(crate) log: Arc<dyn LogEngine>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) leadership: watch::Receiver<Leadership>,

@@ -25,12 +25,12 @@ impl LogEngine for MemoryLog {
     fn submit(&self, group: u32, op: Op, done: Option<Done>) {
         let result = {
             let mut groups = self.groups.lock();
-            if matches!(op, Op::Delete) {
+            let tail = groups.entry(group).or_default();
+            let result = tail.apply(&op, 0);
+            if tail.state() == LogState::default() {
                 groups.remove(&group);
-                Ok(())
-            } else {
-                groups.entry(group).or_default().apply(&op, 0)
             }
+            result
         };
         if let Err(e) = &result {
             self.fatal.report(format!("log of group {group}: {e}"));

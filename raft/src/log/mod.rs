@@ -43,8 +43,12 @@ pub enum Op {
     /// Remembers that entries up to here are committed. A hint that saves work after a restart: it is never synced by
     /// itself, and a crash may lose it.
     Committed(LogId),
-    /// Forgets the group.
-    Delete,
+    /// Forgets the group, but not what the replica promised while it was a member: its vote stays, and so does the
+    /// place of the last entry it ever had.
+    Delete {
+        /// Becomes [`LogState::left`]; no older than what that was before.
+        left: Option<LogId>,
+    },
 }
 
 /// Runs when an operation is durable (or has failed). It must not block and not call the engine.
@@ -61,6 +65,17 @@ pub struct LogState {
     pub purged: Option<LogId>,
     /// The last entry (or the last one cut off).
     pub last: Option<LogId>,
+    /// The replica was once removed from this node, and its log reached up to here: it may have been counted for
+    /// entries up to this one. As long as its new log is shorter it must have no say in elections, or members that
+    /// have not heard of its removal could elect a leader without those entries.
+    pub left: Option<LogId>,
+}
+
+impl LogState {
+    /// Where the log must reach before the replica may take part in elections again; `None` when it may.
+    pub fn owes(&self) -> Option<LogId> {
+        self.left.filter(|_| self.last < self.left)
+    }
 }
 
 /// A node's log store, shared by all its groups.

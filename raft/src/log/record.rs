@@ -93,6 +93,7 @@ pub(super) enum MetaKey {
     Vote = 1,
     Committed = 2,
     Purged = 3,
+    Left = 4,
 }
 
 pub(super) fn meta_key(group: u32, key: MetaKey) -> [u8; 5] {
@@ -107,6 +108,7 @@ pub(super) fn parse_meta_key(key: &[u8]) -> Option<(u32, MetaKey)> {
         [1] => MetaKey::Vote,
         [2] => MetaKey::Committed,
         [3] => MetaKey::Purged,
+        [4] => MetaKey::Left,
         _ => return None,
     };
     Some((group, key))

@@ -162,7 +162,7 @@ impl LogEngine for RocksLog {
                 }
             }
             Ok(()) => {
-                if matches!(op, Op::Delete) {
+                if tail.state() == LogState::default() {
                     self.shared.groups.lock().remove(&group);
                 }
                 if queue.push(group, op, done, seq, end) {
@@ -313,6 +313,7 @@ fn load_groups(db: &DB) -> io::Result<BTreeMap<u32, Arc<Mutex<Tail>>>> {
             MetaKey::Vote => state.vote = Some(decode_vote(value)?),
             MetaKey::Committed => state.committed = Some(decode_id(value)?),
             MetaKey::Purged => state.purged = Some(decode_id(value)?),
+            MetaKey::Left => state.left = Some(decode_id(value)?),
         }
     }
     // A group has a vote before it has entries; should it not, its entries are still its entries.

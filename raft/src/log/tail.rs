@@ -58,7 +58,9 @@ impl Tail {
             Op::TruncateAfter(last) => self.truncate_after(*last),
             Op::Purge(upto) => self.purge(*upto),
             Op::Committed(id) => self.state.committed = Some(*id),
-            Op::Delete => *self = Self::default(),
+            Op::Delete { left } => {
+                *self = Self::loaded(LogState { vote: self.state.vote, left: *left, ..LogState::default() });
+            }
         }
         Ok(())
     }

@@ -195,10 +195,14 @@ impl Writer {
             }
             // Written through the set of moved marks.
             Op::Committed(_) => {}
-            Op::Delete => {
+            Op::Delete { left } => {
                 batch.delete_range_cf(log, entry_key(group, 0), entry_key(group, u64::MAX));
-                for key in [MetaKey::Vote, MetaKey::Committed, MetaKey::Purged] {
+                for key in [MetaKey::Committed, MetaKey::Purged] {
                     batch.delete_cf(meta, meta_key(group, key));
+                }
+                match left {
+                    Some(id) => batch.put_cf(meta, meta_key(group, MetaKey::Left), encode_id(*id)),
+                    None => batch.delete_cf(meta, meta_key(group, MetaKey::Left)),
                 }
             }
         }

@@ -7,14 +7,16 @@ pub(crate) use snapshot::Session;
 
 use crate::group::Inner;
 use crate::multi::MultiRaft;
-use crate::types::C;
+use crate::types::{C, to_raft};
 use crate::wire::{self, method};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use openraft::errors::RaftError;
+use openraft::raft::VoteResponse;
 use std::io;
 use std::sync::{Arc, Weak};
 use zcluster_rpc::{Frames, RpcError, Service};
+use zcluster_runtime::probe;
 
 /// Hands calls to groups. Holds the groups weakly: they hold the network, which holds this.
 pub(crate) struct RaftService(pub(crate) Weak<MultiRaft>);
@@ -69,12 +71,21 @@ impl Service for RaftService {
 async fn vote(inner: Arc<Inner>, from: u64, reader: crate::codec::Reader, pre: bool) -> Result<Bytes, RpcError> {
     let request = wire::decode_vote(reader).map_err(refuse)?;
     check_sender(from, request.vote.leader_id.voted_for).map_err(refuse)?;
+    if let Some(owed) = inner.owes() {
+        // With the log it had it might have refused, and would have named this as its end.
+        probe("raft.removed.abstained", &[u64::from(inner.id)]);
+        let answer = VoteResponse::new(inner.vote(), Some(to_raft(owed)), false);
+        return Ok(wire::encode_vote_answer(&answer));
+    }
     let answer = if pre { inner.raft.pre_vote(request).await } else { inner.raft.vote(request).await };
     answer.map(|a| wire::encode_vote_answer(&a)).map_err(|e| raft_error(&e))
 }
 
 async fn transfer(inner: Arc<Inner>, reader: crate::codec::Reader) -> Result<Bytes, RpcError> {
     let request = wire::decode_transfer(reader).map_err(refuse)?;
+    if inner.owes().is_some() {
+        return Err(refuse(format!("this replica of group {} lacks what it had before it was removed", inner.id)));
+    }
     let answer = inner.raft.handle_transfer_leader(request).await.map_err(refuse)?;
     Ok(wire::encode_transfer_answer(&answer))
 }

@@ -17,8 +17,10 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 const OLD_PROCESS_TIMEOUT: Duration = Duration::from_secs(8);
 /// Pause between two greetings, and between two requests to be admitted anew.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// How long a node tries to be admitted anew.
+/// How long a node tries to be admitted anew, and how long it waits for one peer: whoever is cut off or has just lost its
+/// leader must not use up all the time that the others could be asked in.
 const REJOIN_TIMEOUT: Duration = Duration::from_secs(60);
+const REJOIN_ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Asks the peers whether they know this node as running elsewhere, or as replaced.
 ///
@@ -57,7 +59,7 @@ pub async fn rejoin(network: &dyn Network, peers: &BTreeMap<u64, String>, old: u
     while !until.remaining().is_zero() {
         for peer in peers.keys() {
             let body = Bytes::copy_from_slice(&old.to_be_bytes());
-            match network.call(*peer, Lane::Data, REJOIN, body, REJOIN_TIMEOUT).await {
+            match network.call(*peer, Lane::Data, REJOIN, body, REJOIN_ATTEMPT).await {
                 Ok(_) => return Ok(()),
                 Err(e) => last = e.to_string(),
             }

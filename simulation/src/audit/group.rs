@@ -67,10 +67,7 @@ impl Group {
                 replica.purge(*upto)
             }
             Op::Committed(id) => self.commit(replica, *id),
-            Op::Delete => {
-                replica.delete();
-                Ok(())
-            }
+            Op::Delete { left } => replica.delete(*left),
         }
     }
 

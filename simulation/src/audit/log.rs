@@ -1,7 +1,7 @@
 //! A node's log of one group as the audit remembers it: positions and hashes, no payloads.
 
-use crate::invariants::Check;
 use crate::invariants::logs_have_no_holes::{continues, names};
+use crate::invariants::{Check, what_was_synced_stays};
 use std::collections::VecDeque;
 use zcluster_raft::LogId;
 use zcluster_raft::log::{LogState, Vote};
@@ -22,9 +22,21 @@ pub struct Log {
     pub vote: Option<Vote>,
     purged: Option<LogId>,
     marks: VecDeque<Mark>,
+    /// How far it reached when it was removed before.
+    left: Option<LogId>,
 }
 
 impl Log {
+    /// What is left of it when the replica is removed.
+    ///
+    /// # Errors
+    /// `left` is less than what there was.
+    pub fn delete(&mut self, left: Option<LogId>) -> Check {
+        what_was_synced_stays::left(self.last().max(self.left), left)?;
+        *self = Log { vote: self.vote, left, ..Log::default() };
+        Ok(())
+    }
+
     /// The first index that is not cut off.
     pub fn first(&self) -> u64 {
         self.purged.map_or(0, |p| p.index + 1)
@@ -92,7 +104,8 @@ impl Log {
     }
     /// Whether the log store's words describe this log (the mark of what is committed is a hint and not compared).
     pub fn is(&self, state: &LogState) -> bool {
-        self.vote == state.vote && self.purged == state.purged && self.last() == state.last
+        let is_there = self.vote == state.vote && self.purged == state.purged && self.last() == state.last;
+        is_there && self.left == state.left
     }
 }
 

@@ -14,7 +14,7 @@ enum Pending {
     Append(usize),
     Truncate(Option<LogId>),
     Purge(LogId),
-    Delete,
+    Delete(Option<LogId>),
 }
 
 /// What the audit remembers of a node's replica of a group.
@@ -74,11 +74,14 @@ impl Replica {
         self.pending.push_back(Pending::Purge(upto));
         self.log.purge(upto)
     }
-    /// The group's removal was submitted: whatever comes later is a new life.
-    pub fn delete(&mut self) {
-        self.pending.push_back(Pending::Delete);
-        self.log = Log::default();
+    /// The group's removal was submitted: whatever comes later is a new life, bound by the old one's vote.
+    ///
+    /// # Errors
+    /// See [`Log::delete`].
+    pub fn delete(&mut self, left: Option<LogId>) -> Check {
+        self.pending.push_back(Pending::Delete(left));
         (self.committed, self.compared, self.applied) = (None, 0, None);
+        self.log.delete(left)
     }
 
     /// An operation was reported durable. Operations of an earlier life are none of this one's.
@@ -94,7 +97,7 @@ impl Replica {
             (Op::Append(entries), Some(Pending::Append(count))) => entries.len() == *count,
             (Op::TruncateAfter(last), Some(Pending::Truncate(p))) => last == p,
             (Op::Purge(upto), Some(Pending::Purge(p))) => upto == p,
-            (Op::Delete, Some(Pending::Delete)) => true,
+            (Op::Delete { left }, Some(Pending::Delete(p))) => left == p,
             _ => false,
         };
         if is_next { self.settle() } else { Ok(()) }
@@ -114,10 +117,7 @@ impl Replica {
             }
             Some(Pending::Truncate(last)) => self.durable.truncate(last),
             Some(Pending::Purge(upto)) => self.durable.purge(upto),
-            Some(Pending::Delete) => {
-                (self.durable, self.reported) = (Log::default(), None);
-                Ok(())
-            }
+            Some(Pending::Delete(left)) => self.durable.delete(left),
         }
     }
 
@@ -236,10 +236,14 @@ mod tests {
         let mut replica = Replica::default();
         let op = add(&mut replica, 1);
         replica.synced(&op).unwrap();
-        replica.delete();
+        let left = Some(id(1, 0));
+        assert!(replica.delete(None).is_err());
+        replica.pending.clear();
+        replica.log = replica.durable.clone();
+        replica.delete(left).unwrap();
         let again = add(&mut replica, 5);
-        replica.synced(&Op::Delete).unwrap();
+        replica.synced(&Op::Delete { left }).unwrap();
         replica.synced(&again).unwrap();
-        replica.recovered(&state(None, Some(id(5, 0)))).unwrap();
+        replica.recovered(&LogState { left, ..state(None, Some(id(5, 0))) }).unwrap();
     }
 }

@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 pub use process::Parts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use zcluster_api::AccountId;
 use zcluster_raft::MultiRaft;
 use zcluster_replica::Replicas;
@@ -57,6 +57,8 @@ pub struct Cluster {
     machines: Mutex<BTreeMap<u32, Arc<Machine>>>,
     founded: AtomicBool,
     healing: AtomicBool,
+    /// Attempts to join that have not come to an end.
+    joining: AtomicUsize,
 }
 
 impl Cluster {
@@ -69,6 +71,7 @@ impl Cluster {
             machines: Mutex::default(),
             founded: AtomicBool::new(false),
             healing: AtomicBool::new(false),
+            joining: AtomicUsize::new(0),
         })
     }
 

@@ -8,6 +8,7 @@ use crate::disk::NodeFile;
 use crate::world::{self, OUTSIDE, Stream};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use zcluster_api::directory::NodeState;
@@ -61,6 +62,13 @@ impl Cluster {
 
     /// A new machine becomes a node. `None` when nobody could admit it.
     pub(crate) async fn join_node(self: &Arc<Self>) -> Option<u32> {
+        self.joining.fetch_add(1, Ordering::Relaxed);
+        let joined = self.try_to_join().await;
+        self.joining.fetch_sub(1, Ordering::Relaxed);
+        joined
+    }
+
+    async fn try_to_join(self: &Arc<Self>) -> Option<u32> {
         for _ in 0..JOIN_ATTEMPTS {
             let Some(by) = self.some_member(OUTSIDE) else {
                 world::sleep(RETRY_PAUSE).await;
@@ -176,6 +184,10 @@ impl Cluster {
     }
 
     fn phantoms(&self) -> Vec<u32> {
+        // Whoever is being admitted right now has a record, and will have a machine.
+        if self.joining.load(Ordering::Relaxed) > 0 {
+            return Vec::new();
+        }
         let Some((nodes, _)) = self.directory_now() else { return Vec::new() };
         let present = nodes.into_iter().filter(|n| n.state != NodeState::Removed).map(|n| n.id);
         present.map(NodeId::number).filter(|n| self.machine(*n).is_none()).collect()

@@ -4,6 +4,7 @@
 
 use super::{Check, broken, votes_are_never_taken_back};
 use crate::audit::Log;
+use zcluster_raft::LogId;
 use zcluster_raft::log::LogState;
 
 const PROMISE: &str = "what_was_synced_stays";
@@ -25,11 +26,21 @@ pub fn recovered(reported: &Log, found: &LogState) -> Check {
     )
 }
 
+/// A replica whose log reached `had` is removed and keeps `left` in mind.
+///
+/// # Errors
+/// It forgets how much it had.
+pub fn left(had: Option<LogId>, left: Option<LogId>) -> Check {
+    if left >= had {
+        return Ok(());
+    }
+    broken(PROMISE, format!("a removed replica had {had:?} and remembers {left:?}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::audit::Mark;
-    use zcluster_raft::LogId;
     use zcluster_raft::log::Vote;
 
     #[test]
@@ -43,5 +54,6 @@ mod tests {
         assert_eq!(recovered(&log, &found).unwrap_err().promise, PROMISE);
         let found = LogState { vote: log.vote, last: Some(LogId { term: 1, index: 7 }), ..LogState::default() };
         assert!(recovered(&log, &found).is_err());
+        assert!(left(found.last, log.last()).is_err() && left(log.last(), found.last).is_ok());
     }
 }

@@ -162,7 +162,7 @@ pub fn operation(log: &dyn LogEngine, group: u32, act: &Act, term: u64) -> Optio
         Act::Purge(n) => Op::Purge(pick(*n)?),
         Act::Jump(n) => Op::Purge(LogId { term, index: end + u64::from(*n) }),
         Act::Commit(n) => Op::Committed(pick(*n)?),
-        Act::Delete => Op::Delete,
+        Act::Delete => Op::Delete { left: state.left.max(state.last) },
     })
 }
 

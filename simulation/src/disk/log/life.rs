@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Poll, Waker};
 use zcluster_raft::log::tail::Tail;
-use zcluster_raft::log::{Done, Op, weight};
+use zcluster_raft::log::{Done, LogState, Op, weight};
 
 /// Bodies in one batch, in bytes, as in the real writer.
 const MAX_BATCH_BYTES: usize = 1 << 20;
@@ -116,7 +116,7 @@ impl Life {
         let before = tail.bytes();
         let result = tail.apply(op, seq);
         let after = tail.bytes();
-        if matches!(op, Op::Delete) {
+        if tail.state() == LogState::default() {
             self.tails.remove(&group);
         }
         self.recount(before, after);

@@ -56,6 +56,9 @@ pub struct Platter {
     /// The record that is being written.
     writing: Vec<Write>,
     damage: Vec<Damage>,
+    /// Synced records were cut off because of damage. No later process can find the damage any more; only the fence
+    /// tells that something is missing, until the log begins anew.
+    cut: bool,
 }
 
 fn bytes(writes: &[Write]) -> usize {
@@ -174,6 +177,7 @@ impl Platter {
             self.take_back();
         }
         self.damage.retain(|d| !matches!(d, Damage::Length { .. }));
+        self.cut = true;
         world::count("disk.log_cut");
         Ok(())
     }
@@ -189,10 +193,10 @@ impl Platter {
         });
     }
 
-    /// Whether something is damaged that has not healed.
+    /// Whether something is damaged that has not healed, or is missing because it was.
     pub fn is_damaged(&mut self) -> bool {
         self.forget_healed();
-        !self.damage.is_empty()
+        self.cut || !self.damage.is_empty()
     }
 
     /// Damages one synced record that the fence, which stands at `fenced`, covers. False when there is none.

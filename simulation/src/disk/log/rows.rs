@@ -19,6 +19,7 @@ pub(super) struct Rows {
     pub committed: Option<LogId>,
     pub purged: Option<LogId>,
     pub entries: BTreeMap<u64, Written<Entry>>,
+    pub left: Option<LogId>,
 }
 
 /// How a record's effect is taken back.
@@ -42,7 +43,7 @@ pub(super) enum Undo {
 impl Rows {
     /// Whether anything is kept of the group.
     pub fn is_empty(&self) -> bool {
-        self.vote.is_none() && self.committed.is_none() && self.purged.is_none() && self.entries.is_empty()
+        self.recovered() == LogState::default()
     }
 
     /// Writes an operation, as record number `at`.
@@ -69,7 +70,10 @@ impl Rows {
                 let entries = std::mem::replace(&mut self.entries, kept);
                 Undo::Removed { purged: self.purged.replace(upto), entries }
             }
-            Op::Delete => Undo::Deleted(std::mem::take(self)),
+            Op::Delete { left } => {
+                let rows = Rows { vote: self.vote, left, ..Rows::default() };
+                Undo::Deleted(std::mem::replace(self, rows))
+            }
         }
     }
 
@@ -104,6 +108,7 @@ impl Rows {
             committed: self.committed.filter(|c| last.is_some_and(|l| c.index <= l.index)),
             purged: self.purged,
             last,
+            left: self.left,
         }
     }
 }

@@ -103,7 +103,7 @@ fn damage_is_found_when_read_or_at_the_next_start() {
             (_, other) => panic!("{kind}: {}", other.is_ok()),
         }
         // It stays so until somebody does something about it.
-        assert!(rig.try_open().map_or(true, |o| o.lost.is_some()));
+        assert!(rig.try_open().map_or(true, |o| o.lost.is_some()) && rig.disk.is_excused());
         rig.disk.renew(1);
         let opened = rig.open();
         assert_eq!((opened.fence_incarnation, opened.log.groups()), (1, Vec::new()));

@@ -110,13 +110,20 @@ fn truncated_purged_and_deleted() {
     log.submit(GROUP, Op::TruncateAfter(Some(id(1, 11))), None);
     log.submit(GROUP, Op::Append(vec![entry(2, 12, 5)]), None);
     log.submit(8, Op::Vote(vote(1)), None);
-    log.submit(8, Op::Delete, None);
+    log.submit(8, append(0), None);
+    log.submit(8, Op::Delete { left: Some(id(1, 0)) }, None);
+    log.submit(9, append(0), None);
+    log.submit(9, Op::Delete { left: None }, None);
     rig.run_ms(10);
     let before = log.state(GROUP);
     let log = rig.open().log;
-    let expected = LogState { vote: Some(vote(3)), committed: None, purged: Some(id(1, 4)), last: Some(id(2, 12)) };
+    let expected =
+        LogState { vote: Some(vote(3)), purged: Some(id(1, 4)), last: Some(id(2, 12)), ..LogState::default() };
     assert_eq!((before, log.state(GROUP)), (expected, expected));
-    assert_eq!(log.groups(), [GROUP]);
+    // What a removed replica promised stays, and where its log ended.
+    assert_eq!(log.groups(), [GROUP, 8]);
+    let promised = LogState { vote: Some(vote(1)), left: Some(id(1, 0)), ..LogState::default() };
+    assert_eq!(log.state(8), promised);
     assert_eq!(log.read(GROUP, 5, 99, usize::MAX).unwrap().len(), 8);
     assert!(log.read_cached(GROUP, 5, 6, 1).is_none(), "nothing is in memory after a start");
     assert!(log.read(GROUP, 4, 6, 1).unwrap().is_empty());
