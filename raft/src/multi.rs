@@ -156,6 +156,11 @@ impl MultiRaft {
         self.groups.lock().values().filter_map(running).collect()
     }
 
+    /// Groups of which this node has a log, whether they run or not.
+    pub fn logs(&self) -> Vec<u32> {
+        self.log.groups().into_iter().filter(|g| self.log.state(*g).last.is_some()).collect()
+    }
+
     /// Gives a new group its first voters; on one node only, which must be among them. Does nothing when the group has
     /// a membership.
     ///

@@ -53,6 +53,9 @@ impl Inner {
     pub async fn start_groups(&self) -> io::Result<()> {
         self.ensure_group(GroupId::DIRECTORY).await?;
         let mut on_disk: BTreeSet<GroupId> = self.replicas.on_disk()?.into_iter().collect();
+        // A power cut may have taken all of a young replica's rows, but not its log: it still is a voter, and may be the
+        // last one that has what was acknowledged.
+        on_disk.extend(self.raft.logs().into_iter().map(GroupId));
         for group in on_disk.clone() {
             if self.replicas.is_condemned(group)? {
                 // Its removal was interrupted. Started without its log it would be a voter without a memory.
