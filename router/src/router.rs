@@ -12,7 +12,7 @@ use std::time::Duration;
 use zcluster_api::directory::{Cluster, Node};
 use zcluster_api::{
     AccountId, Actor, BlobRef, Body, BodyStream, Call, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply,
-    Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, PreparedBody, Receipt,
+    Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, NodeId, PreparedBody, Receipt,
     RequestId, Result,
 };
 use zcluster_raft::MultiRaft;
@@ -83,6 +83,15 @@ impl Router {
     /// `NotFound` before the node knows a cluster.
     pub async fn status(&self, timeout: Duration) -> Result<ClusterStatus> {
         self.0.cluster_status(timeout).await
+    }
+
+    /// The groups that need a node: it votes in them, by the word of leaders that prove that they lead, or the shard map
+    /// names it. Asks every node, each at most `timeout`.
+    ///
+    /// # Errors
+    /// `Unavailable` when a group's leader did not answer: then nobody can tell.
+    pub async fn groups_of(&self, node: NodeId, timeout: Duration) -> Result<Vec<GroupId>> {
+        self.0.groups_of(node, timeout).await
     }
 
     /// Hands the leadership of every group that this node leads to another voter, before a planned stop.

@@ -31,6 +31,7 @@ impl Service for RouterService {
                 wire::WRITE => Ok(wire::answer(write(&inner, from, body).await)),
                 wire::READ => Ok(wire::answer(read(&inner, from, body).await)),
                 wire::REPORT => Ok(wire::answer(Ok(codec::encode(&inner.report()).into()))),
+                wire::LED => Ok(wire::answer(Ok(codec::encode(&inner.led_here().await).into()))),
                 other => Err(RpcError::Remote(format!("the router knows no method {other}"))),
             }
         })

@@ -15,6 +15,9 @@ pub const WRITE: u16 = 100;
 pub const READ: u16 = 101;
 /// Report on the receiver: [`crate::NodeReport`].
 pub const REPORT: u16 = 102;
+/// The groups that the receiver leads, proved by a round of each, with their members: a list of
+/// [`crate::ReplicaReport`]. What a deposed leader believes is not among them.
+pub const LED: u16 = 103;
 /// Stream a body's bytes.
 pub const BODY: u16 = 110;
 /// Stream a mailbox's mod-sequences.

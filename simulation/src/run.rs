@@ -14,6 +14,7 @@ use crate::{audit, faults, invariants};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,10 +150,14 @@ impl Run {
     /// A client was not served in a healed cluster.
     async fn not_served(&self, cluster: &Arc<Cluster>) {
         let stuck = self.history.stuck_ops();
-        let who: Vec<String> =
-            stuck.iter().map(|s| format!("client {} with op {} ({})", s.client, s.op, s.why)).collect();
+        // Of each client the operation that it is stuck at; those behind it were not begun.
+        let mut first: BTreeMap<u32, String> = BTreeMap::new();
+        for s in &stuck {
+            first.entry(s.client).or_insert_with(|| format!("client {} with op {} ({})", s.client, s.op, s.why));
+        }
+        let who: Vec<String> = first.into_values().collect();
         let cluster = cluster.settled(Duration::ZERO).await.err().unwrap_or("the cluster itself is well".into());
-        world::violate("the_cluster_heals", format!("not served: {}; {cluster}", who.join(", ")));
+        world::violate("the_cluster_heals", format!("{cluster}; not served: {}", who.join(", ")));
     }
 }
 

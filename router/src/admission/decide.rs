@@ -129,9 +129,14 @@ pub async fn set_state(router: &Router, actor: Actor, number: u32, state: NodeSt
     if state != NodeState::Active && others == 0 {
         return Err(Error::Conflict(format!("node {number} is the only active one: nobody could take its share")));
     }
-    let holds = status.groups.iter().any(|g| g.voters.contains(&record.id));
-    if state == NodeState::Removed && (holds || record.state != NodeState::Draining) {
-        return Err(Error::Conflict(format!("node {number} still holds replicas: drain it first")));
+    if state == NodeState::Removed {
+        if record.state != NodeState::Draining {
+            return Err(Error::Conflict(format!("node {number} may still be given replicas: drain it first")));
+        }
+        let holds = router.groups_of(record.id, timeout).await?;
+        if !holds.is_empty() {
+            return Err(Error::Conflict(format!("node {number} still holds replicas of {} groups", holds.len())));
+        }
     }
     let changed = Node { state, ..(*record).clone() };
     let request = RequestId(zcluster_runtime::random_bytes());

@@ -66,6 +66,11 @@ fn report(node: u32, group: u32, check: Check) {
 pub fn begin() {
     with(|a| *a = Auditor::new());
     world::listen(Box::new(|name, node, facts| {
+        if let ("raft.leader.changed", [group, term, leader]) = (name, facts)
+            && leader >> 16 == u64::from(node)
+        {
+            world::note(node, "leader", || format!("leads group {group} in term {term}"));
+        }
         if let (only_the_leader_acts::PROBE, [group, term, ..]) = (name, facts) {
             let group = u32::try_from(*group).unwrap_or(u32::MAX);
             let check = with(|a| only_the_leader_acts::acts(&a.at(node, group).0.leaders, group, *term, node));

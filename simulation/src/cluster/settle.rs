@@ -39,21 +39,21 @@ impl Cluster {
     }
 
     fn look(&self) -> Check {
-        self.all_serve()?;
-        let (nodes, shards) = self.directory_now().ok_or("nobody knows the cluster")?;
-        self.nodes_are_active(&nodes)?;
+        let mut wrong: Vec<String> = self.all_serve().err().into_iter().collect();
+        let Some((nodes, shards)) = self.directory_now() else { return Err("nobody knows the cluster".into()) };
+        wrong.extend(self.nodes_are_active(&nodes).err());
         let expected = self.shape().shards as usize;
-        ensure(shards.len() == expected, || format!("{} of {expected} shards exist", shards.len()))?;
+        wrong.extend(ensure(shards.len() == expected, || format!("{} of {expected} shards exist", shards.len())).err());
         let present: BTreeSet<u64> = nodes.iter().filter(|n| n.state == NodeState::Active).map(|n| n.id.0).collect();
-        self.group_is_well(GroupId::DIRECTORY.0, &present, None)?;
+        wrong.extend(self.group_is_well(GroupId::DIRECTORY.0, &present, None).err());
         for shard in &shards {
             let members: BTreeSet<u64> = shard.replicas.iter().map(|n| n.0).collect();
-            self.group_is_well(shard.group.0, &members, Some((shard, present.len())))?;
+            wrong.extend(self.group_is_well(shard.group.0, &members, Some((shard, present.len()))).err());
         }
-        for group in self.groups() {
-            self.contents_are_equal(group)?;
+        if wrong.is_empty() {
+            wrong.extend(self.groups().into_iter().find_map(|group| self.contents_are_equal(group).err()));
         }
-        Ok(())
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
     }
 
     fn all_serve(&self) -> Check {
@@ -92,7 +92,9 @@ impl Cluster {
         let leaders: Vec<&Replica> = replicas.iter().filter(|r| r.status.role == Role::Leader).collect();
         let [leader] = leaders[..] else {
             let led: Vec<u32> = leaders.iter().map(|r| r.node).collect();
-            return Err(format!("group {group} has the leaders {led:?}"));
+            let known = |r: &Replica| (r.node, r.status.term, numbers(&r.status.voters), r.status.last_log);
+            let known: Vec<_> = replicas.iter().map(known).collect();
+            return Err(format!("group {group} has the leaders {led:?}; node, term, voters, last entry: {known:?}"));
         };
         let s = &leader.status;
         ensure(!s.joint, || format!("group {group} is between two memberships"))?;
