@@ -296,7 +296,9 @@ async fn hold_back(inner: Weak<Inner>) {
 
 /// Tells a simulator of elections, above all of those that leave this node with entries nobody has committed yet.
 fn note_succession(inner: &Inner, before: Leadership, now: Leadership) {
-    let Some(leader) = now.leader.filter(|_| now.term > before.term) else { return };
+    // A new leader has been in its term since it became a candidate.
+    let is_new = now.term > before.term || now.leader != before.leader;
+    let Some(leader) = now.leader.filter(|_| is_new) else { return };
     probe("raft.leader.changed", &[u64::from(inner.id), now.term, leader]);
     let metrics = inner.raft.data_metrics();
     let (last, committed) = {

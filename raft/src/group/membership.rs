@@ -5,6 +5,7 @@ use crate::AdminError;
 use crate::types::C;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use openraft::{ChangeMembers, EmptyNode};
+use openraft_rt::Instant as _;
 use openraft_rt::WatchReceiver as _;
 use std::collections::BTreeSet;
 use std::io;
@@ -44,6 +45,17 @@ impl Inner {
             Ok(Err(e)) => Err(admin_error(e)),
             Err(_) => Err(AdminError::Timeout),
         }
+    }
+
+    /// Whether most of `voters` have answered this leader within an election's time.
+    fn hears_most_of(&self, voters: &BTreeSet<u64>) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let heard = |node: &&u64| {
+            let last = metrics.heartbeat.as_ref().and_then(|h| h.get(*node)).and_then(Option::as_ref);
+            **node == self.config.node || last.is_some_and(|at| at.elapsed() <= self.config.election_max)
+        };
+        voters.iter().filter(heard).count() > voters.len() / 2
     }
 
     fn need_leader(&self) -> Result<(), AdminError> {
@@ -108,6 +120,11 @@ impl Group {
             return Err(AdminError::Refused("a group needs a voter".into()));
         }
         self.0.need_leader()?;
+        // A change that is half done can only be finished; one that is not begun must not be, or the group stands still
+        // until the silent are back, if ever they are.
+        if self.0.members().configs.len() == 1 && !self.0.hears_most_of(&voters) {
+            return Err(AdminError::Refused(format!("most of the new voters {voters:?} do not answer")));
+        }
         match &self.0.members().configs[..] {
             [only] if *only == voters => return Ok(()),
             [_, _, ..] => probe("raft.joint.resumed", &[u64::from(self.0.id)]),

@@ -3,7 +3,7 @@
 use crate::body;
 use crate::content::MailContent;
 use crate::durable::Durability;
-use crate::engine::{Column, RocksConfig, RocksEngine, StateEngine};
+use crate::engine::{Column, RocksConfig, RocksEngine, StateEngine, StrictEngine};
 use crate::feed::{Feed, Subscription};
 use crate::machine::Machine;
 use crate::node::{NodeState, Positions};
@@ -72,6 +72,7 @@ impl Replicas {
     /// # Errors
     /// The disk.
     pub fn with_engine(engine: Arc<dyn StateEngine>, fatal: Fatal) -> io::Result<Arc<Self>> {
+        let engine: Arc<dyn StateEngine> = StrictEngine::new(engine, fatal.clone());
         clean(engine.as_ref())?;
         let durability = Durability::new(engine.clone());
         zcluster_runtime::spawn(Durability::run(Arc::downgrade(&durability), fatal.clone()));

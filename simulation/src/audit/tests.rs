@@ -141,7 +141,7 @@ fn cutting_and_applying_too_early_are_caught() {
         log_opening(1);
         let vote = Vote { term: 1, node: NodeId::new(1, 1).0, committed: true };
         let (purged, last) = (Some(id(1, 1)), Some(id(1, 1)));
-        log_recovered(1, GROUP, LogState { vote: Some(vote), purged, last, committed: None });
+        log_recovered(1, GROUP, LogState { vote: Some(vote), purged, last, ..LogState::default() });
         state_recovered(1, GroupId(GROUP), None, 0);
         does(1, &[append(1, 2, "c")]);
     });

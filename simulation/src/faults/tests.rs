@@ -23,6 +23,8 @@ fn under(seed: u64, nodes: u32, faults: Vec<(u64, Fault)>) -> Summary {
         }
         cluster.heal_all().await;
         settle(&cluster).await;
+        // Who has left is stopped in the end, if it has not heard of it.
+        world::sleep(Duration::from_secs(20)).await;
         let up = cluster.up();
         for (account, least) in acknowledged.into_iter().enumerate() {
             let node = up.get(account % up.len().max(1)).copied().unwrap_or(1);
@@ -35,7 +37,8 @@ fn under(seed: u64, nodes: u32, faults: Vec<(u64, Fault)>) -> Summary {
 
 fn struck(summary: &Summary, names: &[&str]) {
     for name in names {
-        assert!(summary.counters.contains_key(name), "{name} did not strike: {:?}", summary.counters);
+        let violations = &summary.violations;
+        assert!(summary.counters.contains_key(name), "{name} did not strike: {violations:?} {:?}", summary.counters);
     }
 }
 

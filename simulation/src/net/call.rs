@@ -117,10 +117,10 @@ impl Asking {
     }
 
     fn send(&mut self) {
-        if !matches!(self.stage, Stage::Unsent(_)) {
-            return;
-        }
-        let Stage::Unsent(asked) = std::mem::replace(&mut self.stage, Stage::Over) else { return };
+        let asked = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Unsent(asked) => asked,
+            sent => return self.stage = sent,
+        };
         let sent = match self.wires.upgrade() {
             Some(wires) => wires.state.lock().send(asked),
             None => Err(RpcError::Unreachable(self.to, "there is no network any more".into())),

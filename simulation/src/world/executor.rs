@@ -122,6 +122,8 @@ thread_local! {
     static WORLD: RefCell<Option<State>> = const { RefCell::new(None) };
     static LISTENERS: RefCell<Vec<Listener>> = const { RefCell::new(Vec::new()) };
     static PANIC: Cell<Option<String>> = const { Cell::new(None) };
+    /// A task of the world is being polled or dropped.
+    static IN_TASK: Cell<bool> = const { Cell::new(false) };
 }
 
 pub(super) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
@@ -243,7 +245,7 @@ fn drop_tasks(slots: &[u32]) {
             (gone, std::mem::replace(&mut s.current, node))
         });
         // A destructor that panics must not take the others along.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(gone)));
+        let _ = guarded(|| drop(gone));
         with(|s| s.current = before);
     }
 }
@@ -482,12 +484,10 @@ pub fn run_until(until: u64) {
             }
             continue;
         };
-        let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut Context::from_waker(&waker))));
-        match polled {
+        match guarded(|| task.as_mut().poll(&mut Context::from_waker(&waker))) {
             Ok(Poll::Pending) => drop(with(|s| s.put_back(slot, generation, task))),
             Ok(Poll::Ready(())) => finish(slot, generation, task),
-            Err(_) => {
-                let what = PANIC.take().unwrap_or_default();
+            Err(what) => {
                 finish(slot, generation, task);
                 violate("no_panic", what);
             }
@@ -499,7 +499,7 @@ pub fn run_until(until: u64) {
 }
 
 fn finish(slot: u32, generation: u32, task: Task) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+    let _ = guarded(|| drop(task));
     let gone = with(|s| {
         let s_ = &s.slots[slot as usize];
         if s_.occupied && s_.generation == generation { s.vacate(slot) } else { (None, None) }
@@ -538,14 +538,21 @@ fn advance(until: u64) -> bool {
     })
 }
 
-/// Panics inside a world are kept as text, not printed: they become a violation.
+/// Runs a task's code; a panic ends the code, not the world, and is told as text.
+fn guarded<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    let outer = IN_TASK.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    IN_TASK.set(outer);
+    result.map_err(|_| PANIC.take().unwrap_or_default())
+}
+
+/// Panics of tasks are kept as text, not printed: they become a violation.
 fn quiet_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let inside = WORLD.try_with(|w| w.try_borrow().map_or(true, |w| w.is_some())).unwrap_or(false);
-            if inside {
+            if IN_TASK.try_with(Cell::get).unwrap_or(false) {
                 PANIC.set(Some(info.to_string()));
             } else {
                 before(info);

@@ -6,9 +6,11 @@
 
 mod memory;
 mod rocks;
+mod strict;
 
 pub use memory::MemoryEngine;
 pub use rocks::{RocksConfig, RocksEngine};
+pub use strict::StrictEngine;
 
 use bytes::Bytes;
 use std::io;

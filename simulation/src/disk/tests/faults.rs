@@ -120,6 +120,7 @@ fn what_is_written_over_is_healed() {
             return false;
         }
         opened.log.submit(GROUP, Op::Vote(vote(2)), None);
+        opened.log.submit(GROUP, Op::Committed(id(1, 9)), None);
         opened.log.submit(GROUP, Op::Purge(id(1, 9)), None);
         rig.run_ms(30);
         rig.open();

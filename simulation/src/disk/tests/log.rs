@@ -18,6 +18,8 @@ fn appends_and_crash(seed: u64, torn: bool) -> (Rig, u64, u64) {
     rig.disk.crash(torn);
     let acknowledged = told.ok();
     let opened = rig.open();
+    // A process that does something has told all that it found.
+    opened.log.submit(GROUP, Op::Vote(vote(1)), None);
     rig.run_ms(50);
     assert_eq!(told.ok(), acknowledged, "a process that is gone tells nothing");
     let there = end_of(&opened.log);
@@ -106,19 +108,20 @@ fn truncated_purged_and_deleted() {
     let log = rig.open().log;
     (0..20).for_each(|n| log.submit(GROUP, append(n), None));
     log.submit(GROUP, Op::Vote(vote(3)), None);
+    log.submit(GROUP, Op::Committed(id(1, 4)), None);
     log.submit(GROUP, Op::Purge(id(1, 4)), None);
     log.submit(GROUP, Op::TruncateAfter(Some(id(1, 11))), None);
     log.submit(GROUP, Op::Append(vec![entry(2, 12, 5)]), None);
     log.submit(8, Op::Vote(vote(1)), None);
     log.submit(8, append(0), None);
     log.submit(8, Op::Delete { left: Some(id(1, 0)) }, None);
-    log.submit(9, append(0), None);
     log.submit(9, Op::Delete { left: None }, None);
     rig.run_ms(10);
     let before = log.state(GROUP);
+    assert_eq!(rig.guard.summary().violations, []);
     let log = rig.open().log;
-    let expected =
-        LogState { vote: Some(vote(3)), purged: Some(id(1, 4)), last: Some(id(2, 12)), ..LogState::default() };
+    let (committed, last) = (Some(id(1, 4)), Some(id(2, 12)));
+    let expected = LogState { vote: Some(vote(3)), committed, purged: committed, last, left: None };
     assert_eq!((before, log.state(GROUP)), (expected, expected));
     // What a removed replica promised stays, and where its log ended.
     assert_eq!(log.groups(), [GROUP, 8]);

@@ -147,6 +147,7 @@ fn stale_frames_arrive_after_their_connection_broke() {
     assert!(warm.iter().all(|c| outcome(c).is_ok()));
     bench.wires.set_knobs(&Knobs { stale: 1_000_000, ..calm() });
     let calls = [Lane::Raft, Lane::Data].map(|lane| bench.call(lane, ECHO, 1, 10_000));
+    run_until(world::now() + 20_000);
     bench.wires.set_knobs(&calm());
     bench.run(10);
     assert!(calls.iter().all(is_lost));
