@@ -2,7 +2,9 @@
 #
 #   make demo            three real nodes on loopback, with mail in them   (ARGS="--nodes 5" is passed on)
 #   make failover        the demo that kills a primary under load and counts what was lost
-#   make test            everything: format, lints, unit, property and end-to-end tests
+#   make test            everything: format, lints, unit, property, simulation and end-to-end tests
+#   make sim             the cluster under the simulator: 1,000 seeds, each in two processes, and the planted bugs
+#                        (ARGS="--seeds 1..10000" for more; docs/simulation.md tells how to read a failure)
 #   make bench           zcluster with one node and with three beside Dovecot, on this machine in one run
 #   make build           an optimised binary
 #
@@ -10,11 +12,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: demo failover test lint unit bench build prerequisites
+.PHONY: demo failover test lint simulated sim unit bench build prerequisites
 
 ARGS ?=
 # Every recipe builds with the RocksDB archive that the prerequisites keep.
 with_env = eval "$$(deploy/prerequisites env)"
+simulator = cargo run --locked --quiet --profile sim -p zcluster-simulation --
 say = printf '\n== %s (%s)\n' "$(1)" "$$(date +%T)"
 
 demo: prerequisites
@@ -28,7 +31,7 @@ failover: prerequisites
 	cargo build --locked --bin zcluster
 	exec cargo run --locked --quiet --bin zcluster -- demo --failover $(ARGS)
 
-test: prerequisites lint unit
+test: prerequisites lint simulated unit
 	@$(call say,all tests passed)
 
 lint: prerequisites
@@ -37,6 +40,25 @@ lint: prerequisites
 	cargo fmt --all --check
 	$(call say,lints: checks every crate and its tests without linking them)
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# What every change is put to: the plans that once failed, the planted bugs, and seeds, each in two processes.
+simulated: prerequisites
+	@$(with_env)
+	$(call say,building the simulator)
+	cargo build --locked --profile sim -p zcluster-simulation
+	$(call say,simulation: pinned plans)
+	$(simulator) pinned --quiet
+	$(call say,simulation: planted bugs)
+	$(simulator) planted
+	$(call say,simulation: 400 seeds in two processes each; about 3 minutes)
+	$(simulator) run --seeds 1..400 --verify --quiet
+
+sim: prerequisites
+	@$(with_env)
+	$(call say,building the simulator)
+	cargo build --locked --profile sim -p zcluster-simulation
+	$(simulator) run $(or $(ARGS),--seeds 1..1000) --verify
+	$(simulator) planted
 
 unit: prerequisites
 	@$(with_env)

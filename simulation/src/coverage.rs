@@ -70,6 +70,7 @@ pub const EXPECTED: &[Sometimes] = &[
     sometimes("raft.read.shared", "one round served several reads"),
     sometimes("raft.membership.changed", "a membership changed"),
     sometimes("raft.joint.resumed", "a membership change was found half done"),
+    sometimes("raft.removed.returned", "a replica came back to a node it had been removed from"),
     sometimes("raft.snapshot.sent", "a snapshot was sent"),
     sometimes("raft.snapshot.sent_during_writes", "a snapshot was sent while entries were applied"),
     sometimes("raft.snapshot.broken", "a snapshot's transfer was broken off"),

@@ -1,7 +1,6 @@
 //! A run as a timeline that can be read: who led, what broke, what was acknowledged, which promise did not hold.
 //!
-//! Each node has a column; a line has its node's number there, so that the eye can follow one node down the page. A node
-//! that is down has no dot.
+//! Each node has a column; a line has its node's number there, so that the eye can follow one node down the page.
 
 use crate::run::Outcome;
 use crate::world::{Note, OUTSIDE};

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// How long a node may take to accept a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long a reply may take (RFC 5321 §4.5.3.2 is far more patient; a short patience makes more retries).
-const REPLY_MAX: Duration = Duration::from_secs(30);
+const REPLY_MAX: Duration = Duration::from_secs(40);
 /// One in so many messages is given up by the MTA's connection right after the final dot, before any reply.
 const HANG_UP_ONE_IN: u64 = 25;
 

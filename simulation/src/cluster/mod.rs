@@ -25,10 +25,10 @@ use crate::plan::{ClockShape, Knobs, Shape};
 use crate::world::{self, Clock};
 use parking_lot::Mutex;
 pub use process::Parts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use zcluster_api::AccountId;
+use zcluster_api::{AccountId, GroupId, NodeId};
 use zcluster_raft::MultiRaft;
 use zcluster_replica::Replicas;
 use zcluster_router::Router;
@@ -59,6 +59,8 @@ pub struct Cluster {
     healing: AtomicBool,
     /// Attempts to join that have not come to an end.
     joining: AtomicUsize,
+    /// Nodes that replicas were moved away from.
+    moved: Mutex<BTreeSet<(NodeId, GroupId)>>,
 }
 
 impl Cluster {
@@ -72,6 +74,7 @@ impl Cluster {
             founded: AtomicBool::new(false),
             healing: AtomicBool::new(false),
             joining: AtomicUsize::new(0),
+            moved: Mutex::default(),
         })
     }
 
@@ -111,6 +114,16 @@ impl Cluster {
         let mut id = *b"account-........";
         id[8..].copy_from_slice(&u64::from(n).to_be_bytes());
         AccountId(id)
+    }
+
+    /// Remembers that a replica is moved away from a node.
+    pub(crate) fn note_move(&self, from: NodeId, group: GroupId) {
+        self.moved.lock().insert((from, group));
+    }
+
+    /// Whether a replica was moved away from the node before.
+    pub(crate) fn had_replica(&self, node: NodeId, group: GroupId) -> bool {
+        self.moved.lock().contains(&(node, group))
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Machine>> {

@@ -68,16 +68,22 @@ pub(super) fn move_replica(cluster: &Arc<Cluster>, shard: u32) -> bool {
     })
 }
 
-/// The shard's next entry in the map: one replica on an active node that has none.
+/// The shard's next entry in the map: one replica on an active node that has none. Often one that had: what comes back
+/// must not have forgotten what it promised.
 fn choose_move(cluster: &Cluster, shard: u32) -> Option<(Shard, NodeId, NodeId)> {
     let (nodes, shards) = cluster.directory_now()?;
     let mut shard = shards.into_iter().find(|s| s.group.0 == shard)?;
     let active = nodes.into_iter().filter(|n| n.state == NodeState::Active).map(|n| n.id);
-    let free: Vec<NodeId> = active.filter(|n| !shard.replicas.contains(n)).collect();
+    let mut free: Vec<NodeId> = active.filter(|n| !shard.replicas.contains(n)).collect();
+    let known: Vec<NodeId> = free.iter().copied().filter(|n| cluster.had_replica(*n, shard.group)).collect();
+    if !known.is_empty() && world::draw(Stream::Director, |r| r.chance(700_000)) {
+        free = known;
+    }
     let (to, at) =
         world::draw(Stream::Director, |r| (r.pick(&free).copied(), r.below(shard.replicas.len() as u64) as usize));
     let (to, slot) = (to?, shard.replicas.get_mut(at)?);
     let from = std::mem::replace(slot, to);
+    cluster.note_move(from, shard.group);
     shard.version += 1;
     Some((shard, from, to))
 }
