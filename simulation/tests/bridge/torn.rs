@@ -9,7 +9,7 @@ use crate::support::{Act, Contents, GROUPS, copy_dir, cut, newest_wal, open_rock
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zcluster_raft::log::{Op, Vote};
-use zcluster_raft::{Fence, FenceState, LogEngine};
+use zcluster_raft::{Fence, FenceState};
 use zcluster_simulation::world::Random;
 
 /// How much of the end is torn off byte by byte.
