@@ -102,6 +102,7 @@ impl Twin {
     ///
     /// # Errors
     /// It cannot be started.
+    #[allow(clippy::disallowed_methods, reason = "the tool around the worlds has threads; no world knows of it")]
     pub fn start(&self) -> Result<Running> {
         let mut child = self.command(&[])?.spawn().context("the twin cannot be started")?;
         let out = BufReader::new(child.stdout.take().context("the twin has no output")?);

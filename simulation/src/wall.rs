@@ -9,7 +9,11 @@ pub struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
     /// Starts now.
-    #[allow(clippy::disallowed_methods, reason = "the tool around the worlds lives in real time")]
+    #[allow(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "the tool around the worlds lives in real time"
+    )]
     pub fn start() -> Self {
         Stopwatch(std::time::Instant::now())
     }

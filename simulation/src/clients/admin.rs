@@ -95,7 +95,7 @@ impl Admin {
     /// The operation's password, and its mark.
     fn password(&self) -> Vec<Modification> {
         let hash = hash_password_with(HashParams::cheap(), &format!("pw-{}", self.op));
-        vec![Modification::set("userPassword", &hash), Modification::set(MARK, &self.op.to_string())]
+        vec![Modification::set("userPassword", &hash), Modification::set(MARK, self.op.to_string())]
     }
 
     /// Reads an account until there is an answer; its id.

@@ -149,7 +149,7 @@ fn live(seed: u64) -> (Summary, Arc<History>) {
     (guard.summary(), history)
 }
 
-fn done<'a>(records: &'a [Record]) -> impl Iterator<Item = (&'a What, &'a Reply)> {
+fn done(records: &[Record]) -> impl Iterator<Item = (&What, &Reply)> {
     records.iter().filter_map(|r| match &r.outcome {
         Outcome::Done(reply) => Some((&r.what, reply)),
         _ => None,

@@ -126,7 +126,7 @@ async fn smtp_config(number: u32, directory: &dyn DirectoryApi) -> SmtpConfig {
     // The default outlasts most troubles here; every other node gives up sooner, so that MTAs are put off, too.
     let hostname = format!("node{number}.{}", super::DOMAIN);
     let usual = SmtpConfig::new(hostname);
-    let delivery_timeout = if number % 2 == 0 { SHORT_PATIENCE } else { usual.delivery_timeout };
+    let delivery_timeout = if number.is_multiple_of(2) { SHORT_PATIENCE } else { usual.delivery_timeout };
     let config = SmtpConfig { delivery_timeout, max_message_bytes: MESSAGE_BYTES_MAX, ..usual };
     match directory.read(DirectoryQuery::Cluster, Freshness::Local).await {
         Ok(DirectoryReply::Cluster(cluster)) => config.with_attributes(&cluster.config),

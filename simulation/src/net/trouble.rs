@@ -80,10 +80,11 @@ impl State {
         for at in [(from, to), (to, from)] {
             let parked = self.parked.remove(&at).unwrap_or_default();
             // The server's keepalive cancels what the caller would have.
-            parked.iter().for_each(|hop| match hop {
-                Hop::Cancel { cancel, .. } => cancel.cancel(),
-                _ => {}
-            });
+            for hop in parked {
+                if let Hop::Cancel { cancel, .. } = hop {
+                    cancel.cancel();
+                }
+            }
         }
     }
 

@@ -148,7 +148,7 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(cases(16))]
+    #![proptest_config(cases(4))]
     #[test]
     fn real_and_simulated_log_tell_the_same(steps in prop::collection::vec(step(), 1..80)) {
         run(&steps)?;

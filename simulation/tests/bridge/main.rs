@@ -4,6 +4,7 @@
 //! A few cases run by default; `PROPTEST_CASES` asks for more.
 
 #![allow(missing_docs, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "real disks and processes live in real time")]
 
 mod kill;
 mod log;

@@ -289,10 +289,10 @@ impl Store {
         max: usize,
     ) -> Vec<Row> {
         let rows = self.index[column(c)].range::<[u8], _>(bounds);
-        let row = |(key, at): (&Box<[u8]>, &u32)| {
+        let rows = rows.filter_map(|(key, at)| {
             let value = self.slots[*at as usize].as_ref()?.at(seq)?;
             Some((key.to_vec(), value.to_vec()))
-        };
-        if reverse { rows.rev().filter_map(row).take(max).collect() } else { rows.filter_map(row).take(max).collect() }
+        });
+        if reverse { rows.rev().take(max).collect() } else { rows.take(max).collect() }
     }
 }
