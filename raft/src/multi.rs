@@ -19,7 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 use zcluster_rpc::{Network, Service};
-use zcluster_runtime::planted::{Bug, planted};
 use zcluster_runtime::{Either, probe, watch};
 
 /// This node's groups.
@@ -112,7 +111,7 @@ impl MultiRaft {
             pipeline: config.max_pipeline,
         });
         let mut settings = self.openraft.clone();
-        if owes(self.log.as_ref(), group).is_some() {
+        if self.log.state(group).owes().is_some() {
             Arc::make_mut(&mut settings).enable_elect = false;
         }
         let raft: Raft<C, Machine> =
@@ -267,15 +266,11 @@ async fn follow(inner: Arc<Inner>, leadership: watch::Sender<Leadership>, fatal:
     }
 }
 
-/// Where a replica's log must reach before it may take part in elections (see [`LogState::owes`]).
-fn owes(log: &dyn LogEngine, group: u32) -> Option<LogId> {
-    if planted(Bug::RemovalForgotten) { None } else { log.state(group).owes() }
-}
-
 impl Inner {
-    /// Where this replica's log must reach before it may take part in elections.
+    /// Where this replica's log must reach before it may take part in elections (see
+    /// [`LogState::owes`](crate::log::LogState::owes)).
     pub(crate) fn owes(&self) -> Option<LogId> {
-        owes(self.log.as_ref(), self.id)
+        self.log.state(self.id).owes()
     }
 }
 

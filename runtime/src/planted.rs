@@ -26,13 +26,11 @@ pub enum Bug {
     ReplyCacheLostInSnapshot,
     /// openraft's default: a leader that restarts goes on in its old term.
     LeaderRestore,
-    /// A replica that was removed and comes back has a say in elections before it has the log it had.
-    RemovalForgotten,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 12] = [
+    pub const ALL: [Bug; 11] = [
         Bug::AckBeforeFsync,
         Bug::VoteUnsynced,
         Bug::UidBeforeCommit,
@@ -44,7 +42,6 @@ impl Bug {
         Bug::SideEffectOnFollower,
         Bug::ReplyCacheLostInSnapshot,
         Bug::LeaderRestore,
-        Bug::RemovalForgotten,
     ];
 
     /// Its name on a command line.
@@ -61,7 +58,6 @@ impl Bug {
             Bug::SideEffectOnFollower => "side-effect-on-follower",
             Bug::ReplyCacheLostInSnapshot => "reply-cache-lost-in-snapshot",
             Bug::LeaderRestore => "leader-restore",
-            Bug::RemovalForgotten => "removal-forgotten",
         }
     }
 }

@@ -9,12 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use zcluster_runtime::planted::Bug;
 
-/// How many seeds a defect may survive. Most are caught by the first few; these two need a crash at the right moment, and
-/// a member that slept through the right moves.
+/// How many seeds a defect may survive. Most are caught by the first few; a hole needs a crash at the right moment.
 pub const fn bound(bug: Bug) -> u64 {
     match bug {
         Bug::LogHole => 300,
-        Bug::RemovalForgotten => 1_500,
         _ => 100,
     }
 }
