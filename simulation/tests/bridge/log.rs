@@ -116,7 +116,8 @@ impl Pair {
 fn check_torn(past: &Past, dir: &Path, name: &str, at: u64) -> Result<(), TestCaseError> {
     let found = Contents::of(&open_rocks(dir).unwrap()).unwrap().without_hints();
     let is_before = |(wal, len): &(String, u64)| wal.as_str() < name || (wal == name && *len <= at);
-    let must = past.iter().rposition(|(wal, _)| is_before(wal)).unwrap_or(0);
+    // Before the oldest state that is remembered there was a burst, whose states nobody has seen: that it opens is all.
+    let Some(must) = past.iter().rposition(|(wal, _)| is_before(wal)) else { return Ok(()) };
     let is = past[must..].iter().any(|(_, contents)| contents.clone().without_hints() == found);
     prop_assert!(is, "cut at {} of {}: found {:?}", at, name, found);
     Ok(())
@@ -148,7 +149,7 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(cases(4))]
+    #![proptest_config(cases(32))]
     #[test]
     fn real_and_simulated_log_tell_the_same(steps in prop::collection::vec(step(), 1..80)) {
         run(&steps)?;

@@ -177,6 +177,7 @@ impl Simulated {
     pub fn new(seed: u64) -> Self {
         let guard = world::enter(seed, Keep::default());
         zcluster_simulation::audit::begin();
+        zcluster_simulation::audit::look_away();
         world::start_node(1);
         let disk = NodeDisk::new(1);
         let opened = open_simulated(&disk);
@@ -197,6 +198,7 @@ impl Simulated {
         });
         self.opened.log.submit(group, op, Some(told));
         while !done.load(Ordering::Relaxed) {
+            assert!(!world::is_over(), "{:?}", world::violations());
             world::run_until(world::now() + 10_000_000);
         }
         rx.recv().unwrap()
