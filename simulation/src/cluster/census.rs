@@ -1,6 +1,7 @@
 //! What an all-seeing eye sees of groups: every running node's own view, side by side.
 
 use super::Cluster;
+use super::machine::Machine;
 use super::process::Parts;
 use crate::world;
 use std::collections::BTreeSet;
@@ -57,9 +58,11 @@ impl Cluster {
     }
 
     /// Whether every group in which the node votes would keep everything it has acknowledged if the node lost its
-    /// disk: a majority of the voters, without it, is up, has all entries, and no flaw that waits to be found.
+    /// disk: a majority of the voters, without it, is up, has all entries, and no flaw that waits to be found. Only one
+    /// disk at a time is bad, because replicas move: two could be most of a group tomorrow.
     pub(crate) fn can_spare_disk(&self, node: u32) -> bool {
-        self.groups().into_iter().all(|group| self.group_can_spare(group, node))
+        let is_bad = |m: &Arc<Machine>| m.number != node && !m.has_left() && (m.is_damaged() || m.is_emptied());
+        !self.all().iter().any(is_bad) && self.groups().into_iter().all(|group| self.group_can_spare(group, node))
     }
 
     fn group_can_spare(&self, group: u32, node: u32) -> bool {
