@@ -12,7 +12,7 @@ use zcluster_api::{DirectoryQuery, DirectoryReply, GroupId, codec};
 use zcluster_raft::Group;
 use zcluster_replica::Replicas;
 use zcluster_rpc::Lane;
-use zcluster_runtime::{Instant, select, sleep};
+use zcluster_runtime::{Instant, probe, select, sleep};
 
 /// The shard map is read again at least so often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -108,11 +108,7 @@ impl Inner {
             if named.contains(&id) || !known.contains(&id) {
                 continue;
             }
-            if self.may_leave(id).await {
-                self.remove_group(id).await?;
-            } else {
-                waiting = true;
-            }
+            waiting |= !(self.may_leave(id, group.status().term).await && self.remove_group(id).await?);
         }
         Ok(waiting)
     }
@@ -120,8 +116,8 @@ impl Inner {
     /// Whether the group's leader says that this node is no member any more. The map alone is not enough: it says
     /// what should be, and a voter that vanishes before it is voted out costs a quorum. Nor is the word of a leader
     /// of a term before one that this node has seen: it may have been deposed long ago, and its successor may count
-    /// this node's log among those that have what was acknowledged.
-    async fn may_leave(&self, group: GroupId) -> bool {
+    /// this node's log among those that have what was acknowledged. `seen`: the last term that this replica knew.
+    async fn may_leave(&self, group: GroupId, seen: u64) -> bool {
         // The map here may be behind one that names this node again.
         if self.directory_barrier(Instant::now() + ASK).await.is_err() || self.members(group).contains(&self.me()) {
             return false;
@@ -131,7 +127,6 @@ impl Inner {
             let report = asked.ok().and_then(|a| wire::open_answer(a).ok());
             let Some(report) = report.and_then(|r| codec::decode::<crate::NodeReport>(&r).ok()) else { continue };
             let led = report.replicas.into_iter().find(|r| r.group == group.0 && r.part == crate::Part::Leader);
-            let seen = self.group(group).map_or(0, |g| g.status().term);
             if let Some(led) = led.filter(|l| l.term >= seen) {
                 let me = self.me();
                 return !led.joint && !led.voters.contains(&me) && !led.learners.contains(&me);
@@ -140,13 +135,26 @@ impl Inner {
         false
     }
 
-    async fn remove_group(&self, group: GroupId) -> io::Result<()> {
-        let _one = self.starting.lock().await;
+    /// Removes a group whose leader let this node go. False when it may not be removed after all.
+    async fn remove_group(&self, group: GroupId) -> io::Result<bool> {
+        let one = self.starting.lock().await;
+        let Some(running) = self.group(group) else { return Ok(false) };
+        let seen = running.status().term;
+        drop(running);
+        // From here on this replica acknowledges nothing. It may have been called back since the leader was asked, and
+        // what it acknowledged as a member again must not be thrown away: so the leader is asked once more.
+        self.raft.stop_group(group.0).await?;
+        if !self.may_leave(group, seen).await {
+            drop(one);
+            self.ensure_group(group).await?;
+            probe("router.removal.withdrawn", &[u64::from(group.0)]);
+            return Ok(false);
+        }
         self.on_disk(group, Replicas::condemn).await?;
         self.drop_group(group).await?;
         self.hub.sweep(|_, home| home.is_some_and(|(g, _)| g == group));
         tracing::info!(shard = group.0, "replica removed from this node");
-        Ok(())
+        Ok(true)
     }
 
     /// Drops a condemned group's log, then its state.
