@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod codec;
+pub mod delivery;
 pub mod directory;
 pub mod error;
 pub mod ids;

@@ -1,6 +1,7 @@
 //! The mailbox: folders, items, commands that change them and queries that read them.
 
 use crate::body::{BlobRef, Body};
+use crate::delivery::*;
 use crate::ids::*;
 use crate::search::SearchExpr;
 use crate::uids::UidSet;
@@ -384,6 +385,45 @@ pub enum MailboxCommand {
     /// Gives up an upload. -> `Done`
     #[n(13)]
     DropUpload(#[n(0)] RequestId),
+    /// Delivers a message as filters decided. `Conflict` when the scripts have changed since; `QuotaExceeded` for the
+    /// copies together; `TooLarge` when the outbox is full. -> `Delivered`
+    #[n(30)]
+    Deliver(#[n(0)] Box<Delivery>),
+    /// Stores a script (RFC 5804 §2.6), replacing one of the same name. `TooLarge`, `Invalid` (name). -> `Done`
+    #[n(31)]
+    PutScript(#[n(0)] ScriptText),
+    /// Removes a script (RFC 5804 §2.10). `Conflict` while it is active, `NotFound`. -> `Done`
+    #[n(32)]
+    DeleteScript(#[n(0)] String),
+    /// Renames a script, which stays active if it was (RFC 5804 §2.11). `NotFound`, `Exists`, `Invalid`. -> `Done`
+    #[n(33)]
+    RenameScript {
+        /// Old name.
+        #[n(0)]
+        from: String,
+        /// New name.
+        #[n(1)]
+        to: String,
+    },
+    /// Makes a script the active one, or none (RFC 5804 §2.8). `NotFound`. -> `Done`
+    #[n(34)]
+    ActivateScript(#[n(0)] Option<String>),
+    /// Claims an outgoing message that is due at exactly this time, until another. -> `Claimed`
+    #[n(35)]
+    ClaimOutgoing {
+        /// Which.
+        #[n(0)]
+        number: u64,
+        /// Its `due_ms` as the claimer saw it.
+        #[n(1)]
+        due_ms: u64,
+        /// Its `due_ms` from now on: nobody else tries it before then.
+        #[n(2)]
+        until_ms: u64,
+    },
+    /// Reports what a try led to; unknown numbers are ignored. -> `Done`
+    #[n(36)]
+    SettleOutgoing(#[n(0)] Box<Settlement>),
 }
 
 /// A message's new flags after STORE.
@@ -480,6 +520,12 @@ pub enum Receipt {
         #[n(0)]
         more: bool,
     },
+    /// `Deliver`.
+    #[n(16)]
+    Delivered(#[n(0)] Delivered),
+    /// `ClaimOutgoing`: the message, unless somebody else has it.
+    #[n(17)]
+    Claimed(#[n(0)] Option<Box<Outgoing>>),
 }
 
 /// Which parts of messages a query wants.
@@ -588,6 +634,28 @@ pub enum MailboxQuery {
         #[n(2)]
         expr: SearchExpr,
     },
+    /// The scripts, by name. -> `Scripts`
+    #[n(30)]
+    Scripts,
+    /// One script. -> `Script` or `NotFound`
+    #[n(31)]
+    Script(#[n(0)] String),
+    /// What running the filters needs. -> `Filters`
+    #[n(32)]
+    Filters {
+        /// The texts of all scripts, for `include`.
+        #[n(0)]
+        all: bool,
+        /// The folders.
+        #[n(1)]
+        folders: bool,
+        /// Whether these are remembered.
+        #[n(2)]
+        seen: Vec<SeenId>,
+    },
+    /// The outbox from this number on, at most 1,000 messages. -> `Outgoing`
+    #[n(33)]
+    Outgoing(#[n(0)] u64),
 }
 
 /// The answer to a [`MailboxQuery`].
@@ -676,4 +744,16 @@ pub enum MailboxReply {
         #[n(1)]
         highest_modseq: Option<ModSeq>,
     },
+    /// `Scripts`.
+    #[n(30)]
+    Scripts(#[n(0)] Vec<ScriptInfo>),
+    /// `Script`.
+    #[n(31)]
+    Script(#[n(0)] ScriptText),
+    /// `Filters`.
+    #[n(32)]
+    Filters(#[n(0)] FilterView),
+    /// `Outgoing`.
+    #[n(33)]
+    Outgoing(#[n(0)] Vec<Outgoing>),
 }

@@ -5,7 +5,7 @@ use crate::directory;
 use crate::group::Group;
 use crate::kv::Kv;
 use crate::mailbox;
-use crate::proposal::{Applied, Change, Proposal, Reply};
+use crate::proposal::{Applied, Change, Effect, Proposal, Reply};
 use crate::replies;
 use zcluster_api::{Error, GroupId, MailboxCommand, Result};
 
@@ -73,7 +73,11 @@ fn carry_out(kv: &mut dyn Kv, group: &mut Group, id: GroupId, index: u64, what: 
         }
         Change::Mailbox { mailbox, epoch, quota, command } => {
             let at = mailbox::Place { group: id, mailbox: *mailbox, epoch: *epoch, quota: *quota };
+            let waiting = group.outgoing;
             let outcome = mailbox::apply(kv, group, stamp, at, command);
+            if group.outgoing != waiting {
+                effects.push(Effect::OutboxGrown);
+            }
             Reply::Mailbox(domain_error(outcome)?.map(|(receipt, modseq)| {
                 changed.extend(modseq.map(|m| (*mailbox, m)));
                 receipt

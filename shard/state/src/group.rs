@@ -1,6 +1,6 @@
 //! A group's own row: its clock and the counters that keep housekeeping cheap.
 
-use crate::kv::{Kv, Table, load, save};
+use crate::kv::{Kv, KvRead, Table, load, save};
 use crate::proposal::Stamp;
 use minicbor::{Decode, Encode};
 use zcluster_api::Result;
@@ -31,6 +31,9 @@ pub(crate) struct Group {
     /// Rows of [`Table::Garbage`].
     #[n(6)]
     pub garbage: u64,
+    /// Messages ever put into the outbox: the next one's number.
+    #[n(7)]
+    pub outgoing: Option<u64>,
 }
 
 impl Group {
@@ -40,6 +43,11 @@ impl Group {
         group.applies += 1;
         group.wall_ms = group.wall_ms.max(wall_ms);
         Ok(group)
+    }
+
+    /// The clock, Unix milliseconds, as the last apply left it.
+    pub fn now(kv: &dyn KvRead) -> Result<u64> {
+        Ok(load::<Group>(kv, Table::Group, KEY)?.map_or(0, |g| g.wall_ms))
     }
 
     /// Writes the row.

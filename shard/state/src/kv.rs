@@ -48,6 +48,16 @@ pub enum Table {
     Delivery = 25,
     /// (mailbox, number) -> delivery key and time, for pruning `Delivery`.
     DeliveryOrder = 26,
+    /// (mailbox, name) -> script.
+    Script = 27,
+    /// (mailbox, number) -> message waiting to leave.
+    Outgoing = 28,
+    /// (due time, mailbox, number) -> nothing: the outbox of the whole group by time.
+    OutgoingDue = 29,
+    /// (mailbox, id) -> until when it is remembered.
+    Seen = 30,
+    /// (mailbox, time, id) -> nothing, for pruning `Seen`.
+    SeenOrder = 31,
     /// One row: the cluster's facts and the directory's counters.
     Cluster = 48,
     /// Node id -> node.
@@ -74,7 +84,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 30] = [
+    pub const ALL: [Table; 35] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -94,6 +104,11 @@ impl Table {
         Table::Change,
         Table::Delivery,
         Table::DeliveryOrder,
+        Table::Script,
+        Table::Outgoing,
+        Table::OutgoingDue,
+        Table::Seen,
+        Table::SeenOrder,
         Table::Cluster,
         Table::Node,
         Table::Token,

@@ -75,6 +75,8 @@ pub enum Effect {
     NodesChanged,
     /// The shard map changed.
     ShardsChanged,
+    /// The outbox has got a message (see [`crate::due_outgoing`]).
+    OutboxGrown,
 }
 
 /// What applying did.

@@ -62,6 +62,7 @@ fn new_header(epoch: Epoch) -> Header {
         delivery_from: 0,
         delivery_next: 0,
         delivery_due_ms: 0,
+        filters: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rows::{self, HotRow, Life};
 use super::work::Work;
-use super::{Place, create, folders, names};
+use super::{Place, create, folders, names, outgoing};
 use crate::bodies;
 use crate::group::Group;
 use crate::kv::{Kv, Table, behind, each, save};
@@ -13,7 +13,7 @@ const MESSAGES_PER_STEP: usize = 500;
 /// Other rows of a mailbox removed by one command at most.
 const ROWS_PER_STEP: usize = 5_000;
 /// The tables of a mailbox that are emptied after its messages.
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 11] = [
     Table::Page,
     Table::Folder,
     Table::FolderName,
@@ -22,6 +22,9 @@ const TABLES: [Table; 8] = [
     Table::Change,
     Table::Delivery,
     Table::DeliveryOrder,
+    Table::Script,
+    Table::Seen,
+    Table::SeenOrder,
 ];
 
 /// RFC 3501 §6.3.4.
@@ -95,6 +98,9 @@ fn empty(kv: &mut dyn Kv, group: &mut Group, mailbox: MailboxId) -> Result<bool>
         bodies::release(kv, group, cold.blob)?;
     }
     if messages.len() == MESSAGES_PER_STEP {
+        return Ok(false);
+    }
+    if outgoing::empty(kv, group, mailbox, MESSAGES_PER_STEP)? == MESSAGES_PER_STEP {
         return Ok(false);
     }
     let mut left = ROWS_PER_STEP;

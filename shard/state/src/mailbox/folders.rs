@@ -28,7 +28,7 @@ pub(super) fn create(
     Ok(Receipt::Folder(show(work, id)?))
 }
 
-fn room_for_folders(work: &Work<'_>, count: usize) -> Result<()> {
+pub(super) fn room_for_folders(work: &Work<'_>, count: usize) -> Result<()> {
     if work.header.folders as usize + count > FOLDERS_MAX {
         return Err(Error::TooLarge(format!("more than {FOLDERS_MAX} folders")));
     }
@@ -36,7 +36,7 @@ fn room_for_folders(work: &Work<'_>, count: usize) -> Result<()> {
 }
 
 /// Creates `names` below each other and returns the last one's id (`parent` when there are none).
-fn make(work: &mut Work<'_>, parent: FolderId, names: &[&str], view: FolderView) -> FolderId {
+pub(super) fn make(work: &mut Work<'_>, parent: FolderId, names: &[&str], view: FolderView) -> FolderId {
     let mut at = parent;
     for name in names {
         work.tree_changed();

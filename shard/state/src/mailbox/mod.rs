@@ -3,20 +3,25 @@
 mod add;
 mod create;
 mod delete;
+mod deliver;
 mod deliveries;
 mod expunge;
 mod folders;
 mod names;
+mod outgoing;
 mod pages;
 mod read;
 pub(crate) mod rows;
+mod scripts;
 mod search;
+mod seen;
 mod store;
 mod tags;
 mod transfer;
 mod uploads;
 mod work;
 
+pub use outgoing::{DueOutgoing, due_outgoing};
 pub use read::read_mailbox;
 pub(crate) use uploads::forget_upload;
 
@@ -81,6 +86,13 @@ fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
         C::TakeRecent(folder) => folders::take_recent(work, *folder),
         C::Chunk { upload, seq, bytes } => uploads::chunk(work, *upload, *seq, bytes),
         C::DropUpload(upload) => uploads::drop_upload(work, *upload),
+        C::Deliver(delivery) => deliver::deliver(work, delivery),
+        C::PutScript(script) => scripts::put(work, script),
+        C::DeleteScript(name) => scripts::delete(work, name),
+        C::RenameScript { from, to } => scripts::rename(work, from, to),
+        C::ActivateScript(name) => scripts::activate(work, name.as_deref()),
+        C::ClaimOutgoing { number, due_ms, until_ms } => outgoing::claim(work, *number, *due_ms, *until_ms),
+        C::SettleOutgoing(settlement) => outgoing::settle(work, settlement),
     }
 }
 

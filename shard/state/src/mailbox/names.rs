@@ -110,6 +110,12 @@ pub(crate) fn show(id: FolderId, row: &FolderRow, path: String) -> Folder {
     }
 }
 
+/// The folder with this use, the one with the lowest id of several.
+pub(crate) fn with_use(kv: &dyn KvRead, mailbox: MailboxId, wanted: SpecialUse) -> Result<Option<FolderId>> {
+    let mut all = all(kv, mailbox)?.into_iter();
+    Ok(all.find(|(id, row)| row.special_use.or_else(|| reserved_use(*id)) == Some(wanted)).map(|(id, _)| id))
+}
+
 /// The use that a reserved folder has by its id.
 fn reserved_use(id: FolderId) -> Option<SpecialUse> {
     match id {

@@ -4,10 +4,12 @@ use super::names;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
-use super::{Place, at_home, each_message, pages, search};
+use super::{Place, at_home, each_message, outgoing, pages, scripts, search, seen};
 use crate::bodies;
 use crate::content::Content;
+use crate::group::Group;
 use crate::kv::{KvRead, Table, behind, each, key_u64};
+use zcluster_api::delivery::{SEEN_PER_COMMAND_MAX, SeenId};
 use zcluster_api::mailbox::folders::USER_ROOT;
 use zcluster_api::mailbox::{Folder, MESSAGES_PER_PAGE_MAX, Message, StoredFlags, Want};
 use zcluster_api::{
@@ -49,6 +51,10 @@ pub fn read_mailbox(
         }
         MailboxQuery::Changes { folder, since } => view.changes(*folder, *since),
         MailboxQuery::Search { folder, within, expr } => search::search(&view, *folder, within.as_ref(), expr, content),
+        MailboxQuery::Scripts => Ok(MailboxReply::Scripts(scripts::list(kv, mailbox, view.header.filters.as_ref())?)),
+        MailboxQuery::Script(name) => Ok(MailboxReply::Script(scripts::one(kv, mailbox, name)?)),
+        MailboxQuery::Filters { all, folders, seen } => view.filters(*all, *folders, seen),
+        MailboxQuery::Outgoing(from) => Ok(MailboxReply::Outgoing(outgoing::list(kv, mailbox, *from)?)),
     }
 }
 
@@ -66,6 +72,10 @@ impl View<'_> {
     }
 
     fn folders(&self) -> Result<MailboxReply> {
+        Ok(MailboxReply::Folders(self.all_folders()?))
+    }
+
+    fn all_folders(&self) -> Result<Vec<Folder>> {
         let all = names::all(self.kv, self.mailbox)?;
         let show = |(id, row): (&FolderId, &FolderRow)| -> Result<Folder> {
             let path = names::path(row, |parent| Ok(all.get(&parent).cloned()))?;
@@ -73,7 +83,20 @@ impl View<'_> {
         };
         let mut out = all.iter().map(show).collect::<Result<Vec<_>>>()?;
         out.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(MailboxReply::Folders(out))
+        Ok(out)
+    }
+
+    fn filters(&self, all: bool, folders: bool, ids: &[SeenId]) -> Result<MailboxReply> {
+        let mut view = scripts::view(self.kv, self.mailbox, self.header.filters.as_ref(), all)?;
+        if folders {
+            view.folders = self.all_folders()?;
+        }
+        if !ids.is_empty() {
+            let now_ms = Group::now(self.kv)?;
+            let known = |id: &SeenId| seen::is_known(self.kv, self.mailbox, *id, now_ms);
+            view.seen = ids.iter().take(SEEN_PER_COMMAND_MAX).map(known).collect::<Result<_>>()?;
+        }
+        Ok(MailboxReply::Filters(view))
     }
 
     fn folder_by_path(&self, path: &str) -> Result<MailboxReply> {

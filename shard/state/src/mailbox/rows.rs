@@ -2,6 +2,7 @@
 
 use crate::kv::{KvRead, Table, load};
 use minicbor::{Decode, Encode};
+use zcluster_api::delivery::OutgoingKind;
 use zcluster_api::mailbox::{FolderView, SpecialUse};
 use zcluster_api::{BlobId, Bytes, Epoch, Flags, FolderId, ItemId, MailboxId, ModSeq, Result, Uid, UidSet};
 
@@ -57,6 +58,56 @@ pub(crate) struct Header {
     /// Before this time no delivery key is old enough to go.
     #[n(12)]
     pub delivery_due_ms: u64,
+    /// Scripts, outbox and what filters remember; absent in a mailbox that never had any.
+    #[n(20)]
+    pub filters: Option<Filters>,
+}
+
+/// The part of a [`Header`] that is about filtering deliveries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Filters {
+    /// Raised by each change of a script; 0: there never was one.
+    #[n(0)]
+    pub version: u64,
+    /// The active script.
+    #[n(1)]
+    pub active: Option<String>,
+    #[n(2)]
+    pub scripts: u32,
+    /// Bytes of all scripts.
+    #[n(3)]
+    pub bytes: u64,
+    /// Remembered ids.
+    #[n(4)]
+    pub seen: u32,
+    /// Messages in the outbox.
+    #[n(5)]
+    pub outgoing: u32,
+    /// When the owner was last warned of the quota, Unix milliseconds.
+    #[n(6)]
+    pub warned_ms: u64,
+}
+
+/// A row of [`Table::Outgoing`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct OutgoingRow {
+    #[n(0)]
+    pub kind: OutgoingKind,
+    #[n(1)]
+    pub queued_ms: u64,
+    /// Also in the key of its row of [`Table::OutgoingDue`].
+    #[n(2)]
+    pub due_ms: u64,
+    #[n(3)]
+    pub attempts: u32,
+    #[n(4)]
+    pub sender: String,
+    #[n(5)]
+    pub recipients: Vec<String>,
+    #[n(6)]
+    pub blob: BlobId,
+    #[n(7)]
+    pub note: String,
 }
 
 /// A row of [`Table::Folder`].
@@ -188,7 +239,7 @@ pub(crate) fn number_key(mailbox: MailboxId, number: u32) -> Vec<u8> {
     key
 }
 
-/// Mailbox and a 64-bit number: changes, delivery order.
+/// Mailbox and a 64-bit number: changes, delivery order, outgoing messages.
 pub(crate) fn long_key(mailbox: MailboxId, number: u64) -> Vec<u8> {
     let mut key = mailbox_key(mailbox);
     key.extend_from_slice(&number.to_be_bytes());
@@ -202,7 +253,7 @@ pub(crate) fn folder_key(mailbox: MailboxId, folder: FolderId, number: u32) -> V
     key
 }
 
-/// Mailbox and text or bytes: keywords, delivery keys.
+/// Mailbox and text or bytes: keywords, delivery keys, scripts, remembered ids.
 pub(crate) fn text_key(mailbox: MailboxId, text: &[u8]) -> Vec<u8> {
     let mut key = mailbox_key(mailbox);
     key.extend_from_slice(text);

@@ -4,7 +4,7 @@
 //! type gathers is written only by [`Work::finish`], so a failing command leaves the tables as they were.
 
 use super::pages::{self, Page};
-use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
+use super::rows::{self, ChangeRow, Filters, FolderChange, FolderRow, Header, HotRow};
 use crate::group::Group;
 use crate::kv::{Kv, KvRead, Table, save};
 use crate::proposal::Stamp;
@@ -68,6 +68,11 @@ impl<'a> Work<'a> {
     /// The mod-sequence that the command left or will leave, if it changed something.
     pub fn raised(&self) -> Option<ModSeq> {
         (self.header.modseq != self.before.modseq).then_some(self.header.modseq)
+    }
+
+    /// The header's part about filtering.
+    pub fn filters(&mut self) -> &mut Filters {
+        self.header.filters.get_or_insert_default()
     }
 
     /// Notes that the folder tree changed.
