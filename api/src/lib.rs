@@ -24,5 +24,5 @@ pub use error::{Error, Result};
 pub use ids::*;
 pub use mailbox::{Flags, MailboxCommand, MailboxQuery, MailboxReply, Receipt};
 pub use search::SearchExpr;
-pub use traits::{Actor, BodyStream, Call, DirectoryApi, Freshness, MailboxApi};
+pub use traits::{Actor, BodyStream, Call, Carried, Carrier, DirectoryApi, Freshness, Letter, MailboxApi};
 pub use uids::UidSet;

@@ -1,9 +1,10 @@
 //! The one surface: two traits with closed enums of queries and commands.
 
 use crate::body::{BlobRef, Body, PreparedBody};
+use crate::delivery::{NewOutgoing, Outgoing};
 use crate::directory::{DirectoryCommand, DirectoryQuery, DirectoryReply};
 use crate::error::Result;
-use crate::ids::{AccountId, ModSeq, RequestId};
+use crate::ids::{AccountId, GroupId, ModSeq, RequestId};
 use crate::mailbox::{MailboxCommand, MailboxQuery, MailboxReply, Receipt};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -89,4 +90,36 @@ pub trait DirectoryApi: Send + Sync + 'static {
         request: RequestId,
         command: DirectoryCommand,
     ) -> BoxFuture<'_, Result<DirectoryReply>>;
+}
+
+/// A claimed message of an outbox, for whoever carries it.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// The shard: with the message's number, a name that no other message ever has.
+    pub group: GroupId,
+    /// The message.
+    pub message: Outgoing,
+    /// Its bytes.
+    pub raw: Bytes,
+}
+
+/// What came of carrying a [`Letter`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Recipients that have it, or never will.
+    pub done: Vec<String>,
+    /// When to try again for the others.
+    pub retry_after: Duration,
+    /// Why they failed.
+    pub note: String,
+    /// Reports for the sender, to be put into the outbox.
+    pub reports: Vec<(PreparedBody, NewOutgoing)>,
+}
+
+/// Takes outgoing messages to where they go: other mailboxes, other hosts. Called by the leader of the shard that has
+/// the message; perhaps again, after a failover, for one that was carried already, so what it hands over it hands over
+/// under the letter's name.
+pub trait Carrier: Send + Sync + 'static {
+    /// Tries once.
+    fn carry(&self, letter: Letter) -> BoxFuture<'_, Carried>;
 }

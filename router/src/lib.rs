@@ -18,6 +18,7 @@ mod groups;
 mod hub;
 mod inner;
 mod mailbox;
+mod outbox;
 mod planner;
 mod reconcile;
 mod report;

@@ -2,7 +2,7 @@
 
 use crate::inner::Inner;
 use crate::service::RouterService;
-use crate::{ClusterStatus, RouterConfig, courier, groups, hub, reconcile};
+use crate::{ClusterStatus, RouterConfig, courier, groups, hub, outbox, reconcile};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::io;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::{Cluster, Node};
 use zcluster_api::{
-    AccountId, Actor, BlobRef, Body, BodyStream, Call, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply,
+    AccountId, Actor, BlobRef, Body, BodyStream, Call, Carrier, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply,
     Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, NodeId, PreparedBody, Receipt,
     RequestId, Result,
 };
@@ -56,6 +56,11 @@ impl Router {
         zcluster_runtime::spawn(groups::sweep(self.0.clone()));
         zcluster_runtime::spawn(reconcile::run(self.0.clone()));
         zcluster_runtime::spawn(courier::run(self.0.clone()));
+    }
+
+    /// Spawns the sending of what the outboxes of the shards led here hold, until the router is stopped.
+    pub fn run_outbox(&self, carrier: Arc<dyn Carrier>) {
+        zcluster_runtime::spawn(outbox::run(self.0.clone(), carrier));
     }
 
     /// Ends the background work and the watch streams; calls end at their next try.

@@ -29,8 +29,6 @@ pub struct SmtpConfig {
     pub command_timeout: Duration,
     /// How long it may be silent within a message (RFC 5321 §4.5.3.2.5: three minutes).
     pub data_timeout: Duration,
-    /// How long a mailbox may take to accept a message, over all retries. Clients wait ten minutes.
-    pub delivery_timeout: Duration,
 }
 
 impl SmtpConfig {
@@ -47,7 +45,6 @@ impl SmtpConfig {
             auth_without_tls: false,
             command_timeout: Duration::from_secs(300),
             data_timeout: Duration::from_secs(180),
-            delivery_timeout: Duration::from_secs(30),
         }
     }
 

@@ -11,7 +11,7 @@ pub fn api(error: &Error, config: &SmtpConfig) -> Reply {
     match error {
         Error::NotFound(_) => Reply::new(550, "5.1.1", "no such user here"),
         Error::Denied(_) => Reply::new(550, "5.7.1", "delivery not authorized"),
-        Error::QuotaExceeded if config.quota_failure_permanent => Reply::new(552, "5.2.2", "mailbox is full"),
+        Error::QuotaExceeded if config.quota_failure_permanent => full_for_good(),
         Error::QuotaExceeded => Reply::new(452, "4.2.2", "mailbox is full"),
         Error::TooLarge(_) => Reply::new(552, "5.3.4", "message too large for this mailbox"),
         Error::Exists(_)
@@ -21,6 +21,11 @@ pub fn api(error: &Error, config: &SmtpConfig) -> Reply {
         | Error::Internal(_)
         | Error::WrongHome { .. } => Reply::new(451, "4.3.0", "mailbox temporarily unavailable, try again later"),
     }
+}
+
+/// A mailbox that is full, where that is a reason to send the message back.
+pub fn full_for_good() -> Reply {
+    Reply::new(552, "5.2.2", "mailbox is full")
 }
 
 /// Whether an error of the inner API shows a fault of ours that somebody should look at.

@@ -5,8 +5,9 @@ use crate::incoming::Budget;
 use crate::session::Session;
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use zcluster_api::{DirectoryApi, MailboxApi};
+use zcluster_api::DirectoryApi;
 use zcluster_auth::Authenticator;
+use zcluster_delivery::Deliverer;
 use zcluster_listener::{Connection, Protocol, Refusal};
 
 /// Which conversation is held.
@@ -34,8 +35,8 @@ impl Service {
 /// What the services stand on; clones share it.
 #[derive(Clone)]
 pub struct Backend {
-    /// Where messages go.
-    pub mailboxes: Arc<dyn MailboxApi>,
+    /// What brings messages into mailboxes: one for all services of a node.
+    pub delivery: Arc<Deliverer>,
     /// Who there is.
     pub directory: Arc<dyn DirectoryApi>,
     /// Who may submit.

@@ -29,12 +29,14 @@ pub(crate) struct Positions {
     pub directory: watch::Sender<u64>,
     pub topology: watch::Sender<u64>,
     pub deletions: watch::Sender<u64>,
+    pub outbox: watch::Sender<u64>,
 }
 
 impl Default for Positions {
     fn default() -> Self {
         let counter = || watch::channel(0).0;
-        Positions { applied: Mutex::default(), directory: counter(), topology: counter(), deletions: counter() }
+        let (directory, topology, deletions, outbox) = (counter(), counter(), counter(), counter());
+        Positions { applied: Mutex::default(), directory, topology, deletions, outbox }
     }
 }
 
@@ -63,6 +65,7 @@ impl Positions {
             match effect {
                 Effect::EmptyMailbox(_) => bump(&self.deletions),
                 Effect::NodesChanged | Effect::ShardsChanged => bump(&self.topology),
+                Effect::OutboxGrown => bump(&self.outbox),
             }
         }
     }

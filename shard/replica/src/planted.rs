@@ -5,6 +5,7 @@
 use crate::kv::Overlay;
 use crate::node::NodeState;
 use bytes::Bytes;
+use zcluster_api::delivery::{Filing, Target};
 use zcluster_api::{FolderId, GroupId, MailboxCommand, MailboxId, Uid, codec};
 use zcluster_runtime::planted::remember;
 use zcluster_state::{Applied, Change, Proposal, planted};
@@ -13,6 +14,12 @@ fn added_to(proposal: &Proposal) -> Option<(MailboxId, FolderId)> {
     match &proposal.what {
         Change::Mailbox { mailbox, command: MailboxCommand::AddMessage(message), .. } => {
             Some((*mailbox, message.folder))
+        }
+        Change::Mailbox { mailbox, command: MailboxCommand::Deliver(delivery), .. } => {
+            match delivery.filings.as_slice() {
+                [Filing { target: Target::Folder(folder), .. }] => Some((*mailbox, *folder)),
+                _ => None,
+            }
         }
         _ => None,
     }

@@ -21,6 +21,7 @@ use zcluster_api::{
     ModSeq, Result,
 };
 use zcluster_raft::{Fatal, StateMachine};
+use zcluster_state::DueOutgoing;
 use zcluster_runtime::watch;
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.
@@ -224,6 +225,19 @@ impl Replicas {
     /// Changes whenever an account was deleted and its mailbox waits to be emptied.
     pub fn deletions(&self) -> watch::Receiver<u64> {
         self.node.positions.deletions.subscribe()
+    }
+
+    /// Changes whenever a shard's outbox has got a message here.
+    pub fn outboxes(&self) -> watch::Receiver<u64> {
+        self.node.positions.outbox.subscribe()
+    }
+
+    /// What of a shard's outbox is due at `now_ms`, at most `max` messages, and when the next one is.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn due_outgoing(&self, group: GroupId, now_ms: u64, max: usize) -> Result<(Vec<DueOutgoing>, Option<u64>)> {
+        self.node.view(group, |kv| zcluster_state::due_outgoing(kv, now_ms, max))
     }
 
     /// Positions of a group.

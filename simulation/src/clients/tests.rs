@@ -38,7 +38,11 @@ impl Site {
         let config = ImapConfig { allow_plaintext_auth: true, ..ImapConfig::default() };
         let imap = Arc::new(Imap::new(Arc::new(memory.clone()), directory.clone(), auth.clone(), config));
         let backend = Backend {
-            mailboxes: Arc::new(memory.clone()),
+            delivery: Arc::new(Deliverer::new(
+                Arc::new(memory.clone()),
+                directory.clone(),
+                DeliveryConfig::new("sim.example"),
+            )),
             directory,
             authenticator: auth,
             budget: Budget::new(16 * 1024 * 1024),

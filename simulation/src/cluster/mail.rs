@@ -57,8 +57,11 @@ impl Mail {
         let directory: Arc<dyn DirectoryApi> = router.clone();
         let auth = AuthConfig { hash: HashParams::cheap(), ..AuthConfig::default() };
         let authenticator = Arc::new(Authenticator::new(directory.clone(), auth));
+        let config = DeliveryConfig { timeout: DELIVERY_MAX, ..DeliveryConfig::new(format!("n{number}.sim.example")) };
+        let delivery = Arc::new(Deliverer::new(router.clone(), directory.clone(), config));
+        router.run_outbox(Courier::new(delivery.clone(), None));
         let backend = Backend {
-            mailboxes: router.clone(),
+            delivery: delivery.clone(),
             directory: directory.clone(),
             authenticator: authenticator.clone(),
             budget: Budget::new(RECEIVE_BYTES),

@@ -6,6 +6,9 @@ use crate::errors;
 use crate::incoming::{Incoming, Problem};
 use crate::service::Service;
 use crate::session::{Session, Transaction};
+use zcluster_api::directory::AccountBy;
+use zcluster_api::{AccountId, DirectoryQuery, DirectoryReply, Error, Freshness, Result};
+use zcluster_delivery::{Fate, Peer};
 use zcluster_runtime::{Instant, random_u64, wall_ms};
 
 /// What the client's header says that matters here.
@@ -108,8 +111,17 @@ impl Session {
         let replies = match problem {
             Some(problem) => vec![errors::problem(problem); transaction.recipients.len()],
             None => {
-                let results = deliver(&self.smtp, &transaction, Mail { bytes, content }).await;
-                results.iter().map(|result| self.recipient_reply(&transaction, result)).collect()
+                let peer = Peer {
+                    helo: self.greeting.as_ref().map_or_else(String::new, |g| g.name.clone()),
+                    ip: self.conn.peer().ip().to_canonical().to_string(),
+                };
+                let auth = self.account.as_ref().map(|account| account.name.clone());
+                let results = deliver(&self.smtp, &transaction, Mail { bytes, content, peer, auth }).await;
+                let mut replies = Vec::with_capacity(results.len());
+                for (recipient, result) in transaction.recipients.iter().zip(&results) {
+                    replies.push(self.recipient_reply(&transaction, recipient.account, result).await);
+                }
+                replies
             }
         };
         let seconds = begun.elapsed().as_secs_f64();
@@ -152,11 +164,23 @@ impl Session {
         fields
     }
 
-    fn recipient_reply(&self, transaction: &Transaction, result: &zcluster_api::Result<()>) -> Reply {
+    async fn recipient_reply(&self, transaction: &Transaction, account: AccountId, result: &Result<Fate>) -> Reply {
         match result {
-            Ok(()) => Reply::new(250, "2.0.0", format!("Ok {}", transaction.id)),
+            Ok(Fate::Taken { .. }) => Reply::new(250, "2.0.0", format!("Ok {}", transaction.id)),
+            // RFC 5429 §2.1.1.
+            Ok(Fate::Refused(reason)) => Reply::new(550, "5.7.1", one_line(reason)),
+            Err(Error::QuotaExceeded) if self.is_full_for_good(account).await => errors::full_for_good(),
             Err(error) => errors::api(error, &self.smtp.config),
         }
+    }
+
+    /// `zimbraLmtpPermanentFailureWhenOverQuota` of the account or its COS, before the server's.
+    async fn is_full_for_good(&self, account: AccountId) -> bool {
+        let query = DirectoryQuery::Account(AccountBy::Id(account));
+        let found = self.smtp.backend.directory.read(query, Freshness::Local).await;
+        let account = found.and_then(DirectoryReply::into_account).ok();
+        let own = account.as_ref().and_then(|a| a.effective("zimbraLmtpPermanentFailureWhenOverQuota"));
+        own.map_or(self.smtp.config.quota_failure_permanent, |value| value == "TRUE")
     }
 
     /// LMTP: a reply for each recipient in the order of RCPT (RFC 2033 §4.2). SMTP: one for all (see [`one_for_all`]).
@@ -186,6 +210,17 @@ impl Session {
             "message handled"
         );
     }
+}
+
+/// A refusal's words as a reply can carry them: printable ASCII, a line.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| match c {
+        ' '..='~' => c,
+        c if c.is_whitespace() => ' ',
+        _ => '?',
+    };
+    let line: String = text.trim().chars().map(plain).take(400).collect();
+    if line.is_empty() { "message refused".into() } else { line }
 }
 
 /// The one reply SMTP has for all recipients. 250 means that every mailbox has it. If one may have it later, 451 makes

@@ -12,6 +12,7 @@ use zcluster_api::directory::Modification;
 use zcluster_api::mailbox::{Want, folders};
 use zcluster_api::*;
 use zcluster_auth::{AuthConfig, Authenticator, HashParams, hash_password_with};
+use zcluster_delivery::{Deliverer, DeliveryConfig};
 use zcluster_listener::{Connection, Protocol};
 use zcluster_runtime::spawn;
 use zcluster_smtp::{Backend, Budget, Service, Smtp, SmtpConfig};
@@ -28,6 +29,10 @@ pub struct Site {
 pub const ALICE: &str = "alice@example.com";
 pub const BOB: &str = "bob@example.com";
 
+fn deliverer(mailboxes: Arc<dyn MailboxApi>, memory: &Memory) -> Arc<Deliverer> {
+    Arc::new(Deliverer::new(mailboxes, Arc::new(memory.clone()), DeliveryConfig::new("mx.example.com")))
+}
+
 impl Site {
     pub fn new() -> Self {
         let memory = Memory::new();
@@ -35,7 +40,7 @@ impl Site {
         let alice = memory.add_account(ALICE, &hash);
         let bob = memory.add_account(BOB, &hash);
         let backend = Backend {
-            mailboxes: Arc::new(memory.clone()),
+            delivery: deliverer(Arc::new(memory.clone()), &memory),
             directory: Arc::new(memory.clone()),
             authenticator: Arc::new(Authenticator::new(Arc::new(memory.clone()), AuthConfig::cheap())),
             budget: Budget::new(64 * 1024 * 1024),
@@ -46,8 +51,8 @@ impl Site {
 
     /// Makes calls for `account` fail with `error`.
     pub fn failing(mut self, account: AccountId, error: Error) -> Self {
-        self.backend.mailboxes =
-            Arc::new(Failing { inner: self.memory.clone(), account, error: Mutex::new(Some(error)).into() });
+        let failing = Failing { inner: self.memory.clone(), account, error: Mutex::new(Some(error)).into() };
+        self.backend.delivery = deliverer(Arc::new(failing), &self.memory);
         self
     }
 

@@ -1,0 +1,98 @@
+//! What running filters may ask.
+
+use crate::scripts::{Cache, MailboxScripts};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use zcluster_api::mailbox::{Folder, FolderView, SpecialUse};
+use zcluster_sieve::{Context, IncludeError, Location, Script};
+
+/// Everything a run may ask, loaded before it.
+pub(crate) struct RunContext {
+    pub now_ms: i64,
+    pub addresses: Vec<String>,
+    pub name: Option<String>,
+    pub environment: BTreeMap<&'static str, String>,
+    /// The folders, by path; empty when no script asks.
+    pub folders: Vec<Folder>,
+    pub scripts: Arc<MailboxScripts>,
+    pub cache: Arc<Cache>,
+    /// What is remembered, as far as it was asked before.
+    pub seen: BTreeMap<[u8; 32], bool>,
+    /// Ids asked for that are not in `seen`.
+    pub asked: Mutex<Vec<[u8; 32]>>,
+}
+
+/// RFC 6154's names.
+pub(crate) fn special_use(attribute: &str) -> Option<SpecialUse> {
+    let names = [
+        ("\\Archive", SpecialUse::Archive),
+        ("\\Drafts", SpecialUse::Drafts),
+        ("\\Junk", SpecialUse::Junk),
+        ("\\Sent", SpecialUse::Sent),
+        ("\\Trash", SpecialUse::Trash),
+    ];
+    names.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute)).map(|(_, wanted)| wanted)
+}
+
+fn takes_mail(folder: &Folder) -> bool {
+    matches!(folder.view, FolderView::Message | FolderView::Unknown)
+}
+
+/// Names compare as the mailbox compares them: without case.
+fn is_named(folder: &Folder, name: &str) -> bool {
+    folder.path.to_lowercase() == name.to_lowercase()
+}
+
+impl RunContext {
+    fn find(&self, mut wanted: impl FnMut(&Folder) -> bool) -> bool {
+        self.folders.iter().any(|f| takes_mail(f) && wanted(f))
+    }
+}
+
+impl Context for RunContext {
+    fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+    fn own_addresses(&self) -> Vec<String> {
+        self.addresses.clone()
+    }
+    fn own_name(&self) -> Option<String> {
+        self.name.clone()
+    }
+    fn mailbox_exists(&self, name: &str) -> bool {
+        self.find(|f| is_named(f, name))
+    }
+    fn special_use_exists(&self, mailbox: Option<&str>, attribute: &str) -> bool {
+        let Some(wanted) = special_use(attribute) else { return false };
+        self.find(|f| f.special_use == Some(wanted) && mailbox.is_none_or(|name| is_named(f, name)))
+    }
+    fn mailbox_by_id(&self, id: &str) -> bool {
+        // As IMAP shows it (RFC 8474 §4).
+        self.find(|f| id.strip_prefix('F') == Some(f.id.to_string().as_str()))
+    }
+    fn environment(&self, item: &str) -> Option<String> {
+        self.environment.get(item).cloned()
+    }
+    fn include(&self, location: Location, name: &str) -> Result<Script, IncludeError> {
+        let source = match location {
+            Location::Personal => self.scripts.texts.get(name),
+            // There is no place for scripts of the whole site yet but the COS's and the domain's before and after.
+            Location::Global => None,
+        };
+        let source = source.ok_or(IncludeError::Missing)?;
+        match &*self.cache.compile(source) {
+            Ok(script) => Ok(script.clone()),
+            Err(problems) => Err(IncludeError::Invalid(problems.clone())),
+        }
+    }
+    fn seen(&self, id: &[u8; 32]) -> bool {
+        match self.seen.get(id) {
+            Some(known) => *known,
+            None => {
+                self.asked.lock().push(*id);
+                false
+            }
+        }
+    }
+}

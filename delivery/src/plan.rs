@@ -1,0 +1,286 @@
+//! What the filters decided, as one command.
+
+use crate::arrival::{Arrival, prepare};
+use crate::context::special_use;
+use bytes::Bytes;
+use zcluster_api::PreparedBody;
+use zcluster_api::delivery::{
+    CONTENTS_MAX, FILINGS_MAX, Filing, NewOutgoing, OUTGOING_MAX, OutgoingKind, Remember, SeenId, Target,
+};
+use zcluster_api::mailbox::{Parsed, folders};
+use zcluster_api::{Flags, Result};
+use zcluster_runtime::{random_bytes, wall_ms};
+use zcluster_sieve::{self as sieve, Action, Envelope, Stamp};
+
+/// Bytes to be filed or sent.
+pub(crate) struct Piece {
+    pub raw: Bytes,
+    /// Set when it is filed.
+    pub parsed: Option<Parsed>,
+    pub body: PreparedBody,
+}
+
+/// A command being put together.
+#[derive(Default)]
+pub(crate) struct Plan {
+    pub pieces: Vec<Piece>,
+    pub filings: Vec<Filing>,
+    pub outgoing: Vec<NewOutgoing>,
+    pub remember: Vec<Remember>,
+    /// The sender is told no, and nothing else happens.
+    pub refuse: Option<String>,
+}
+
+/// For whom.
+pub(crate) struct Owner<'a> {
+    /// The account's primary address.
+    pub name: &'a str,
+    /// The recipient as the envelope had it.
+    pub address: &'a str,
+    /// Our host.
+    pub hostname: &'a str,
+}
+
+/// A message id (without brackets) and a boundary that nobody else uses.
+pub(crate) struct Ids {
+    id: String,
+    boundary: String,
+}
+
+impl Ids {
+    pub fn new(hostname: &str) -> Self {
+        let hex = |bytes: [u8; 12]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        Ids { id: format!("{}@{hostname}", hex(random_bytes())), boundary: format!("=_{}", hex(random_bytes())) }
+    }
+
+    pub fn stamp<'a>(&'a self, hostname: &'a str) -> Stamp<'a> {
+        Stamp { message_id: &self.id, unix_ms: wall_ms() as i64, boundary: &self.boundary, server: hostname }
+    }
+}
+
+/// IMAP flags as filters name them (RFC 5232), into bits and keywords. What is new and not said to be read is unread.
+pub(crate) fn flags(names: &[String]) -> (Flags, Vec<String>) {
+    const BITS: [(&str, Flags); 6] = [
+        ("\\Answered", Flags::ANSWERED),
+        ("\\Flagged", Flags::FLAGGED),
+        ("\\Deleted", Flags::DELETED),
+        ("\\Draft", Flags::DRAFT),
+        ("$Forwarded", Flags::FORWARDED),
+        ("$MDNSent", Flags::NOTIFIED),
+    ];
+    let (mut bits, mut keywords) = (Flags::UNREAD, Vec::new());
+    for name in names {
+        if name.eq_ignore_ascii_case("\\Seen") {
+            bits = bits.without(Flags::UNREAD);
+        } else if let Some((_, bit)) = BITS.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+            bits = bits.with(*bit);
+        } else if !name.starts_with('\\') {
+            keywords.push(name.clone());
+        }
+    }
+    (bits, keywords)
+}
+
+fn target(t: &sieve::Target) -> Target {
+    let by_id = t.mailbox_id.as_deref().and_then(|id| id.strip_prefix('F')?.parse().ok());
+    if let Some(id) = by_id {
+        return Target::Folder(zcluster_api::FolderId(id));
+    }
+    let (path, create) = (t.mailbox.trim_matches('/').to_string(), t.create);
+    match t.special_use.as_deref().and_then(special_use) {
+        Some(special_use) => Target::Use { special_use, path, create },
+        None => Target::Path { path, create },
+    }
+}
+
+impl Plan {
+    /// A plan about a message, which is the first piece.
+    pub fn of(arrival: &Arrival) -> Self {
+        let piece =
+            Piece { raw: arrival.raw.clone(), parsed: Some(arrival.parsed.clone()), body: arrival.body.clone() };
+        Plan { pieces: vec![piece], ..Plan::default() }
+    }
+
+    /// Into the Inbox, unread.
+    pub fn keep(&mut self) {
+        self.file(0, Target::Folder(folders::INBOX), &[]);
+    }
+
+    fn file(&mut self, content: u32, target: Target, names: &[String]) {
+        if self.filings.len() < FILINGS_MAX {
+            let (flags, keywords) = flags(names);
+            self.filings.push(Filing { content, target, flags, keywords });
+        }
+    }
+
+    /// The piece with these bytes; 0 for the message itself.
+    pub async fn piece(&mut self, raw: Option<Bytes>) -> Result<u32> {
+        let Some(raw) = raw else { return Ok(0) };
+        if let Some(at) = self.pieces.iter().position(|p| p.raw == raw) {
+            return Ok(at as u32);
+        }
+        if self.pieces.len() >= CONTENTS_MAX {
+            // More edited forms than a command holds: the message as it came is better than none.
+            return Ok(0);
+        }
+        let (parsed, body) = prepare(raw.clone()).await?;
+        self.pieces.push(Piece { raw, parsed: Some(parsed), body });
+        Ok(self.pieces.len() as u32 - 1)
+    }
+
+    fn send(&mut self, new: NewOutgoing) {
+        if self.outgoing.len() < OUTGOING_MAX {
+            self.outgoing.push(new);
+        }
+    }
+
+    /// Sends the message on, marked so that it is known when it comes round again.
+    pub async fn redirect(&mut self, arrival: &Arrival, owner: &Owner<'_>, raw: Option<Bytes>, to: &str) -> Result<()> {
+        let raw = raw.unwrap_or_else(|| arrival.raw.clone());
+        let content = self.piece(Some(on_its_way(&raw, owner.name))).await?;
+        let (sender, recipients) = (arrival.sender.clone(), vec![to.to_string()]);
+        self.send(NewOutgoing { content, kind: OutgoingKind::Redirect, sender, recipients, once: None });
+        Ok(())
+    }
+
+    /// Takes over what a run decided.
+    pub async fn take(&mut self, arrival: &Arrival, owner: &Owner<'_>, outcome: sieve::Outcome) -> Result<()> {
+        for action in outcome.actions {
+            self.act(arrival, owner, action).await?;
+        }
+        let remember = outcome.remember.iter();
+        self.remember = remember.map(|r| Remember { id: SeenId(r.id), for_ms: r.seconds.saturating_mul(1000) }).collect();
+        Ok(())
+    }
+
+    async fn act(&mut self, arrival: &Arrival, owner: &Owner<'_>, action: Action) -> Result<()> {
+        match action {
+            Action::Keep { flags, message, .. } => {
+                let content = self.piece(message).await?;
+                self.file(content, Target::Folder(folders::INBOX), &flags);
+            }
+            Action::FileInto { target: to, flags, message, .. } => {
+                let content = self.piece(message).await?;
+                self.file(content, target(&to), &flags);
+            }
+            Action::Redirect { address, message, .. } => self.redirect(arrival, owner, message, &address).await?,
+            Action::Discard => {}
+            Action::Reject { reason, .. } => self.reject(arrival, owner, reason).await?,
+            Action::Vacation(vacation) => self.vacation(owner, &vacation).await?,
+            Action::Notify(notification) => self.notify(owner, &notification).await?,
+        }
+        Ok(())
+    }
+
+    async fn reject(&mut self, arrival: &Arrival, owner: &Owner<'_>, reason: String) -> Result<()> {
+        if arrival.refusable {
+            self.refuse = Some(reason);
+            return Ok(());
+        }
+        if arrival.sender.is_empty() {
+            // Nobody can be told; RFC 5429 §2.2.1 leaves it to us whether it is kept or dropped. Junk is what it is.
+            return Ok(());
+        }
+        let ids = Ids::new(owner.hostname);
+        let envelope = Envelope {
+            from: arrival.sender.clone(),
+            to: owner.address.to_string(),
+            orig_to: None,
+            auth: arrival.auth.clone(),
+        };
+        let raw = sieve::render_reject(&reason, &arrival.raw, &envelope, &ids.stamp(owner.hostname));
+        let content = self.piece(Some(raw.into())).await?;
+        let recipients = vec![arrival.sender.clone()];
+        self.send(NewOutgoing { content, kind: OutgoingKind::Reject, sender: String::new(), recipients, once: None });
+        Ok(())
+    }
+
+    async fn vacation(&mut self, owner: &Owner<'_>, vacation: &sieve::Vacation) -> Result<()> {
+        let ids = Ids::new(owner.hostname);
+        let raw = sieve::render_vacation(vacation, &ids.stamp(owner.hostname));
+        let content = self.piece(Some(raw.into())).await?;
+        if let Some(fcc) = &vacation.fcc {
+            let mut names = fcc.flags.clone();
+            names.push("\\Seen".into());
+            self.file(content, target(&fcc.target), &names);
+        }
+        let for_ms = vacation.interval_seconds.saturating_mul(1000);
+        let once = Some(Remember { id: SeenId(vacation.handle), for_ms });
+        let recipients = vec![vacation.to.clone()];
+        self.send(NewOutgoing { content, kind: OutgoingKind::Vacation, sender: String::new(), recipients, once });
+        Ok(())
+    }
+
+    async fn notify(&mut self, owner: &Owner<'_>, notification: &sieve::Notification) -> Result<()> {
+        let ids = Ids::new(owner.hostname);
+        let raw = sieve::render_notification(notification, &ids.stamp(owner.hostname));
+        let content = self.piece(Some(raw.into())).await?;
+        if let Some(fcc) = &notification.fcc {
+            let mut names = fcc.flags.clone();
+            names.push("\\Seen".into());
+            self.file(content, target(&fcc.target), &names);
+        }
+        let recipients = notification.to.clone();
+        if !recipients.is_empty() {
+            let kind = OutgoingKind::Notify;
+            self.send(NewOutgoing { content, kind, sender: String::new(), recipients, once: None });
+        }
+        Ok(())
+    }
+
+    /// One more message for the Inbox, of our own making.
+    pub async fn tell(&mut self, raw: Vec<u8>) -> Result<()> {
+        let content = self.piece(Some(raw.into())).await?;
+        if content > 0 {
+            self.file(content, Target::Folder(folders::INBOX), &[]);
+        }
+        Ok(())
+    }
+}
+
+/// The message as it leaves for another host: without the Return-Path of our delivery (RFC 5321 §4.4), with the
+/// address it was delivered to, by which it is known if it comes round again.
+fn on_its_way(raw: &[u8], address: &str) -> Bytes {
+    let mut out = format!("Delivered-To: {address}\r\n").into_bytes();
+    let rest = match raw.get(..12) {
+        Some(start) if start.eq_ignore_ascii_case(b"Return-Path:") => {
+            raw.iter().position(|b| *b == b'\n').and_then(|end| raw.get(end + 1..)).unwrap_or_default()
+        }
+        _ => raw,
+    };
+    out.extend_from_slice(rest);
+    out.into()
+}
+
+/// Whether the message was sent on from one of these addresses before.
+pub(crate) fn went_round(raw: &[u8], addresses: &[String]) -> bool {
+    zcluster_mail::fields(raw).any(|field| {
+        field.is("Delivered-To") && {
+            let value = String::from_utf8_lossy(field.value()).trim().to_lowercase();
+            addresses.iter().any(|a| a.to_lowercase() == value)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_become_bits_and_keywords() {
+        let names = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(flags(&[]), (Flags::UNREAD, vec![]));
+        let (bits, keywords) = flags(&names(&["\\seen", "\\Flagged", "$Label1", "\\Bogus"]));
+        assert_eq!((bits, keywords), (Flags::FLAGGED, names(&["$Label1"])));
+    }
+
+    #[test]
+    fn a_message_on_its_way_is_known_again() {
+        let raw = b"Return-Path: <a@b>\r\nReceived: x\r\nSubject: s\r\n\r\nbody";
+        let sent = on_its_way(raw, "bob@example.org");
+        assert_eq!(&sent[..], b"Delivered-To: bob@example.org\r\nReceived: x\r\nSubject: s\r\n\r\nbody");
+        assert!(went_round(&sent, &["Bob@Example.org".into()]));
+        assert!(!went_round(&sent, &["eve@example.org".into()]));
+        assert!(!went_round(raw, &["bob@example.org".into()]));
+    }
+}

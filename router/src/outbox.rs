@@ -1,0 +1,173 @@
+//! Sending what shards' outboxes hold: the shard's leader claims a message, has it carried, and reports what came of it.
+//! The outbox is the truth: a leader that dies leaves a claim that runs out, and the next leader finds the message due.
+
+use crate::inner::{Inner, acts_as_leader, leads};
+use crate::mailbox::derived;
+use futures::StreamExt;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use zcluster_api::delivery::{Content, Outgoing, Settlement};
+use zcluster_api::directory::{Home, HomeState};
+use zcluster_api::{Bytes, Carried, Carrier, Error, GroupId, Letter, MailboxCommand, Receipt, RequestId, Result};
+use zcluster_replica::DueOutgoing;
+use zcluster_runtime::{Instant, probe, random_bytes, select, sleep, spawn, timeout, wall_ms};
+
+/// Outboxes are looked at least so often.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Messages taken from one outbox at a look.
+const PER_LOOK: usize = 100;
+/// Messages that one node carries at a time; each holds its bytes in memory.
+const CARRIED_MAX: usize = 32;
+/// How long carrying one message may take.
+const CARRY_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long a claim lasts: longer than all that is done under it.
+const CLAIM_MS: u64 = 15 * 60 * 1000;
+/// A step in the log may take this long.
+const STEP_MAX: Duration = Duration::from_secs(30);
+/// A body that cannot be read now is tried again after this.
+const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
+
+/// A message, wherever it is due.
+#[derive(Clone, Copy)]
+struct Due {
+    group: GroupId,
+    at: DueOutgoing,
+}
+
+impl Due {
+    fn home(&self) -> Home {
+        Home { mailbox: self.at.mailbox, group: self.group, epoch: self.at.epoch, state: HomeState::Active }
+    }
+}
+
+/// What a node's outbox work shares.
+struct Work {
+    inner: Arc<Inner>,
+    carrier: Arc<dyn Carrier>,
+    room: Arc<Semaphore>,
+    /// Messages under way from here, so that a second look does not take them up again.
+    under_way: Mutex<BTreeSet<(GroupId, u64)>>,
+}
+
+impl Work {
+    /// Takes up what is due in the shards led here; says how long nothing else will be.
+    fn look(self: &Arc<Self>) -> Duration {
+        let now = wall_ms();
+        let mut wait = LOOK_EVERY;
+        for group in self.inner.raft.groups() {
+            let id = GroupId(group.id());
+            if id == GroupId::DIRECTORY || !leads(&group) {
+                continue;
+            }
+            let Ok((due, next)) = self.inner.replicas.due_outgoing(id, now, PER_LOOK) else { continue };
+            for at in due {
+                self.take_up(Due { group: id, at });
+            }
+            if let Some(next) = next {
+                wait = wait.min(Duration::from_millis(next.saturating_sub(now).max(100)));
+            }
+        }
+        wait
+    }
+
+    fn take_up(self: &Arc<Self>, due: Due) {
+        let name = (due.group, due.at.number);
+        let Ok(room) = self.room.clone().try_acquire_owned() else { return };
+        if !self.under_way.lock().insert(name) {
+            return;
+        }
+        let work = self.clone();
+        spawn(async move {
+            if let Err(error) = work.send(due).await {
+                tracing::info!(shard = due.group.0, number = due.at.number, %error, "outgoing message left where it is");
+            }
+            work.under_way.lock().remove(&name);
+            drop(room);
+        });
+    }
+
+    async fn send(&self, due: Due) -> Result<()> {
+        let Some(message) = self.claim(due).await? else { return Ok(()) };
+        let claim = message.due_ms;
+        let raw = match self.bytes(due.group, &message).await {
+            Ok(raw) => raw,
+            Err(error) => {
+                let note = format!("4.3.0 {error}");
+                let carried = Carried { retry_after: UNREADABLE_WAIT, note, ..Carried::default() };
+                return self.settle(due, claim, carried).await;
+            }
+        };
+        probe("outbox.carried", &[u64::from(due.group.0), message.number]);
+        let letter = Letter { group: due.group, message, raw };
+        let carried = timeout(CARRY_MAX, self.carrier.carry(letter)).await;
+        let late = |_| Carried { retry_after: UNREADABLE_WAIT, note: "4.4.7 took too long".into(), ..Carried::default() };
+        self.settle(due, claim, carried.unwrap_or_else(late)).await
+    }
+
+    async fn claim(&self, due: Due) -> Result<Option<Box<Outgoing>>> {
+        let acts = self.inner.group(due.group).is_some_and(|group| acts_as_leader(&group));
+        if !acts || self.inner.is_stopped() {
+            return Ok(None);
+        }
+        let (number, due_ms) = (due.at.number, due.at.due_ms);
+        let until_ms = wall_ms().max(due_ms) + CLAIM_MS;
+        let command = MailboxCommand::ClaimOutgoing { number, due_ms, until_ms };
+        match self.write(due, RequestId(random_bytes()), command).await? {
+            Receipt::Claimed(message) => Ok(message),
+            other => Err(Error::Internal(format!("unexpected receipt {other:?}"))),
+        }
+    }
+
+    async fn write(&self, due: Due, request: RequestId, command: MailboxCommand) -> Result<Receipt> {
+        self.inner.write_home(&due.home(), request, None, command, Instant::now() + STEP_MAX).await
+    }
+
+    async fn bytes(&self, group: GroupId, message: &Outgoing) -> Result<Bytes> {
+        let stream = self.inner.replicas.body(group, &message.blob, 0..message.blob.size).await?;
+        let mut stream = stream.ok_or_else(|| Error::Unavailable("the body is not here".into()))?;
+        let mut all = Vec::with_capacity(usize::try_from(message.blob.size).unwrap_or_default());
+        while let Some(piece) = stream.next().await {
+            all.extend_from_slice(&piece?);
+        }
+        Ok(all.into())
+    }
+
+    async fn settle(&self, due: Due, claim: u64, carried: Carried) -> Result<()> {
+        let Carried { done, retry_after, note, reports } = carried;
+        let (mut contents, mut outgoing) = (Vec::new(), Vec::new());
+        for (body, new) in reports {
+            // Reports are short; one that is not is better lost than the message it is about sent for ever.
+            let Some(body) = body.inline() else { continue };
+            outgoing.push(zcluster_api::delivery::NewOutgoing { content: contents.len() as u32, ..new });
+            contents.push(Content { body, parsed: None });
+        }
+        let retry_ms = wall_ms() + u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX / 2);
+        let number = due.at.number;
+        let settlement = Settlement { number, claim, done, retry_ms, note, contents, outgoing };
+        let request = RequestId(random_bytes());
+        let first = self.write(due, request, MailboxCommand::SettleOutgoing(Box::new(settlement.clone()))).await;
+        match first {
+            // A full outbox takes no report, but must still be emptied.
+            Err(Error::TooLarge(_)) => {
+                let without = Settlement { contents: Vec::new(), outgoing: Vec::new(), ..settlement };
+                let command = MailboxCommand::SettleOutgoing(Box::new(without));
+                self.write(due, derived(request, 1), command).await.map(|_| ())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+}
+
+/// Sends until the router stops.
+pub(crate) async fn run(inner: Arc<Inner>, carrier: Arc<dyn Carrier>) {
+    let (mut grown, mut stopped) = (inner.replicas.outboxes(), inner.stopped.subscribe());
+    let room = Arc::new(Semaphore::new(CARRIED_MAX));
+    let work = Arc::new(Work { inner: inner.clone(), carrier, room, under_way: Mutex::default() });
+    while !inner.is_stopped() {
+        let wait = work.look();
+        select(grown.changed(), select(sleep(wait), stopped.changed())).await;
+    }
+}
