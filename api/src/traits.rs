@@ -104,7 +104,7 @@ pub struct Letter {
 }
 
 /// What came of carrying a [`Letter`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Carried {
     /// Recipients that have it, or never will.
     pub done: Vec<String>,

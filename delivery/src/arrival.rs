@@ -98,22 +98,22 @@ impl Arrival {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::executor::block_on;
 
-    fn arrival(sender: &str, identity: Identity) -> Arrival {
-        block_on(Arrival::new("x".into(), sender.into(), Bytes::from_static(b"a: b\r\n\r\n"), 0, identity)).unwrap()
+    async fn arrival(sender: &str, identity: Identity) -> Arrival {
+        let raw = Bytes::from_static(b"a: b\r\n\r\n");
+        Arrival::new("x".into(), sender.into(), raw, 0, identity).await.unwrap()
     }
 
-    #[test]
-    fn keys_tell_messages_senders_and_accounts_apart() {
+    #[tokio::test]
+    async fn keys_tell_messages_senders_and_accounts_apart() {
         let (a, b) = (AccountId([1; 16]), AccountId([2; 16]));
         let hash = |text: &str| Identity::Content(blake3::hash(text.as_bytes()));
-        let key = arrival("s@x", hash("one")).key(a);
-        assert_eq!(key, arrival("s@x", hash("one")).key(a));
-        assert_ne!(key, arrival("s@x", hash("two")).key(a));
-        assert_ne!(key, arrival("t@x", hash("one")).key(a));
-        assert_ne!(key, arrival("s@x", hash("one")).key(b));
-        let each = arrival("s@x", Identity::None);
+        let key = arrival("s@x", hash("one")).await.key(a);
+        assert_eq!(key, arrival("s@x", hash("one")).await.key(a));
+        assert_ne!(key, arrival("s@x", hash("two")).await.key(a));
+        assert_ne!(key, arrival("t@x", hash("one")).await.key(a));
+        assert_ne!(key, arrival("s@x", hash("one")).await.key(b));
+        let each = arrival("s@x", Identity::None).await;
         assert_ne!(each.key(a), each.key(a));
     }
 }

@@ -161,7 +161,7 @@ impl Deliverer {
             let error = outcome.error.clone();
             plan.take(case.arrival, &owner, outcome).await?;
             if let Some(error) = error {
-                let script = error.script.clone().or_else(|| scripts.active.clone()).unwrap_or_default();
+                let script = texts(case, scripts).into_iter().nth(error.number).map(|(name, _)| name).unwrap_or_default();
                 self.tell(case, &mut plan, (&script, error)).await?;
             }
         }
@@ -172,17 +172,13 @@ impl Deliverer {
 
     /// The scripts that run, in order; or which one does not compile.
     fn compiled(&self, case: &Case<'_>, scripts: &MailboxScripts) -> (Vec<Script>, Option<(String, RuntimeError)>) {
-        let own = scripts.active().map(|(name, source)| (name.to_string(), source.clone()));
-        let own = own.or_else(|| case.rules.own.clone().map(|source| ("zimbraMailSieveScript".to_string(), source)));
-        let before = case.rules.before.clone().map(|s| ("zimbraAdminSieveScriptBefore".to_string(), s));
-        let after = case.rules.after.clone().map(|s| ("zimbraAdminSieveScriptAfter".to_string(), s));
         let mut run = Vec::new();
-        for (name, source) in [before, own, after].into_iter().flatten() {
+        for (number, (name, source)) in texts(case, scripts).into_iter().enumerate() {
             match &*self.cache.compile(&source) {
                 Ok(script) => run.push(script.clone()),
-                Err(problems) => {
-                    let message = problems.clone();
-                    let error = RuntimeError { script: Some(name.clone()), line: 1, column: 1, message };
+                Err(message) => {
+                    let message = message.clone();
+                    let error = RuntimeError { script: None, number, line: 1, column: 1, message };
                     return (Vec::new(), Some((name, error)));
                 }
             }
@@ -365,6 +361,15 @@ impl Deliverer {
         }
         Fate::Taken { duplicate: done.duplicate }
     }
+}
+
+/// The scripts that are to run, with their names, in order.
+fn texts(case: &Case<'_>, scripts: &MailboxScripts) -> Vec<(String, Bytes)> {
+    let own = scripts.active().map(|(name, source)| (name.to_string(), source.clone()));
+    let own = own.or_else(|| case.rules.own.clone().map(|source| ("zimbraMailSieveScript".to_string(), source)));
+    let before = case.rules.before.clone().map(|s| ("zimbraAdminSieveScriptBefore".to_string(), s));
+    let after = case.rules.after.clone().map(|s| ("zimbraAdminSieveScriptAfter".to_string(), s));
+    [before, own, after].into_iter().flatten().collect()
 }
 
 /// A content that nothing names: no bytes of it need to travel.

@@ -256,7 +256,7 @@ fn on_its_way(raw: &[u8], address: &str) -> Bytes {
 pub(crate) fn went_round(raw: &[u8], addresses: &[String]) -> bool {
     zcluster_mail::fields(raw).any(|field| {
         field.is("Delivered-To") && {
-            let value = String::from_utf8_lossy(field.value()).trim().to_lowercase();
+            let value = String::from_utf8_lossy(field.value).trim().to_lowercase();
             addresses.iter().any(|a| a.to_lowercase() == value)
         }
     })

@@ -11,6 +11,7 @@ mod join;
 mod pki;
 mod ports;
 mod prov;
+mod relay;
 mod telemetry;
 mod token;
 

@@ -8,7 +8,7 @@ use std::process::Command;
 const PROTOCOLS: [&str; 3] = ["zcluster-imap", "zcluster-pop3", "zcluster-smtp"];
 /// What a protocol may import of ours.
 const BELOW_PROTOCOLS: &[&str] =
-    &["zcluster-api", "zcluster-mail", "zcluster-runtime", "zcluster-listener", "zcluster-auth"];
+    &["zcluster-api", "zcluster-mail", "zcluster-runtime", "zcluster-listener", "zcluster-auth", "zcluster-delivery"];
 
 /// Crate -> the crates of ours that it may import.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
@@ -33,6 +33,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "zcluster-runtime",
             ],
         ),
+        ("zcluster-delivery", &["zcluster-api", "zcluster-mail", "zcluster-sieve", "zcluster-runtime"]),
         ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-auth", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-bench", &[]),
@@ -49,6 +50,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "zcluster-router",
                 "zcluster-listener",
                 "zcluster-auth",
+                "zcluster-delivery",
                 "zcluster-smtp",
                 "zcluster-imap",
                 "zcluster-pop3",

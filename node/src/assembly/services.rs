@@ -4,6 +4,7 @@ use super::{bind, cannot_listen};
 use crate::admin::{self, Admin, AdminTls, PeerAddress, TlsListener};
 use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
+use crate::relay::SmartHost;
 use anyhow::{Context, Result};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -13,6 +14,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness, MailboxApi, NodeId};
 use zcluster_auth::{AuthConfig, Authenticator};
+use zcluster_delivery::carry::Courier;
+use zcluster_delivery::{Deliverer, DeliveryConfig};
 use zcluster_imap::{Imap, ImapConfig};
 use zcluster_listener::{Limits, Listener, ListenerConfig, Protocol, Shutdown, TlsMode, TlsSettings};
 use zcluster_pop3::Pop3;
@@ -89,8 +92,15 @@ pub async fn start(
         faults,
     };
     serve_admin(admin_listener, &admin_tls, admin)?;
-    let mail =
-        Mail { config, directory, mailboxes: router, authenticator, tls: tls.clone(), shutdown: Shutdown::new() };
+    let delivery = DeliveryConfig {
+        timeout: Duration::from_secs(config.mail.delivery_seconds),
+        ..DeliveryConfig::new(config.hostname())
+    };
+    let delivery = Arc::new(Deliverer::new(router.clone(), directory.clone(), delivery));
+    let relay = SmartHost::new(directory.clone(), config.hostname());
+    router.run_outbox(Courier::new(delivery.clone(), Some(relay)));
+    let (tls_of_mail, shutdown) = (tls.clone(), Shutdown::new());
+    let mail = Mail { config, directory, mailboxes: router, delivery, authenticator, tls: tls_of_mail, shutdown };
     let listeners = mail.start().await?;
     Ok(Services { shutdown: mail.shutdown, listeners, tls, admin_tls, files })
 }
@@ -134,6 +144,7 @@ struct Mail<'a> {
     config: &'a Config,
     directory: Arc<dyn DirectoryApi>,
     mailboxes: Arc<dyn MailboxApi>,
+    delivery: Arc<Deliverer>,
     authenticator: Arc<Authenticator>,
     tls: TlsSettings,
     shutdown: Shutdown,
@@ -143,7 +154,7 @@ impl Mail<'_> {
     async fn start(&self) -> Result<Vec<JoinHandle<()>>> {
         let smtp = self.smtp_config().await;
         let backend = Backend {
-            mailboxes: self.mailboxes.clone(),
+            delivery: self.delivery.clone(),
             directory: self.directory.clone(),
             authenticator: self.authenticator.clone(),
             budget: Budget::new(usize::try_from(self.config.mail.receive_memory_bytes)?),
@@ -194,7 +205,6 @@ impl Mail<'_> {
             max_message_bytes: self.config.mail.max_message_bytes,
             refuse_bare_lf: self.config.mail.refuse_bare_lf,
             auth_without_tls: self.config.plaintext_auth(),
-            delivery_timeout: Duration::from_secs(self.config.mail.delivery_seconds),
             ..SmtpConfig::new(self.config.hostname())
         };
         match self.directory.read(DirectoryQuery::Cluster, Freshness::Local).await {

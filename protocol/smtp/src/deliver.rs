@@ -38,21 +38,18 @@ pub async fn deliver(smtp: &Smtp, transaction: &Transaction, mail: Mail) -> Vec<
         Err(error) => return vec![Err(error); transaction.recipients.len()],
     };
     // An account that is named twice gets the message once, under its first name.
-    let mut first: Vec<Recipient<'_>> = Vec::with_capacity(transaction.recipients.len());
-    first.extend(transaction.recipients.iter().map(|r| Recipient { account: r.account, address: &r.address }));
-    first.sort_by_key(|r| r.account);
-    first.dedup_by_key(|r| r.account);
-    let one = |recipient: Recipient<'_>| {
-        let span = tracing::info_span!("deliver", message = %transaction.id, account = %recipient.account);
-        let (arrival, account, address) = (&arrival, recipient.account, recipient.address.to_string());
-        async move { add(smtp, arrival, Recipient { account, address: &address }).await }.instrument(span)
-    };
-    let results: Vec<Result<Fate>> = match first.as_slice() {
-        [only] => vec![one(*only).await],
-        _ => stream::iter(first.iter().copied().map(one)).buffered(CONCURRENT_MAX).collect().await,
-    };
+    let mut first: Vec<(AccountId, &str)> = Vec::with_capacity(transaction.recipients.len());
+    first.extend(transaction.recipients.iter().map(|r| (r.account, r.address.as_str())));
+    first.sort_by_key(|(account, _)| *account);
+    first.dedup_by_key(|(account, _)| *account);
+    let mut deliveries = Vec::with_capacity(first.len());
+    for (account, address) in &first {
+        let span = tracing::info_span!("deliver", message = %transaction.id, %account);
+        deliveries.push(add(smtp, &arrival, *account, address).instrument(span));
+    }
+    let results: Vec<Result<Fate>> = stream::iter(deliveries).buffered(CONCURRENT_MAX).collect().await;
     let result_of = |account: AccountId| {
-        let at = first.binary_search_by_key(&account, |r| r.account).ok();
+        let at = first.binary_search_by_key(&account, |(account, _)| *account).ok();
         match at.and_then(|i| results.get(i)) {
             Some(result) => result.clone(),
             None => Err(Error::Internal("delivery without a result".into())),
@@ -61,8 +58,8 @@ pub async fn deliver(smtp: &Smtp, transaction: &Transaction, mail: Mail) -> Vec<
     transaction.recipients.iter().map(|r| result_of(r.account)).collect()
 }
 
-async fn add(smtp: &Smtp, arrival: &Arrival, recipient: Recipient<'_>) -> Result<Fate> {
-    let result = smtp.backend.delivery.deliver(arrival, recipient).await;
+async fn add(smtp: &Smtp, arrival: &Arrival, account: AccountId, address: &str) -> Result<Fate> {
+    let result = smtp.backend.delivery.deliver(arrival, Recipient { account, address }).await;
     if let Err(error) = &result {
         if errors::is_our_fault(error) {
             tracing::error!(%error, "delivery failed");

@@ -12,6 +12,7 @@ use zcluster_api::{
     Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Freshness, GroupId, RequestId, Result,
 };
 use zcluster_auth::{AuthConfig, Authenticator, HashParams, hash_password_with};
+use zcluster_delivery::{Deliverer, DeliveryConfig};
 use zcluster_imap::{Imap, ImapConfig};
 use zcluster_listener::{Connection, Protocol};
 use zcluster_smtp::{Backend, Budget, Smtp, SmtpConfig};

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness};
 use zcluster_auth::{AuthConfig, Authenticator, HashParams};
+use zcluster_delivery::carry::Courier;
+use zcluster_delivery::{Deliverer, DeliveryConfig};
 use zcluster_imap::{Imap, ImapConfig};
 use zcluster_listener::{Connection, Protocol, Shutdown};
 use zcluster_router::Router;
@@ -57,7 +59,7 @@ impl Mail {
         let directory: Arc<dyn DirectoryApi> = router.clone();
         let auth = AuthConfig { hash: HashParams::cheap(), ..AuthConfig::default() };
         let authenticator = Arc::new(Authenticator::new(directory.clone(), auth));
-        let config = DeliveryConfig { timeout: DELIVERY_MAX, ..DeliveryConfig::new(format!("n{number}.sim.example")) };
+        let config = delivery_config(number);
         let delivery = Arc::new(Deliverer::new(router.clone(), directory.clone(), config));
         router.run_outbox(Courier::new(delivery.clone(), None));
         let backend = Backend {
@@ -125,12 +127,19 @@ fn address(node: u32, port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + node)), port)
 }
 
-async fn smtp_config(number: u32, directory: &dyn DirectoryApi) -> SmtpConfig {
+fn hostname(number: u32) -> String {
+    format!("node{number}.{}", super::DOMAIN)
+}
+
+fn delivery_config(number: u32) -> DeliveryConfig {
     // The default outlasts most troubles here; every other node gives up sooner, so that MTAs are put off, too.
-    let hostname = format!("node{number}.{}", super::DOMAIN);
-    let usual = SmtpConfig::new(hostname);
-    let delivery_timeout = if number.is_multiple_of(2) { SHORT_PATIENCE } else { usual.delivery_timeout };
-    let config = SmtpConfig { delivery_timeout, max_message_bytes: MESSAGE_BYTES_MAX, ..usual };
+    let usual = DeliveryConfig::new(hostname(number));
+    let timeout = if number.is_multiple_of(2) { SHORT_PATIENCE } else { usual.timeout };
+    DeliveryConfig { timeout, ..usual }
+}
+
+async fn smtp_config(number: u32, directory: &dyn DirectoryApi) -> SmtpConfig {
+    let config = SmtpConfig { max_message_bytes: MESSAGE_BYTES_MAX, ..SmtpConfig::new(hostname(number)) };
     match directory.read(DirectoryQuery::Cluster, Freshness::Local).await {
         Ok(DirectoryReply::Cluster(cluster)) => config.with_attributes(&cluster.config),
         // A node that has just joined has no directory yet.

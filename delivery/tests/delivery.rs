@@ -1,0 +1,341 @@
+//! Messages through an account's filters into its mailbox and its outbox, over the mailbox machine in memory.
+#![allow(missing_docs)]
+
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use zcluster_api::delivery::{Outgoing, OutgoingKind, ScriptText, Settlement};
+use zcluster_api::directory::Modification;
+use zcluster_api::mailbox::{Folder, Message, Want, folders};
+use zcluster_api::*;
+use zcluster_delivery::carry::Courier;
+use zcluster_delivery::{Arrival, Deliverer, DeliveryConfig, Fate, Identity, Recipient};
+use zcluster_state::memory::Memory;
+
+const BOB: &str = "bob@example.org";
+const EVE: &str = "eve@example.org";
+
+struct Site {
+    memory: Memory,
+    deliverer: Arc<Deliverer>,
+    bob: AccountId,
+    eve: AccountId,
+}
+
+fn message(subject: &str, to: &str) -> Bytes {
+    let raw = format!(
+        "Return-Path: <sender@elsewhere.net>\r\nReceived: from x by y; Fri, 27 Nov 2026 10:00:00 +0000\r\n\
+         From: Sender <sender@elsewhere.net>\r\nTo: <{to}>\r\nSubject: {subject}\r\n\
+         Message-ID: <{subject}@elsewhere.net>\r\nDate: Fri, 27 Nov 2026 10:00:00 +0000\r\n\r\nHello.\r\n"
+    );
+    raw.into()
+}
+
+impl Site {
+    fn new() -> Self {
+        let memory = Memory::new();
+        let (bob, eve) = (memory.add_account(BOB, "x"), memory.add_account(EVE, "x"));
+        let api = Arc::new(memory.clone());
+        let config = DeliveryConfig::new("mx.example.org");
+        Site { memory, deliverer: Arc::new(Deliverer::new(api.clone(), api, config)), bob, eve }
+    }
+
+    fn call<T>(&self, account: AccountId, body: T) -> Call<T> {
+        let request = RequestId(zcluster_runtime::random_bytes());
+        Call { actor: Actor::System, account, request, timeout: Duration::from_secs(5), body }
+    }
+
+    async fn command(&self, account: AccountId, command: MailboxCommand) -> Result<Receipt> {
+        MailboxApi::write(&self.memory, self.call(account, command)).await
+    }
+
+    async fn script(&self, account: AccountId, source: &str) {
+        let text = ScriptText { name: "main".into(), source: Bytes::copy_from_slice(source.as_bytes()) };
+        self.command(account, MailboxCommand::PutScript(text)).await.unwrap();
+        self.command(account, MailboxCommand::ActivateScript(Some("main".into()))).await.unwrap();
+    }
+
+    async fn arrival(&self, raw: Bytes) -> Arrival {
+        let identity = Identity::Content(blake3::hash(&raw));
+        let sender = "sender@elsewhere.net".to_string();
+        Arrival::new("id1".into(), sender, raw, 1_000, identity).await.unwrap()
+    }
+
+    async fn deliver(&self, raw: Bytes) -> Fate {
+        let arrival = Arrival { refusable: true, ..self.arrival(raw).await };
+        self.deliverer.deliver(&arrival, Recipient { account: self.bob, address: BOB }).await.unwrap()
+    }
+
+    async fn ask(&self, account: AccountId, query: MailboxQuery) -> MailboxReply {
+        MailboxApi::read(&self.memory, self.call(account, query)).await.unwrap()
+    }
+
+    async fn folder(&self, account: AccountId, path: &str) -> Folder {
+        match self.ask(account, MailboxQuery::FolderByPath(path.into())).await {
+            MailboxReply::Folders(mut list) => list.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn messages(&self, account: AccountId, folder: FolderId) -> Vec<(Message, String)> {
+        let want = Want { summary: false, blob: true };
+        let uids = UidSet::range(1, u32::MAX);
+        let query = MailboxQuery::Messages { folder, uids, want, changed_since: None, limit: 100 };
+        let MailboxReply::Messages { messages, .. } = self.ask(account, query).await else { panic!() };
+        let mut out = Vec::new();
+        for m in messages {
+            let blob = m.blob.clone().unwrap();
+            out.push((m, self.body(account, blob).await));
+        }
+        out
+    }
+
+    async fn body(&self, account: AccountId, blob: BlobRef) -> String {
+        use futures::StreamExt;
+        let size = blob.size;
+        let mut stream = MailboxApi::get(&self.memory, self.call(account, blob), 0..size).await.unwrap();
+        let mut all = Vec::new();
+        while let Some(piece) = stream.next().await {
+            all.extend_from_slice(&piece.unwrap());
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    async fn outbox(&self, account: AccountId) -> Vec<Outgoing> {
+        match self.ask(account, MailboxQuery::Outgoing(0)).await {
+            MailboxReply::Outgoing(all) => all,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn set(&self, id: AccountId, name: &str, value: &str) {
+        let changes = vec![Modification::set(name, value)];
+        self.memory.command(DirectoryCommand::ModifyAccount { id, changes }).unwrap();
+    }
+
+    /// Does with the outbox what a shard's leader does.
+    async fn carry(&self, account: AccountId, courier: &Courier) {
+        for waiting in self.outbox(account).await {
+            let claim = MailboxCommand::ClaimOutgoing {
+                number: waiting.number,
+                due_ms: waiting.due_ms,
+                until_ms: waiting.due_ms + 1_000,
+            };
+            let Receipt::Claimed(Some(message)) = self.command(account, claim).await.unwrap() else { panic!() };
+            let raw = self.body(account, message.blob.clone()).await.into();
+            let (number, claim) = (message.number, message.due_ms);
+            let carried = Carrier::carry(courier, Letter { group: GroupId(1), message: *message, raw }).await;
+            let (mut contents, mut outgoing) = (Vec::new(), Vec::new());
+            for (body, new) in carried.reports {
+                contents.push(delivery::Content { body: body.inline().unwrap(), parsed: None });
+                outgoing.push(new);
+            }
+            let (done, note, retry_ms) = (carried.done, carried.note, claim + 5);
+            let settlement = Settlement { number, claim, done, retry_ms, note, contents, outgoing };
+            self.command(account, MailboxCommand::SettleOutgoing(Box::new(settlement))).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_script_the_inbox_has_it_once() {
+    let site = Site::new();
+    assert_eq!(site.deliver(message("one", BOB)).await, Fate::Taken { duplicate: false });
+    assert_eq!(site.deliver(message("one", BOB)).await, Fate::Taken { duplicate: true });
+    let inbox = site.messages(site.bob, folders::INBOX).await;
+    assert_eq!(inbox.len(), 1);
+    assert!(inbox[0].0.flags.contains(Flags::UNREAD));
+    assert_eq!(inbox[0].1.as_bytes(), &message("one", BOB)[..]);
+}
+
+#[tokio::test]
+async fn a_script_files_flags_and_copies() {
+    let site = Site::new();
+    let script = "require [\"fileinto\",\"imap4flags\",\"mailbox\",\"copy\",\"special-use\"];\r\n\
+        if header :is \"subject\" \"work\" { fileinto :create :flags [\"\\\\Seen\",\"$Label1\"] \"Lists/Work\"; }\r\n\
+        elsif header :is \"subject\" \"junk\" { fileinto :specialuse \"\\\\Junk\" \"Spam\"; }\r\n\
+        elsif header :is \"subject\" \"gone\" { discard; }\r\n\
+        elsif header :is \"subject\" \"lost\" { fileinto \"No/Such\"; }\r\n";
+    site.script(site.bob, script).await;
+    for subject in ["work", "junk", "gone", "lost", "plain"] {
+        assert_eq!(site.deliver(message(subject, BOB)).await, Fate::Taken { duplicate: false }, "{subject}");
+    }
+    let work = site.folder(site.bob, "Lists/Work").await;
+    let filed = site.messages(site.bob, work.id).await;
+    assert_eq!(filed.len(), 1);
+    assert!(!filed[0].0.flags.contains(Flags::UNREAD));
+    assert_eq!(filed[0].0.keywords, ["$Label1"]);
+    assert_eq!(site.messages(site.bob, folders::JUNK).await.len(), 1);
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 2, "what has no place, and what matched nothing");
+}
+
+#[tokio::test]
+async fn a_script_that_changes_is_run_as_it_is_now() {
+    let site = Site::new();
+    site.script(site.bob, "discard;").await;
+    site.deliver(message("a", BOB)).await;
+    site.script(site.bob, "keep;").await;
+    site.deliver(message("b", BOB)).await;
+    site.command(site.bob, MailboxCommand::ActivateScript(None)).await.unwrap();
+    site.deliver(message("c", BOB)).await;
+    let subjects: Vec<bool> =
+        site.messages(site.bob, folders::INBOX).await.iter().map(|(_, raw)| raw.contains("Subject: a")).collect();
+    assert_eq!(subjects, [false, false]);
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_where_it_can_be() {
+    let site = Site::new();
+    site.script(site.bob, "require \"ereject\"; ereject \"no thanks\";").await;
+    assert_eq!(site.deliver(message("a", BOB)).await, Fate::Refused("no thanks".into()));
+    let arrival = site.arrival(message("b", BOB)).await;
+    let fate = site.deliverer.deliver(&arrival, Recipient { account: site.bob, address: BOB }).await.unwrap();
+    assert_eq!(fate, Fate::Taken { duplicate: false });
+    let outbox = site.outbox(site.bob).await;
+    assert_eq!((outbox.len(), outbox[0].kind, outbox[0].sender.as_str()), (1, OutgoingKind::Reject, ""));
+    assert_eq!(outbox[0].recipients, ["sender@elsewhere.net"]);
+    let mdn = site.body(site.bob, outbox[0].blob.clone()).await;
+    assert!(mdn.contains("multipart/report") && mdn.contains("no thanks"), "{mdn}");
+    assert!(site.messages(site.bob, folders::INBOX).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_vacation_reply_is_sent_once_in_its_time() {
+    let site = Site::new();
+    site.script(site.bob, "require \"vacation\"; vacation :days 2 :subject \"Away\" \"I am away.\";").await;
+    site.deliver(message("a", BOB)).await;
+    site.deliver(message("b", BOB)).await;
+    let outbox = site.outbox(site.bob).await;
+    assert_eq!((outbox.len(), outbox[0].kind), (1, OutgoingKind::Vacation));
+    let reply = site.body(site.bob, outbox[0].blob.clone()).await;
+    for part in ["Subject: Away", "Auto-Submitted: auto-replied", "In-Reply-To: <a@elsewhere.net>", "I am away."] {
+        assert!(reply.contains(part), "{part}: {reply}");
+    }
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 2);
+    site.memory.set_wall_ms(1_735_689_600_000 + 3 * 86_400_000);
+    site.deliver(message("c", BOB)).await;
+    assert_eq!(site.outbox(site.bob).await.len(), 2, "after two days");
+}
+
+#[tokio::test]
+async fn a_redirect_arrives_once_and_does_not_go_round() {
+    let site = Site::new();
+    site.script(site.bob, &format!("redirect \"{EVE}\";")).await;
+    site.script(site.eve, &format!("redirect \"{BOB}\";")).await;
+    site.deliver(message("round", BOB)).await;
+    assert!(site.messages(site.bob, folders::INBOX).await.is_empty());
+    let courier = Courier::new(site.deliverer.clone(), None);
+    site.carry(site.bob, &courier).await;
+    assert!(site.outbox(site.bob).await.is_empty());
+    site.carry(site.eve, &courier).await;
+    assert!(site.outbox(site.eve).await.is_empty());
+    let back = site.messages(site.bob, folders::INBOX).await;
+    assert_eq!(back.len(), 1, "known again, and kept");
+    assert!(back[0].1.contains("Delivered-To: eve@example.org\r\n"), "{}", back[0].1);
+    assert!(back[0].1.starts_with("Return-Path: <sender@elsewhere.net>\r\n"));
+    assert!(site.messages(site.eve, folders::INBOX).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_delivered_comes_back() {
+    let site = Site::new();
+    site.script(site.bob, "redirect \"nobody@example.org\";").await;
+    let raw = message("x", BOB);
+    let arrival = Arrival { sender: EVE.into(), ..site.arrival(raw).await };
+    site.deliverer.deliver(&arrival, Recipient { account: site.bob, address: BOB }).await.unwrap();
+    let courier = Courier::new(site.deliverer.clone(), None);
+    site.carry(site.bob, &courier).await;
+    let outbox = site.outbox(site.bob).await;
+    assert_eq!((outbox.len(), outbox[0].kind, outbox[0].recipients.clone()), (1, OutgoingKind::Report, vec![EVE.into()]));
+    site.carry(site.bob, &courier).await;
+    assert!(site.outbox(site.bob).await.is_empty());
+    let inbox = site.messages(site.eve, folders::INBOX).await;
+    assert!(inbox[0].1.contains("Final-Recipient: rfc822; nobody@example.org"), "{}", inbox[0].1);
+    assert!(inbox[0].1.contains("Status: 5.1.1"));
+}
+
+#[tokio::test]
+async fn elsewhere_waits_without_a_relay() {
+    let site = Site::new();
+    site.script(site.bob, "redirect :copy \"x@elsewhere.net\";".replace("redirect", "require \"copy\"; redirect").as_str())
+        .await;
+    site.deliver(message("x", BOB)).await;
+    site.carry(site.bob, &Courier::new(site.deliverer.clone(), None)).await;
+    let outbox = site.outbox(site.bob).await;
+    assert_eq!((outbox.len(), outbox[0].attempts), (1, 1));
+    assert!(outbox[0].note.contains("zimbraMtaRelayHost"), "{}", outbox[0].note);
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_failing_script_keeps_the_mail_and_tells_the_owner_once() {
+    let site = Site::new();
+    site.script(site.bob, "require \"include\"; include :personal \"missing\"; discard;").await;
+    site.deliver(message("a", BOB)).await;
+    site.deliver(message("b", BOB)).await;
+    let inbox = site.messages(site.bob, folders::INBOX).await;
+    assert_eq!(inbox.len(), 3, "two messages and one word about the script");
+    assert!(inbox.iter().any(|(_, raw)| raw.contains("missing") && raw.contains("main")));
+}
+
+#[tokio::test]
+async fn duplicates_are_what_the_mailbox_remembers() {
+    let site = Site::new();
+    site.script(site.bob, "require \"duplicate\"; if duplicate :header \"x-id\" { discard; }").await;
+    let with_id = |subject: &str| {
+        let raw = String::from_utf8(message(subject, BOB).to_vec()).unwrap();
+        Bytes::from(raw.replace("Message-ID:", "X-ID: 7\r\nMessage-ID:"))
+    };
+    site.deliver(with_id("a")).await;
+    site.deliver(with_id("b")).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+}
+
+#[tokio::test]
+async fn administrators_scripts_stand_around_the_users() {
+    let site = Site::new();
+    site.set(site.bob, "zimbraAdminSieveScriptBefore", "if header :is \"subject\" \"banned\" { discard; }");
+    site.script(site.bob, "require \"fileinto\"; if header :is \"subject\" \"banned\" { fileinto \"Junk\"; }").await;
+    site.deliver(message("banned", BOB)).await;
+    site.deliver(message("fine", BOB)).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+    assert!(site.messages(site.bob, folders::JUNK).await.is_empty());
+}
+
+#[tokio::test]
+async fn forwards_with_and_without_a_copy_here() {
+    let site = Site::new();
+    site.set(site.bob, "zimbraPrefMailForwardingAddress", EVE);
+    site.deliver(message("a", BOB)).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+    site.set(site.bob, "zimbraPrefMailLocalDeliveryDisabled", "TRUE");
+    site.deliver(message("b", BOB)).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+    site.carry(site.bob, &Courier::new(site.deliverer.clone(), None)).await;
+    assert_eq!(site.messages(site.eve, folders::INBOX).await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_owner_is_warned_and_then_mail_is_refused() {
+    let site = Site::new();
+    site.set(site.bob, "zimbraMailQuota", "2600");
+    site.set(site.bob, "zimbraQuotaWarnPercent", "20");
+    site.deliver(message("one", BOB)).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+    site.deliver(message("two", BOB)).await;
+    let inbox = site.messages(site.bob, folders::INBOX).await;
+    assert_eq!(inbox.len(), 3);
+    assert!(inbox[2].1.contains("Subject: Your mailbox is"), "{}", inbox[2].1);
+    let mut failed = None;
+    for n in 0..10 {
+        let raw = message(&format!("more{n}"), BOB);
+        let arrival = site.arrival(raw).await;
+        if let Err(e) = site.deliverer.deliver(&arrival, Recipient { account: site.bob, address: BOB }).await {
+            failed = Some(e);
+            break;
+        }
+    }
+    assert_eq!(failed, Some(Error::QuotaExceeded));
+    let warnings = site.messages(site.bob, folders::INBOX).await;
+    assert_eq!(warnings.iter().filter(|(_, raw)| raw.contains("Your mailbox is")).count(), 1, "once a day");
+}
