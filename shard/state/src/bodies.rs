@@ -124,7 +124,8 @@ pub(crate) fn plan<'a>(kv: &dyn KvRead, mailbox: MailboxId, body: &'a Body) -> R
     }
 }
 
-/// Stores the body, or counts one more reference to it. One body per apply: `group.applies` is its origin.
+/// Stores the body, or counts one more reference to it. `group.applies` is its origin: between two bodies of one apply
+/// stands a [`Group::next_origin`].
 pub(crate) fn store(kv: &mut dyn Kv, group: &mut Group, body: &Body, plan: Plan<'_>) {
     let blob = match plan {
         Plan::Known(mut blob, upload) => {

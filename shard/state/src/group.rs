@@ -13,7 +13,8 @@ pub(crate) struct Group {
     /// The latest proposer's clock seen, Unix milliseconds.
     #[n(0)]
     pub wall_ms: u64,
-    /// Applied proposals: a number of this one's own, for keys that rise with time.
+    /// A number of each apply's own, for keys that rise with time. An apply that stores several bodies takes one more
+    /// for each further one.
     #[n(1)]
     pub applies: u64,
     /// Kept replies.
@@ -40,6 +41,11 @@ impl Group {
         group.applies += 1;
         group.wall_ms = group.wall_ms.max(wall_ms);
         Ok(group)
+    }
+
+    /// Takes a number more, for one more body.
+    pub fn next_origin(&mut self) {
+        self.applies += 1;
     }
 
     /// Writes the row.

@@ -15,6 +15,7 @@ mod store;
 mod tags;
 mod transfer;
 mod uploads;
+mod url_auth;
 mod work;
 
 pub use read::read_mailbox;
@@ -81,6 +82,10 @@ fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
         C::TakeRecent(folder) => folders::take_recent(work, *folder),
         C::Chunk { upload, seq, bytes } => uploads::chunk(work, *upload, *seq, bytes),
         C::DropUpload(upload) => uploads::drop_upload(work, *upload),
+        C::AddMessages(messages) => add::add_messages(work, messages),
+        C::Replace { folder, uid, message } => add::replace(work, *folder, *uid, message),
+        C::SetUrlAuthKey { folder, key, keep } => url_auth::set_key(work, *folder, *key, *keep),
+        C::DropUrlAuthKeys => url_auth::drop_keys(work),
     }
 }
 

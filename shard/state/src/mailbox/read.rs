@@ -4,7 +4,7 @@ use super::names;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
-use super::{Place, at_home, each_message, pages, search};
+use super::{Place, at_home, each_message, pages, search, url_auth};
 use crate::bodies;
 use crate::content::Content;
 use crate::kv::{KvRead, Table, behind, each, key_u64};
@@ -49,6 +49,10 @@ pub fn read_mailbox(
         }
         MailboxQuery::Changes { folder, since } => view.changes(*folder, *since),
         MailboxQuery::Search { folder, within, expr } => search::search(&view, *folder, within.as_ref(), expr, content),
+        MailboxQuery::UrlAuthKey(folder) => {
+            view.row(*folder)?;
+            Ok(MailboxReply::UrlAuthKey(url_auth::key(kv, mailbox, *folder)?))
+        }
     }
 }
 
