@@ -1,7 +1,7 @@
 //! `AddMessage`, `AddMessages` and `Replace`: delivery, APPEND and REPLACE.
 
-use super::rows::{self, ColdRow, DeliveryRow, HotRow};
 use super::deliveries;
+use super::rows::{self, ColdRow, DeliveryRow, HotRow};
 use super::tags::NewTags;
 use super::work::Work;
 use crate::bodies;
