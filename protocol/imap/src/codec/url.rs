@@ -70,7 +70,8 @@ impl MessageUrl {
             }
             // A server without a scheme is not for us.
             None if url.starts_with("//") => return None,
-            None => (None, url.strip_prefix('/').unwrap_or(url), usize::from(url.starts_with('/'))),
+            None if url.starts_with(';') => (None, url, 0),
+            None => (None, url.strip_prefix('/')?, 1),
         };
         let name_end = path.find(';')?;
         let name = path[..name_end].trim_end_matches('/');

@@ -82,7 +82,7 @@ async fn a_refusal_in_the_middle_takes_all_back() {
 #[tokio::test]
 async fn quota_is_for_all_of_them() {
     let site = Site::new();
-    let limit = zcluster_api::directory::Modification::set("zimbraMailQuota", "1000");
+    let limit = zcluster_api::directory::Modification::set("zimbraMailQuota", "800");
     let modify = zcluster_api::DirectoryCommand::ModifyAccount { id: site.alice, changes: vec![limit] };
     site.memory.command(modify).expect("quota is set");
     let mut c = site.inbox().await;

@@ -13,10 +13,10 @@ async fn texts_and_urls() {
     assert!(c.append("INBOX", MULTIPART).await.contains("# OK"));
     let validity = number_after(&c.ok("STATUS INBOX (UIDVALIDITY)").await, "UIDVALIDITY");
     // As in RFC 4469 §3's example: a header of one's own, parts of an older message.
-    c.send("A003 APPEND INBOX (\\Seen \\Draft) CATENATE (TEXT {42}\r\n").await;
+    c.send("A003 APPEND INBOX (\\Seen \\Draft) CATENATE (TEXT {43}\r\n").await;
     assert_eq!(c.line().await, "+ go ahead");
     let head = "Subject: new\r\nX: yyyyyyyyyyyyyyyyyyyy\r\n\r\n";
-    assert_eq!(head.len(), 40);
+    assert_eq!(head.len(), 41);
     let url = format!("/INBOX;UIDVALIDITY={validity}/;UID=1/;section=1");
     c.send(format!("{head}>>")).await;
     c.send(format!(" URL \"{url}\" TEXT {{2+}}\r\n\r\n URL {{{}+}}\r\n{url} URL \"/INBOX/;UID=1/;SECTION=2.MIME\" \

@@ -17,4 +17,5 @@ mod speed;
 mod store;
 mod support;
 mod url_auth;
+mod utf8;
 mod views;
