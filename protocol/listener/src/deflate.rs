@@ -1,7 +1,7 @@
 //! DEFLATE over a connection (RFC 4978: raw, RFC 1951, without zlib's header).
 //!
-//! Memory of a connection that uses it: about 40 KiB for the inflater, whose window is as large as the client may use,
-//! and about 190 KiB for the deflater. The deflater comes with the first byte to send and goes when the connection
+//! Memory of a connection that uses it: about 50 KiB for the inflater, whose window is as large as the client may use,
+//! and about 200 KiB for the deflater. The deflater comes with the first byte to send and goes when the connection
 //! [rests](Deflated::rest): a new one goes on in the same stream, because each flush ends on a byte boundary and what
 //! a deflater sends refers only to what it has sent itself. Connections without compression pay nothing.
 //!

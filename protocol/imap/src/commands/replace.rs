@@ -12,7 +12,7 @@ pub async fn replace(s: &mut Session, replace: Replace) -> Answer {
     let mut batch = Batch::default();
     let outcome = take_and_replace(s, replace, &mut batch).await;
     if outcome.is_err() {
-        batch.drop_uploads(s).await;
+        batch.drop_uploads(s);
     }
     let (old, uid, uid_validity) = outcome?;
     // RFC 8508 §3.3: the client learns of the new message before the old one goes.

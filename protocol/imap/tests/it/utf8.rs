@@ -11,7 +11,7 @@ async fn names_and_messages_in_utf_8() {
     c.expect("ENABLE UTF8=ACCEPT", &["* ENABLED UTF8=ACCEPT", "# OK ENABLE completed"]).await;
     c.expect("ENABLE UTF8=ACCEPT", &["* ENABLED", "# OK ENABLE completed"]).await;
     c.ok("CREATE \"Entw\u{fc}rfe & mehr\"").await;
-    c.ok("CREATE {7+}\r\n\u{65e5}/x\u{e4}y").await;
+    c.ok("CREATE {8+}\r\n\u{65e5}/x\u{e4}y").await;
     let listed = c.ok("LIST \"\" \"E*\"").await;
     assert!(listed.contains("\"/\" \"Entw\u{fc}rfe & mehr\"\r\n"), "{listed}");
     // The same mailbox in the old dress for a client of the old kind.

@@ -66,14 +66,21 @@ impl Batch {
         Ok(())
     }
 
-    /// Gives up what has been uploaded for messages that were not added.
-    pub async fn drop_uploads(&mut self, s: &Session) {
-        let Ok(mailbox) = s.mailbox() else { return };
-        for upload in self.uploads.drain(..) {
-            if let Err(error) = mailbox.drop_upload(upload).await {
-                tracing::debug!(%error, "cannot give up an upload; it goes by itself after a while");
-            }
+    /// Gives up what has been uploaded for messages that were not added. The client does not wait for it: a mailbox that
+    /// cannot be reached now was perhaps why they were not.
+    pub fn drop_uploads(&mut self, s: &Session) {
+        let (uploads, Ok(mailbox)) = (std::mem::take(&mut self.uploads), s.mailbox()) else { return };
+        if uploads.is_empty() {
+            return;
         }
+        zcluster_runtime::spawn(async move {
+            for upload in uploads {
+                if let Err(error) = mailbox.drop_upload(upload).await {
+                    tracing::debug!(%error, "cannot give up an upload; it goes by itself after a while");
+                    return;
+                }
+            }
+        });
     }
 }
 

@@ -22,7 +22,7 @@ pub async fn append(s: &mut Session, append: Append) -> Answer {
     let mut batch = Batch::default();
     let outcome = take_and_add(s, append, &mut batch).await;
     if outcome.is_err() {
-        batch.drop_uploads(s).await;
+        batch.drop_uploads(s);
     }
     let (uid_validity, uids) = outcome?;
     if s.selected.is_some() {
