@@ -10,6 +10,10 @@ use minicbor::{Decode, Encode};
 
 /// UIDs one STORE, COPY, MOVE or EXPUNGE command may touch; front-ends split larger sets.
 pub const UIDS_PER_COMMAND_MAX: u64 = 1_000;
+/// Messages one [`MailboxCommand::AddMessages`] may bring.
+pub const ADD_MESSAGES_MAX: usize = 500;
+/// Bytes of inline bodies and summaries that they may have together; larger bodies are uploaded before.
+pub const ADD_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Messages one [`MailboxQuery::Messages`] reply holds at most.
 pub const MESSAGES_PER_PAGE_MAX: u32 = 1_000;
 /// Bytes of a keyword (tag name), and how many one message may have.
@@ -228,6 +232,28 @@ pub struct NewMessage {
     pub delivery_key: Option<DeliveryKey>,
 }
 
+impl NewMessage {
+    /// What the message weighs inside a command, bytes: its inline body and its summary.
+    pub fn carried(&self) -> usize {
+        let inline = match &self.body {
+            Body::Inline { stored, .. } => stored.len(),
+            Body::Uploaded { .. } => 0,
+        };
+        inline + self.parsed.summary.len()
+    }
+}
+
+/// A folder's mailbox access key (RFC 4467 §3): who has it can make URLs that open the folder's messages.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct UrlAuthKey(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
+
+impl std::fmt::Debug for UrlAuthKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UrlAuthKey(..)")
+    }
+}
+
 /// How STORE treats keywords.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum KeywordChange {
@@ -424,6 +450,41 @@ pub enum MailboxCommand {
     /// Reports what a try led to; unknown numbers are ignored. -> `Done`
     #[n(36)]
     SettleOutgoing(#[n(0)] Box<Settlement>),
+    /// Adds 1 to [`ADD_MESSAGES_MAX`] messages to one folder, all or none (RFC 3502), under rising UIDs in their order.
+    /// Errors as for `AddMessage`; `Invalid` also when they name several folders, delivery keys, or an upload twice;
+    /// `TooLarge` beyond [`ADD_MESSAGES_MAX`] or [`ADD_BYTES_MAX`]. -> `AddedMany`
+    #[n(14)]
+    AddMessages(#[n(0)] Vec<NewMessage>),
+    /// Adds a message and removes another, or neither (RFC 8508). Only what the new one is larger by counts against the
+    /// quota. Errors as for `AddMessage`, and `NotFound` when there is no old one. -> `Replaced`
+    #[n(15)]
+    Replace {
+        /// The old message's folder.
+        #[n(0)]
+        folder: FolderId,
+        /// The old message.
+        #[n(1)]
+        uid: Uid,
+        /// The new message, with a folder of its own and without a delivery key.
+        #[n(2)]
+        message: NewMessage,
+    },
+    /// Gives a folder a mailbox access key (RFC 4467). -> `Done`
+    #[n(16)]
+    SetUrlAuthKey {
+        /// Which.
+        #[n(0)]
+        folder: FolderId,
+        /// The key, drawn by the caller.
+        #[n(1)]
+        key: UrlAuthKey,
+        /// Leave a key that is there: the first one to draw it wins.
+        #[n(2)]
+        keep: bool,
+    },
+    /// Forgets all access keys of the mailbox (RFC 4467 §7, RESETKEY without a mailbox). -> `Done`
+    #[n(17)]
+    DropUrlAuthKeys,
 }
 
 /// A message's new flags after STORE.
@@ -526,6 +587,32 @@ pub enum Receipt {
     /// `ClaimOutgoing`: the message, unless somebody else has it.
     #[n(17)]
     Claimed(#[n(0)] Option<Box<Outgoing>>),
+    /// `AddMessages`.
+    #[n(8)]
+    AddedMany {
+        /// Their UIDs, rising in the order of the messages.
+        #[n(0)]
+        uids: UidSet,
+        /// The folder's UIDVALIDITY.
+        #[n(1)]
+        uid_validity: u32,
+        /// The mailbox's mod-sequence after.
+        #[n(2)]
+        modseq: ModSeq,
+    },
+    /// `Replace`.
+    #[n(9)]
+    Replaced {
+        /// The new message's UID.
+        #[n(0)]
+        uid: Uid,
+        /// Its folder's UIDVALIDITY.
+        #[n(1)]
+        uid_validity: u32,
+        /// The mailbox's mod-sequence after.
+        #[n(2)]
+        modseq: ModSeq,
+    },
 }
 
 /// Which parts of messages a query wants.
@@ -656,6 +743,9 @@ pub enum MailboxQuery {
     /// The outbox from this number on, at most 1,000 messages. -> `Outgoing`
     #[n(33)]
     Outgoing(#[n(0)] u64),
+    /// A folder's access key (RFC 4467). -> `UrlAuthKey`
+    #[n(8)]
+    UrlAuthKey(#[n(0)] FolderId),
 }
 
 /// The answer to a [`MailboxQuery`].
@@ -756,4 +846,7 @@ pub enum MailboxReply {
     /// `Outgoing`.
     #[n(33)]
     Outgoing(#[n(0)] Vec<Outgoing>),
+    /// `UrlAuthKey`; `None` when the folder has none.
+    #[n(6)]
+    UrlAuthKey(#[n(0)] Option<UrlAuthKey>),
 }

@@ -5,6 +5,7 @@
 //! byte ranges. Nothing here opens a socket or a file or reads a clock, and no input makes anything here panic.
 
 mod address;
+mod binary;
 mod body;
 mod charset;
 mod date;
@@ -22,6 +23,7 @@ mod trace;
 mod words;
 
 pub use address::{Address, addresses};
+pub use binary::without_nul;
 pub use body::{BodyError, RangeDecoder, decompress, prepare};
 pub use charset::to_utf8;
 pub use date::{SentDate, parse_date, rfc5322_date};

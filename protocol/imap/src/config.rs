@@ -72,5 +72,9 @@ pub const UPLOAD_SILENCE_MAX: Duration = Duration::from_secs(5 * 60);
 pub const APPEND_STEP_KIB: u32 = 256;
 /// How long an APPEND waits for room.
 pub const APPEND_ROOM_WAIT: Duration = Duration::from_secs(10);
+/// Parts of one message put together by CATENATE.
+pub const CATENATE_PARTS_MAX: usize = 1_000;
+/// Messages of one APPEND that are uploaded because they are large; a mailbox can have 32 uploads at once.
+pub const APPEND_UPLOADS_MAX: usize = 16;
 /// Messages above this many bytes are hashed, compressed and parsed on a blocking thread.
 pub const PARSE_INLINE_MAX: usize = 64 * 1024;

@@ -1,5 +1,6 @@
 //! One client's connection.
 
+use crate::deflate::Deflated;
 use crate::read::ReadError;
 use crate::shutdown::{Shutdown, Slot, Stage};
 use crate::stream::{Io, Stream};
@@ -47,6 +48,7 @@ pub struct Connection {
     timer: Mutex<Option<(Instant, Sleep)>>,
     tls: Option<TlsSettings>,
     secure: bool,
+    deflated: bool,
     peer: SocketAddr,
     local: SocketAddr,
 }
@@ -81,6 +83,7 @@ impl Connection {
             timer: Mutex::new(None),
             tls,
             secure: false,
+            deflated: false,
             peer,
             local,
         }
@@ -167,6 +170,33 @@ impl Connection {
         *self.io.get_mut() = Io::Tls(Box::new(stream));
         self.secure = true;
         Ok(())
+    }
+
+    /// Whether both directions are compressed.
+    pub fn is_deflated(&self) -> bool {
+        self.deflated
+    }
+
+    /// Compresses both directions with DEFLATE from here on (RFC 4978), after sending what was written. What was read
+    /// but not taken yet counts as compressed.
+    ///
+    /// # Errors
+    /// Why what was written could not be sent. Nothing can be read or written afterwards.
+    pub async fn start_deflate(&mut self) -> Result<(), ReadError> {
+        self.flush().await?;
+        if !self.is_deflated() {
+            let io = std::mem::replace(self.io.get_mut(), Io::Gone);
+            *self.io.get_mut() = Io::Deflated(Box::new(Deflated::new(io, std::mem::take(&mut self.input))));
+            (self.scanned, self.deflated) = (0, true);
+        }
+        Ok(())
+    }
+
+    /// Gives back what only a busy connection needs: for one that will wait long. Call it with nothing left to send.
+    pub fn rest(&mut self) {
+        if let Io::Deflated(s) = self.io.get_mut() {
+            s.rest();
+        }
     }
 
     /// Sends what was written and closes, within a few seconds.

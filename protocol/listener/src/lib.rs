@@ -5,6 +5,7 @@
 //! input (so that pipelined commands are answered in one write), and holds no buffers while it is idle.
 
 mod connection;
+mod deflate;
 mod limits;
 mod listener;
 mod read;

@@ -1,5 +1,6 @@
 //! What a connection runs over: a plain byte stream or TLS on top of one.
 
+use crate::deflate::Deflated;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,6 +16,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 pub(crate) enum Io {
     Plain(Box<dyn Stream>),
     Tls(Box<TlsStream<Box<dyn Stream>>>),
+    /// One of the others with DEFLATE on top.
+    Deflated(Box<Deflated>),
     /// Given up: a failed or cancelled handshake leaves nothing to talk on.
     Gone,
 }
@@ -28,6 +31,7 @@ impl Io {
         match self {
             Io::Plain(s) => Pin::new(s).poll_read(cx, buf),
             Io::Tls(s) => Pin::new(s).poll_read(cx, buf),
+            Io::Deflated(s) => s.poll_read(cx, buf),
             Io::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -36,6 +40,7 @@ impl Io {
         match self {
             Io::Plain(s) => Pin::new(s).poll_write(cx, bytes),
             Io::Tls(s) => Pin::new(s).poll_write(cx, bytes),
+            Io::Deflated(s) => s.poll_write(cx, bytes),
             Io::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -44,6 +49,7 @@ impl Io {
         match self {
             Io::Plain(s) => Pin::new(s).poll_flush(cx),
             Io::Tls(s) => Pin::new(s).poll_flush(cx),
+            Io::Deflated(s) => s.poll_flush(cx),
             Io::Gone => Poll::Ready(Ok(())),
         }
     }
@@ -52,6 +58,7 @@ impl Io {
         match self {
             Io::Plain(s) => Pin::new(s).poll_shutdown(cx),
             Io::Tls(s) => Pin::new(s).poll_shutdown(cx),
+            Io::Deflated(s) => s.poll_shutdown(cx),
             Io::Gone => Poll::Ready(Ok(())),
         }
     }

@@ -124,8 +124,8 @@ pub(crate) fn plan<'a>(kv: &dyn KvRead, mailbox: MailboxId, body: &'a Body) -> R
     }
 }
 
-/// Stores the body, or counts one more reference to it. `group.applies` is a new body's origin: a command that stores
-/// several moves it on between them ([`next_origin`]).
+/// Stores the body, or counts one more reference to it. `group.applies` is its origin: between two bodies of one apply
+/// stands a [`Group::next_origin`].
 pub(crate) fn store(kv: &mut dyn Kv, group: &mut Group, body: &Body, plan: Plan<'_>) {
     let blob = match plan {
         Plan::Known(mut blob, upload) => {
@@ -153,11 +153,6 @@ pub(crate) fn store(kv: &mut dyn Kv, group: &mut Group, body: &Body, plan: Plan<
         }
     };
     save(kv, Table::Blob, &body.id().0, &blob);
-}
-
-/// Makes room for another new body in the same apply: numbers of applies need to rise, not to be without gaps.
-pub(crate) fn next_origin(group: &mut Group) {
-    group.applies += 1;
 }
 
 /// Counts one more reference to a body that a message names already.

@@ -13,7 +13,8 @@ pub(crate) struct Group {
     /// The latest proposer's clock seen, Unix milliseconds.
     #[n(0)]
     pub wall_ms: u64,
-    /// Applied proposals: a number of this one's own, for keys that rise with time.
+    /// A number of each apply's own, for keys that rise with time. An apply that stores several bodies takes one more
+    /// for each further one.
     #[n(1)]
     pub applies: u64,
     /// Kept replies.
@@ -48,6 +49,11 @@ impl Group {
     /// The clock, Unix milliseconds, as the last apply left it.
     pub fn now(kv: &dyn KvRead) -> Result<u64> {
         Ok(load::<Group>(kv, Table::Group, KEY)?.map_or(0, |g| g.wall_ms))
+    }
+
+    /// Takes a number more, for one more body.
+    pub fn next_origin(&mut self) {
+        self.applies += 1;
     }
 
     /// Writes the row.

@@ -58,6 +58,8 @@ pub enum Table {
     Seen = 30,
     /// (mailbox, time, id) -> nothing, for pruning `Seen`.
     SeenOrder = 31,
+    /// (mailbox, folder) -> mailbox access key (RFC 4467).
+    UrlAuthKey = 32,
     /// One row: the cluster's facts and the directory's counters.
     Cluster = 48,
     /// Node id -> node.
@@ -84,7 +86,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 35] = [
+    pub const ALL: [Table; 36] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -109,6 +111,7 @@ impl Table {
         Table::OutgoingDue,
         Table::Seen,
         Table::SeenOrder,
+        Table::UrlAuthKey,
         Table::Cluster,
         Table::Node,
         Table::Token,

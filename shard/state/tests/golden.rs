@@ -4,7 +4,7 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
-use zcluster_api::mailbox::{KeywordChange, NewMessage, Parsed, folders};
+use zcluster_api::mailbox::{KeywordChange, NewMessage, Parsed, UrlAuthKey, folders};
 use zcluster_api::*;
 use zcluster_state::{Change as What, Proposal, Reply as Answer, Table};
 
@@ -110,9 +110,39 @@ DeliveryOrder 00000000000000070000000000000000 01821b000001941f297c015820<dd>
 ";
 
 #[test]
+fn commands_of_several_messages_and_keys() {
+    let shown = |command: &MailboxCommand| hex(&codec::encode(command));
+    let body = zcluster_api::Body::Inline {
+        id: BlobId([0xBB; 32]),
+        size: 3,
+        codec: Codec::Plain,
+        stored: Bytes::from_static(b"raw"),
+    };
+    let message = message(folders::INBOX, body);
+    let one = hex(&codec::encode(&message));
+    assert!(one.starts_with("01"), "{one}");
+    let many = shown(&MailboxCommand::AddMessages(vec![message.clone()]));
+    let replace = shown(&MailboxCommand::Replace { folder: folders::INBOX, uid: Uid(9), message });
+    let inner = &one[2..];
+    assert_eq!(many, format!("01820e8181{inner}"));
+    assert_eq!(replace, format!("01820f830209{inner}"));
+    let key = UrlAuthKey([0xAB; 32]);
+    let set = MailboxCommand::SetUrlAuthKey { folder: folders::INBOX, key, keep: true };
+    assert_eq!(shown(&set), format!("0182108302 5820{}f5", "ab".repeat(32)).replace(' ', ""));
+    assert_eq!(shown(&MailboxCommand::DropUrlAuthKeys), "01821180");
+    let receipt = Receipt::AddedMany { uids: UidSet::range(1, 3), uid_validity: 7, modseq: ModSeq(5) };
+    assert_eq!(hex(&codec::encode(&receipt)), "0182088381818201030705");
+    let receipt = Receipt::Replaced { uid: Uid(4), uid_validity: 7, modseq: ModSeq(5) };
+    assert_eq!(hex(&codec::encode(&receipt)), "01820983040705");
+    assert_eq!(hex(&codec::encode(&MailboxQuery::UrlAuthKey(folders::INBOX))), "0182088102");
+    let reply = MailboxReply::UrlAuthKey(None);
+    assert_eq!(hex(&codec::encode(&reply)), "01820681f6");
+}
+
+#[test]
 fn table_codes_are_unique_and_stable() {
     let codes: Vec<u8> = Table::ALL.iter().map(|t| t.code()).collect();
-    let want: Vec<u8> = (0..=7).chain(16..=31).chain(48..=58).collect();
+    let want: Vec<u8> = (0..=7).chain(16..=32).chain(48..=58).collect();
     assert_eq!(codes, want);
     assert!(Table::ALL.iter().all(|t| Table::from_code(t.code()) == Some(*t)));
     assert_eq!(Table::from_code(200), None);

@@ -20,6 +20,8 @@ enum Op {
     Copy(usize, UidSet, usize),
     Move(usize, UidSet, usize),
     Expunge(usize, UidSet, bool),
+    AddMany(usize, Vec<New>),
+    Replace(usize, u32, usize, New),
     Create(usize),
     Delete(usize),
     Rename(usize, usize),
@@ -28,6 +30,9 @@ enum Op {
     Look(usize),
     Clock(i64),
 }
+
+/// Flags, keywords and content of a message to add.
+type New = (u32, Vec<usize>, u8);
 
 fn words() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(0..WORDS.len(), 0..3)
@@ -63,6 +68,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (f.clone(), uids(), f.clone()).prop_map(|(a, u, b)| Op::Copy(a, u, b)),
         2 => (f.clone(), uids(), f.clone()).prop_map(|(a, u, b)| Op::Move(a, u, b)),
         2 => (f.clone(), uids(), any::<bool>()).prop_map(|(a, u, d)| Op::Expunge(a, u, d)),
+        3 => (f.clone(), prop::collection::vec((bits(), words(), 0u8..5), 0..5)).prop_map(|(f, n)| Op::AddMany(f, n)),
+        3 => (f.clone(), 1u32..12, f.clone(), (bits(), words(), 0u8..5))
+            .prop_map(|(from, uid, to, new)| Op::Replace(from, uid, to, new)),
         2 => (0..PATHS.len()).prop_map(Op::Create),
         1 => f.clone().prop_map(Op::Delete),
         1 => (f.clone(), 0..PATHS.len()).prop_map(|(a, p)| Op::Rename(a, p)),
@@ -221,6 +229,8 @@ fn step(rig: &mut Rig, model: &mut Model, op: &Op) {
         Op::Copy(from, uids, to) => transfer_step(rig, model, *from, uids, *to, true),
         Op::Move(from, uids, to) => transfer_step(rig, model, *from, uids, *to, false),
         Op::Expunge(folder, uids, only_deleted) => expunge_step(rig, model, *folder, uids, *only_deleted),
+        Op::AddMany(folder, new) => add_many_step(rig, model, *folder, new),
+        Op::Replace(from, uid, to, new) => replace_step(rig, model, *from, *uid, *to, new),
         Op::Create(path) => create_step(rig, model, PATHS[*path]),
         Op::Delete(folder) => delete_step(rig, model, *folder),
         Op::Rename(folder, path) => rename_step(rig, model, *folder, PATHS[*path]),
@@ -270,6 +280,63 @@ fn add_step(rig: &mut Rig, model: &mut Model, folder: usize, flags: u32, words: 
             model.keys.insert(k, Receipt::Added { item, uid, uid_validity, modseq, duplicate: true });
         }
     }
+}
+
+fn new_message(folder: FolderId, (flags, words, n): &New) -> mailbox::NewMessage {
+    let mut new = message(folder, inline(&content(*n)));
+    (new.flags, new.keywords) = (Flags(*flags), spelled(words));
+    new
+}
+
+/// Puts a message into the model as the machine must have put it into its tables.
+fn learn_new(rig: &Rig, model: &mut Model, folder: FolderId, (flags, words, n): &New) -> u32 {
+    let tags = model.know(&spelled(words));
+    let uid = model.insert(folder, Mail { item: 0, modseq: 0, flags: *flags, tags, content: *n });
+    // Item ids are taken from the machine, all different.
+    let item = rig.messages(folder).iter().find(|m| m.uid.0 == uid).expect("the new message").item.0;
+    let all = model.folders.values().flat_map(|f| f.mail.values());
+    assert!(all.filter(|m| m.item == item).count() == 0, "an item id twice");
+    model.folders.get_mut(&folder.0).unwrap().mail.get_mut(&uid).unwrap().item = item;
+    uid
+}
+
+fn add_many_step(rig: &mut Rig, model: &mut Model, folder: usize, new: &[New]) {
+    let id = model.pick(folder);
+    let got = rig.run(MailboxCommand::AddMessages(new.iter().map(|n| new_message(id, n)).collect()));
+    let bytes: u64 = new.iter().map(|(_, _, n)| content(*n).len() as u64).sum();
+    if new.is_empty() {
+        assert!(matches!(got, Err(Error::Invalid(_))));
+    } else if !model.folders.contains_key(&id.0) {
+        assert!(matches!(got, Err(Error::NotFound(_))));
+    } else if model.used() + bytes > QUOTA {
+        assert_eq!(got, Err(Error::QuotaExceeded));
+    } else {
+        model.modseq += 1;
+        let added: UidSet = new.iter().map(|n| learn_new(rig, model, id, n)).collect();
+        let (uid_validity, modseq) = (model.folders[&id.0].validity, ModSeq(model.modseq));
+        assert_eq!(got, Ok(Receipt::AddedMany { uids: added, uid_validity, modseq }));
+    }
+}
+
+fn replace_step(rig: &mut Rig, model: &mut Model, from: usize, uid: u32, to: usize, new: &New) {
+    let (from, to) = (model.pick(from), model.pick(to));
+    let message = new_message(to, new);
+    let got = rig.run(MailboxCommand::Replace { folder: from, uid: Uid(uid), message });
+    let old = model.folders.get(&from.0).and_then(|f| f.mail.get(&uid)).cloned();
+    let (Some(old), true) = (old, model.folders.contains_key(&to.0)) else {
+        assert!(matches!(got, Err(Error::NotFound(_))), "{got:?}");
+        return;
+    };
+    let growth = (content(new.2).len() as u64).saturating_sub(content(old.content).len() as u64);
+    if growth > 0 && model.used() + growth > QUOTA {
+        assert_eq!(got, Err(Error::QuotaExceeded));
+        return;
+    }
+    model.modseq += 1;
+    let at = learn_new(rig, model, to, new);
+    model.folders.get_mut(&from.0).unwrap().mail.remove(&uid);
+    let (uid_validity, modseq) = (model.folders[&to.0].validity, ModSeq(model.modseq));
+    assert_eq!(got, Ok(Receipt::Replaced { uid: Uid(at), uid_validity, modseq }));
 }
 
 fn store_step(

@@ -1,7 +1,6 @@
 //! What a client may ask, as types.
 
-use super::fragment::Literal;
-use super::sequence::SequenceSet;
+use super::sequence::{SeqNumber, SequenceSet};
 use zcluster_api::Flags;
 use zcluster_api::mailbox::SpecialUse;
 
@@ -96,8 +95,25 @@ pub enum Request {
     Subscribe(String),
     /// RFC 3501 §6.3.7.
     Unsubscribe(String),
-    /// RFC 3501 §6.3.11, up to the message's literal.
-    Append(Box<Append>),
+    /// RFC 3501 §6.3.11, RFC 3502, RFC 4469, up to the first literal of a message.
+    Append(Append),
+    /// RFC 8508, up to the first literal of the message.
+    Replace(Box<Replace>),
+    /// RFC 4978: the mechanism in upper case.
+    Compress(String),
+    /// RFC 4467 §7: pairs of a URL and a mechanism.
+    GenUrlAuth(Vec<(String, String)>),
+    /// RFC 4467 §7.
+    UrlFetch(Vec<String>),
+    /// RFC 4467 §7.
+    ResetKey {
+        /// Only this mailbox's.
+        mailbox: Option<String>,
+        /// Only for these mechanisms, in upper case.
+        mechanisms: Vec<String>,
+    },
+    /// RFC 9208 §4.1.1: the root.
+    SetQuota(String),
     /// RFC 3501 §6.4.5.
     Fetch(Box<Fetch>),
     /// RFC 3501 §6.4.6.
@@ -126,6 +142,11 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether the command reads on by itself: its messages come in literals that no buffer holds.
+    pub fn reads_on(&self) -> bool {
+        matches!(self, Request::Append(_) | Request::Replace(_))
+    }
+
     /// The command's name, for metrics and logs.
     pub fn verb(&self) -> &'static str {
         match self {
@@ -152,6 +173,12 @@ impl Request {
             Request::Subscribe(_) => "subscribe",
             Request::Unsubscribe(_) => "unsubscribe",
             Request::Append(_) => "append",
+            Request::Replace(_) => "replace",
+            Request::Compress(_) => "compress",
+            Request::GenUrlAuth(_) => "genurlauth",
+            Request::UrlFetch(_) => "urlfetch",
+            Request::ResetKey { .. } => "resetkey",
+            Request::SetQuota(_) => "setquota",
             Request::Fetch(_) => "fetch",
             Request::Store(_) => "store",
             Request::Copy { moving: false, .. } => "copy",
@@ -210,6 +237,8 @@ bit_set!(
         APPENDLIMIT = 8;
         /// RFC 8474 §4.3.
         MAILBOXID = 9;
+        /// RFC 9208 §4.1.4.
+        DELETED_STORAGE = 16;
     }
 );
 
@@ -269,19 +298,24 @@ pub struct FlagList {
     pub keywords: Vec<String>,
 }
 
-/// APPEND up to its literal.
+/// APPEND up to the end of its first line, or of the line that names the mailbox if a literal does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
     /// Target.
     pub mailbox: String,
-    /// Initial flags.
-    pub flags: FlagList,
-    /// INTERNALDATE, Unix milliseconds.
-    pub internal_ms: Option<i64>,
-    /// The `UTF8` form: a parenthesis closes behind the literal (RFC 6855 §4).
-    pub utf8: bool,
-    /// The message's literal.
-    pub literal: Literal,
+    /// What stands behind the name, unread: see [`super::parse_append`].
+    pub rest: Vec<u8>,
+}
+
+/// REPLACE and UID REPLACE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replace {
+    /// The number is a UID.
+    pub uid: bool,
+    /// The message that is to go.
+    pub number: SeqNumber,
+    /// The message that is to come.
+    pub append: Append,
 }
 
 bit_set!(

@@ -49,6 +49,20 @@ impl<'a> Cursor<'a> {
     pub fn new(buf: &'a [u8]) -> Self {
         Cursor { buf, pos: 0, utf8: false }
     }
+    /// At `pos` of `buf` (at its end, if that lies behind it).
+    pub fn at(buf: &'a [u8], pos: usize, utf8: bool) -> Self {
+        Cursor { buf, pos: pos.min(buf.len()), utf8 }
+    }
+    /// Where in the buffer it stands.
+    pub fn pos(&self) -> usize {
+        self.pos
+    }
+    /// Takes all that is left.
+    pub fn take_rest(&mut self) -> &'a [u8] {
+        let rest = self.rest();
+        self.pos = self.buf.len();
+        rest
+    }
     /// The next byte.
     pub fn peek(&self) -> Option<u8> {
         self.buf.get(self.pos).copied()

@@ -10,12 +10,14 @@ pub mod date;
 pub mod flags;
 pub mod fragment;
 pub mod parse;
+pub mod parse_append;
 mod parse_fetch;
 mod parse_list;
 mod parse_search;
 mod parse_store;
 pub mod pattern;
 pub mod sequence;
+pub mod url;
 pub mod utf7;
 pub mod write;
 

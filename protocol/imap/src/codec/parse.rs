@@ -1,13 +1,13 @@
 //! Stage two of reading: from a whole command to its type.
 
-use super::command::{Append, Command, Request};
+use super::command::{Command, Request};
 use super::cursor::{Cursor, Fault, Parse};
+use super::parse_append::{append, compress, gen_url_auth, replace, reset_key, set_quota, url_fetch};
 use super::parse_fetch::fetch;
 use super::parse_list::{create, list, lsub, status};
 use super::parse_search::search;
 use super::parse_store::store;
 use super::sequence::SequenceSet;
-use super::{date, flags};
 
 /// The tag of a command, if it has one to answer to.
 pub fn tag(buf: &[u8]) -> Option<&str> {
@@ -50,6 +50,7 @@ fn request(verb: &str, c: &mut Cursor<'_>) -> Parse<Request> {
         "CHECK" => Request::Check,
         "EXPUNGE" => Request::Expunge(None),
         "IDLE" => Request::Idle,
+        "RESETKEY" => return reset_key(c),
         "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" => return message_request(verb, false, c),
         _ => {
             let known = argument_request(verb);
@@ -79,6 +80,11 @@ fn argument_request(verb: &str) -> Option<Arguments> {
         "SUBSCRIBE" => |c| c.mailbox().map(Request::Subscribe),
         "UNSUBSCRIBE" => |c| c.mailbox().map(Request::Unsubscribe),
         "APPEND" => append,
+        "REPLACE" => |c| replace(c, false),
+        "COMPRESS" => compress,
+        "GENURLAUTH" => gen_url_auth,
+        "URLFETCH" => url_fetch,
+        "SETQUOTA" => set_quota,
         "GETQUOTA" => |c| c.astring_text().map(Request::GetQuota),
         "GETQUOTAROOT" => |c| c.mailbox().map(Request::GetQuotaRoot),
         _ => return None,
@@ -93,6 +99,10 @@ fn uid_request(verb: &str, c: &mut Cursor<'_>) -> Parse<Request> {
             SequenceSet::parse(c).map(|set| Request::Expunge(Some(set)))
         }
         "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" => message_request(verb, true, c),
+        "REPLACE" => {
+            c.sp()?;
+            replace(c, true)
+        }
         _ => Err(Fault::Bad("no such UID command")),
     }
 }
@@ -173,31 +183,4 @@ fn rename(c: &mut Cursor<'_>) -> Parse<Request> {
     let from = c.mailbox()?;
     c.sp()?;
     Ok(Request::Rename { from, to: c.mailbox()? })
-}
-
-/// `append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP append-data`, `append-data = literal / literal8 /
-/// "UTF8" SP "(" literal8 ")"` (RFC 3501 §9, RFC 3516 §7, RFC 6855 §4).
-fn append(c: &mut Cursor<'_>) -> Parse<Request> {
-    let mailbox = c.mailbox()?;
-    c.sp()?;
-    let mut list = Default::default();
-    if c.peek() == Some(b'(') {
-        list = flags::flag_list(c)?;
-        c.sp()?;
-    }
-    let mut internal_ms = None;
-    if c.peek() == Some(b'"') {
-        internal_ms = Some(date::date_time(c)?);
-        c.sp()?;
-    }
-    let utf8 = c.eat_word("UTF8");
-    if utf8 {
-        c.sp()?;
-        c.expect(b'(', "a parenthesis was expected")?;
-    }
-    let literal = c.message_literal()?;
-    if utf8 && !literal.binary {
-        return Err(Fault::Bad("UTF8 takes a literal8"));
-    }
-    Ok(Request::Append(Box::new(Append { mailbox, flags: list, internal_ms, utf8, literal })))
 }

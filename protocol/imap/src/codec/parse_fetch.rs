@@ -119,6 +119,17 @@ fn body_item(name: &str, c: &mut Cursor<'_>) -> Parse<BodyItem> {
     Ok(item)
 }
 
+/// A section as it stands in a URL (RFC 5092 §11: `enc-section`, decoded), without brackets.
+pub(super) fn url_section(text: &str) -> Parse<BodyItem> {
+    let mut item =
+        BodyItem { form: BodyForm::Body, peek: true, path: Vec::new(), text: SectionText::Whole, partial: None };
+    let bracketed = format!("[{text}]");
+    let mut c = Cursor::new(bracketed.as_bytes());
+    section(&mut c, &mut item)?;
+    c.end()?;
+    Ok(item)
+}
+
 /// `section = "[" [section-spec] "]"`, `section-binary = "[" [section-part] "]"` (RFC 3501 §9, RFC 3516 §7).
 fn section(c: &mut Cursor<'_>, item: &mut BodyItem) -> Parse<()> {
     c.expect(b'[', "a section in brackets was expected")?;

@@ -101,6 +101,7 @@ fn status_items(c: &mut Cursor<'_>) -> Parse<StatusItems> {
             "SIZE" => StatusItems::SIZE,
             "HIGHESTMODSEQ" => StatusItems::HIGHESTMODSEQ,
             "APPENDLIMIT" => StatusItems::APPENDLIMIT,
+            "DELETED-STORAGE" => StatusItems::DELETED_STORAGE,
             "MAILBOXID" => StatusItems::MAILBOXID,
             _ => return Err(Fault::Bad("no such STATUS item")),
         });

@@ -46,7 +46,8 @@ impl SequenceSet {
             }
         }
     }
-    fn number(c: &mut Cursor<'_>) -> Parse<SeqNumber> {
+    /// `seq-number = nz-number / "*"` (RFC 3501 §9).
+    pub fn number(c: &mut Cursor<'_>) -> Parse<SeqNumber> {
         if c.eat(b'*') {
             return Ok(SeqNumber::Largest);
         }

@@ -8,12 +8,14 @@ const ALWAYS: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE";
 /// What works once signed in.
 const SIGNED_IN: &str = "IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED \
                          LIST-STATUS STATUS=SIZE CONDSTORE ESEARCH SEARCHRES WITHIN QUOTA QUOTA=RES-STORAGE BINARY \
-                         OBJECTID SAVEDATE PREVIEW UTF8=ACCEPT";
+                         OBJECTID SAVEDATE PREVIEW UTF8=ACCEPT MULTIAPPEND CATENATE REPLACE URLAUTH \
+                         QUOTA=RES-MESSAGE";
 
 /// The capabilities, separated by spaces.
 pub fn text(s: &Session) -> String {
     if s.user.is_some() {
-        return format!("{ALWAYS} {SIGNED_IN} APPENDLIMIT={}", s.config().append_bytes_max);
+        let compress = if s.connection.is_deflated() { "" } else { " COMPRESS=DEFLATE" };
+        return format!("{ALWAYS} {SIGNED_IN} APPENDLIMIT={}{compress}", s.config().append_bytes_max);
     }
     let start_tls = if s.connection.can_start_tls() { " STARTTLS" } else { "" };
     let auth = if may_sign_in(s) { " AUTH=PLAIN AUTH=LOGIN" } else { " LOGINDISABLED" };

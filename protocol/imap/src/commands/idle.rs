@@ -37,6 +37,10 @@ pub async fn idle(s: &mut Session) -> Answer {
     let mut news = watch(s)?;
     loop {
         s.send().await?;
+        if s.connection.is_deflated() {
+            s.connection.flush().await?;
+            s.connection.rest();
+        }
         let line = s.connection.read_line(LINE_BYTES_MAX);
         let wake = match &mut news {
             None => Either::Left(line.await),

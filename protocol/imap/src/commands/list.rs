@@ -1,7 +1,7 @@
 //! LIST (RFC 3501 §6.3.8, RFC 5258, RFC 6154, RFC 5819).
 
 use super::names::{shown, special_use, write_entry};
-use super::status::{Line, recent_count, write_status};
+use super::status::{Line, deleted_bytes, recent_count, write_status};
 use crate::codec::command::{List, ListReturn, ListSelect, StatusItems};
 use crate::codec::pattern::matches;
 use crate::errors::{Answer, Failure, Reply};
@@ -74,9 +74,11 @@ impl<'a> Tree<'a> {
 
 async fn write_status_line(s: &mut Session, items: StatusItems, folder: &Folder) -> Result<(), Failure> {
     let recent = recent_count(s, items, folder).await?;
+    let deleted_bytes = deleted_bytes(s, items, folder).await?;
     let limit = s.config().append_bytes_max;
     let utf8 = s.utf8;
-    write_status(&Line { name: &shown(folder), folder, items, recent, append_limit: limit, utf8 }, &mut s.out);
+    let name = &shown(folder);
+    write_status(&Line { name, folder, items, recent, deleted_bytes, append_limit: limit, utf8 }, &mut s.out);
     Ok(())
 }
 

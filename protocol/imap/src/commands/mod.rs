@@ -3,6 +3,7 @@
 mod append;
 mod authenticate;
 pub mod capability;
+mod compress;
 mod copy;
 mod create;
 mod delete;
@@ -18,12 +19,15 @@ mod names;
 mod noop;
 mod quota;
 mod rename;
+mod replace;
 mod search;
 mod select;
 mod starttls;
 mod status;
 mod store;
 mod subscribe;
+mod url_auth;
+mod urls;
 
 use crate::codec::command::Request;
 use crate::errors::{Answer, Failure, Reply};
@@ -31,7 +35,7 @@ use crate::session::Session;
 
 /// Carries a command out. Each one's future is boxed, so that the smallest costs no more than it needs.
 pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
-    if !matches!(request, Request::Append(_)) {
+    if !request.reads_on() {
         check_state(s, &request)?;
     }
     match request {
@@ -60,7 +64,15 @@ pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
         Request::Rename { from, to } => Box::pin(rename::rename(s, &from, &to)).await,
         Request::Subscribe(mailbox) => Box::pin(subscribe::subscribe(s, &mailbox, true)).await,
         Request::Unsubscribe(mailbox) => Box::pin(subscribe::subscribe(s, &mailbox, false)).await,
-        Request::Append(append) => Box::pin(append::append(s, *append)).await,
+        Request::Append(append) => Box::pin(append::append(s, append)).await,
+        Request::Replace(replace) => Box::pin(replace::replace(s, *replace)).await,
+        Request::Compress(mechanism) => Box::pin(compress::compress(s, tag, &mechanism)).await,
+        Request::GenUrlAuth(pairs) => Box::pin(url_auth::gen_url_auth(s, &pairs)).await,
+        Request::UrlFetch(urls) => Box::pin(url_auth::url_fetch(s, &urls)).await,
+        Request::ResetKey { mailbox, mechanisms } => {
+            Box::pin(url_auth::reset_key(s, mailbox.as_deref(), &mechanisms)).await
+        }
+        Request::SetQuota(root) => quota::set_quota(&root),
         Request::Fetch(fetch) => Box::pin(fetch::fetch(s, &fetch)).await,
         Request::Store(store) => Box::pin(store::store(s, &store)).await,
         Request::Copy { uid, set, mailbox, moving } => Box::pin(copy::copy(s, uid, &set, &mailbox, moving)).await,
@@ -90,6 +102,7 @@ fn check_state(s: &Session, request: &Request) -> Result<(), Failure> {
         | Request::Store(_)
         | Request::Copy { .. }
         | Request::Expunge(_)
+        | Request::Replace(_)
         | Request::Search(_) => s.mailbox().and(s.view()).map(|_| ()),
         Request::Enable(_)
         | Request::Namespace
@@ -103,6 +116,11 @@ fn check_state(s: &Session, request: &Request) -> Result<(), Failure> {
         | Request::Subscribe(_)
         | Request::Unsubscribe(_)
         | Request::Append(_)
+        | Request::Compress(_)
+        | Request::GenUrlAuth(_)
+        | Request::UrlFetch(_)
+        | Request::ResetKey { .. }
+        | Request::SetQuota(_)
         | Request::Idle
         | Request::GetQuota(_)
         | Request::GetQuotaRoot(_) => s.mailbox().map(|_| ()),

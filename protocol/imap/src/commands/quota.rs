@@ -7,7 +7,7 @@ use crate::session::Session;
 
 pub async fn get_quota(s: &mut Session, root: &str) -> Answer {
     if !root.is_empty() {
-        return Err(Failure::no("[NONEXISTENT] no such quota root"));
+        return Err(no_root());
     }
     tell(s).await?;
     Ok(Reply::Ok("GETQUOTA completed".into()))
@@ -22,13 +22,30 @@ pub async fn get_quota_root(s: &mut Session, name: &str) -> Answer {
     Ok(Reply::Ok("GETQUOTAROOT completed".into()))
 }
 
-/// `STORAGE` counts units of 1,024 octets (RFC 9208 §5.1), rounded up. No limit: no resource.
+/// SETQUOTA (RFC 9208 §4.1.1): administrators set quotas, and not by IMAP; there is no QUOTASET.
+pub fn set_quota(root: &str) -> Answer {
+    Err(match root {
+        "" => Failure::no("[NOPERM] quotas are set by the administrator"),
+        _ => no_root(),
+    })
+}
+
+fn no_root() -> Failure {
+    Failure::no("[NONEXISTENT] no such quota root")
+}
+
+/// Messages that a mailbox can have in its life: item ids have 32 bits.
+const MESSAGES_MAX: u32 = u32::MAX;
+
+/// `STORAGE` counts units of 1,024 octets (RFC 9208 §5.1), rounded up; without a limit it is left out. `MESSAGE` counts
+/// messages (RFC 9208 §5.2), of which a mailbox can hold no more than it can number.
 async fn tell(s: &mut Session) -> Result<(), Failure> {
-    let (used, limit) = s.mailbox()?.usage().await?;
-    if limit == 0 {
-        s.line(format_args!("* QUOTA \"\" ()"));
-    } else {
-        s.line(format_args!("* QUOTA \"\" (STORAGE {} {})", used.div_ceil(1024), limit.div_ceil(1024)));
-    }
+    let mailbox = s.mailbox()?;
+    let ((used, limit), messages) = (mailbox.usage().await?, mailbox.message_count().await?);
+    let storage = match limit {
+        0 => String::new(),
+        _ => format!("STORAGE {} {} ", used.div_ceil(1024), limit.div_ceil(1024)),
+    };
+    s.line(format_args!("* QUOTA \"\" ({storage}MESSAGE {messages} {MESSAGES_MAX})"));
     Ok(())
 }

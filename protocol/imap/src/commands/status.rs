@@ -3,9 +3,11 @@
 use super::names::shown;
 use crate::codec::command::StatusItems;
 use crate::codec::write::{self, number};
+use crate::config::PAGE_MESSAGES;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::{Session, numbers};
-use zcluster_api::mailbox::Folder;
+use zcluster_api::mailbox::{Folder, Want};
+use zcluster_api::{Flags, SearchExpr};
 
 pub async fn status(s: &mut Session, name: &str, items: StatusItems) -> Answer {
     let folder = s.mailbox()?.folder(name).await?;
@@ -13,9 +15,11 @@ pub async fn status(s: &mut Session, name: &str, items: StatusItems) -> Answer {
         s.enable_condstore();
     }
     let recent = recent_count(s, items, &folder).await?;
+    let deleted_bytes = deleted_bytes(s, items, &folder).await?;
     let append_limit = s.config().append_bytes_max;
     let utf8 = s.utf8;
-    write_status(&Line { name: &shown(&folder), folder: &folder, items, recent, append_limit, utf8 }, &mut s.out);
+    let name = &shown(&folder);
+    write_status(&Line { name, folder: &folder, items, recent, deleted_bytes, append_limit, utf8 }, &mut s.out);
     Ok(Reply::Ok("STATUS completed".into()))
 }
 
@@ -28,12 +32,31 @@ pub async fn recent_count(s: &Session, items: StatusItems, folder: &Folder) -> R
     Ok(numbers::from(&uids, folder.recent_from.0).len())
 }
 
+/// Bytes of the messages with `\Deleted` (RFC 9208 §4.1.4); they are added up only when there are some.
+pub async fn deleted_bytes(s: &Session, items: StatusItems, folder: &Folder) -> Result<u64, Failure> {
+    if !items.has(StatusItems::DELETED_STORAGE) || folder.deleted == 0 {
+        return Ok(0);
+    }
+    let mailbox = s.mailbox()?;
+    let (mut uids, _) = mailbox.search(folder.id, None, SearchExpr::Flags(Flags::DELETED)).await?;
+    let mut sum = 0u64;
+    loop {
+        let (page, next) = mailbox.messages(folder.id, uids.clone(), Want::default(), None, PAGE_MESSAGES).await?;
+        sum = page.iter().fold(sum, |sum, m| sum.saturating_add(m.size));
+        match next {
+            Some(next) => uids = numbers::from(&uids, next.0),
+            None => return Ok(sum),
+        }
+    }
+}
+
 /// What a STATUS response is made of.
 pub struct Line<'a> {
     pub name: &'a str,
     pub folder: &'a Folder,
     pub items: StatusItems,
     pub recent: u64,
+    pub deleted_bytes: u64,
     pub append_limit: u64,
     pub utf8: bool,
 }
@@ -54,6 +77,7 @@ pub fn write_status(line: &Line<'_>, out: &mut Vec<u8>) {
         (StatusItems::SIZE, "SIZE", f.bytes),
         (StatusItems::HIGHESTMODSEQ, "HIGHESTMODSEQ", f.highest_modseq.0.max(1)),
         (StatusItems::APPENDLIMIT, "APPENDLIMIT", line.append_limit),
+        (StatusItems::DELETED_STORAGE, "DELETED-STORAGE", line.deleted_bytes),
     ];
     let mut first = true;
     let mut item = |name: &str, out: &mut Vec<u8>| {

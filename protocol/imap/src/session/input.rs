@@ -1,7 +1,7 @@
 //! Reading commands: lines, literals, and what to do with those that are refused.
 
 use super::Session;
-use crate::codec::command::{Command, Request};
+use crate::codec::command::Command;
 use crate::codec::cursor::Fault;
 use crate::codec::fragment::{Literal, literal_at_end};
 use crate::codec::parse;
@@ -93,7 +93,7 @@ impl Session {
             None => (BYTES_MAX_BEFORE_LOGIN as u64, 2 * BYTES_MAX_BEFORE_LOGIN),
         };
         match parse::command(buf, self.utf8) {
-            Ok(command) if matches!(command.request, Request::Append(_)) => Verdict::Message(command),
+            Ok(command) if command.request.reads_on() => Verdict::Message(command),
             Err(Fault::Literal(_)) if literal.size > literal_max => {
                 Verdict::Refuse(Reply::Bad("[TOOBIG] a literal is too large".into()))
             }
@@ -158,7 +158,8 @@ fn too_long(start: &[u8]) -> Input {
     refused(start, Reply::Bad("[TOOBIG] a line is too long".into()))
 }
 
-fn reply_to(fault: Fault) -> Reply {
+/// The answer to a command that cannot be read.
+pub fn reply_to(fault: Fault) -> Reply {
     match fault {
         Fault::Bad(why) => Reply::Bad(why.into()),
         // A code of the fault's own stands at its front.

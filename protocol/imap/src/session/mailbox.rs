@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use zcluster_api::mailbox::{Folder, FolderView, Message, NewMessage, StoredFlags, Want};
+use zcluster_api::mailbox::{Folder, FolderView, Message, NewMessage, StoredFlags, UrlAuthKey, Want};
 use zcluster_api::*;
 
 /// How often a name is looked up for one command: each time but the first somebody else was faster.
@@ -13,6 +13,7 @@ const LOOK_UPS_MAX: usize = 8;
 #[derive(Clone)]
 pub struct Mailbox {
     api: Arc<dyn MailboxApi>,
+    actor: Actor,
     account: AccountId,
     timeout: Duration,
 }
@@ -83,12 +84,21 @@ pub fn is_shown(folder: &Folder) -> bool {
 impl Mailbox {
     /// The mailbox of `account`.
     pub fn new(api: Arc<dyn MailboxApi>, account: AccountId, timeout: Duration) -> Self {
-        Mailbox { api, account, timeout }
+        Mailbox { api, actor: Actor::Account(account), account, timeout }
+    }
+
+    /// The account.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+    /// Another account's mailbox, for a URL that opens a piece of it (RFC 4467): the caller has checked that it does.
+    pub fn of_owner(&self, account: AccountId) -> Self {
+        Mailbox { actor: Actor::System, account, ..self.clone() }
     }
 
     fn call<T>(&self, body: T) -> Call<T> {
         let request = RequestId(zcluster_runtime::random_bytes());
-        Call { actor: Actor::Account(self.account), account: self.account, request, timeout: self.timeout, body }
+        Call { actor: self.actor, account: self.account, request, timeout: self.timeout, body }
     }
     async fn read(&self, query: MailboxQuery) -> Result<MailboxReply> {
         self.api.read(self.call(query)).await
@@ -102,6 +112,30 @@ impl Mailbox {
         match self.read(MailboxQuery::Info).await? {
             MailboxReply::Info { used, limit, .. } => Ok((used, limit)),
             _ => unexpected("Info"),
+        }
+    }
+    /// Messages in all folders.
+    pub async fn message_count(&self) -> Result<u64> {
+        match self.read(MailboxQuery::Info).await? {
+            MailboxReply::Info { messages, .. } => Ok(messages),
+            _ => unexpected("Info"),
+        }
+    }
+    /// A folder by its id, if IMAP shows it.
+    pub async fn folder_by_id(&self, id: FolderId) -> Result<Folder> {
+        match self.read(MailboxQuery::Folder(id)).await? {
+            MailboxReply::Folders(found) => {
+                let shown = found.into_iter().next().filter(is_shown);
+                shown.ok_or_else(|| Error::NotFound(format!("folder {id}")))
+            }
+            _ => unexpected("Folder"),
+        }
+    }
+    /// A folder's access key (RFC 4467).
+    pub async fn url_auth_key(&self, folder: FolderId) -> Result<Option<UrlAuthKey>> {
+        match self.read(MailboxQuery::UrlAuthKey(folder)).await? {
+            MailboxReply::UrlAuthKey(key) => Ok(key),
+            _ => unexpected("UrlAuthKey"),
         }
     }
     /// All folders that IMAP shows, by path.
@@ -191,6 +225,32 @@ impl Mailbox {
             Receipt::Added { uid, uid_validity, .. } => Ok((uid, uid_validity)),
             _ => unexpected("AddMessage"),
         }
+    }
+    /// Adds several messages, all or none: their UIDs and the folder's UIDVALIDITY.
+    pub async fn add_many(&self, messages: Vec<NewMessage>) -> Result<(UidSet, u32)> {
+        match self.write(MailboxCommand::AddMessages(messages)).await? {
+            Receipt::AddedMany { uids, uid_validity, .. } => Ok((uids, uid_validity)),
+            _ => unexpected("AddMessages"),
+        }
+    }
+    /// Adds a message and removes another: the new one's UID and its folder's UIDVALIDITY.
+    pub async fn replace(&self, folder: FolderId, uid: Uid, message: NewMessage) -> Result<(Uid, u32)> {
+        match self.write(MailboxCommand::Replace { folder, uid, message }).await? {
+            Receipt::Replaced { uid, uid_validity, .. } => Ok((uid, uid_validity)),
+            _ => unexpected("Replace"),
+        }
+    }
+    /// Gives up a body that [`Mailbox::put`] uploaded.
+    pub async fn drop_upload(&self, upload: RequestId) -> Result<()> {
+        self.write(MailboxCommand::DropUpload(upload)).await.map(|_| ())
+    }
+    /// Gives a folder an access key; `keep`: unless it has one.
+    pub async fn set_url_auth_key(&self, folder: FolderId, key: UrlAuthKey, keep: bool) -> Result<()> {
+        self.write(MailboxCommand::SetUrlAuthKey { folder, key, keep }).await.map(|_| ())
+    }
+    /// Forgets all access keys.
+    pub async fn drop_url_auth_keys(&self) -> Result<()> {
+        self.write(MailboxCommand::DropUrlAuthKeys).await.map(|_| ())
     }
     /// Changes flags.
     pub async fn store(&self, command: MailboxCommand) -> Result<Stored> {

@@ -5,6 +5,7 @@ pub mod mailbox;
 pub mod numbers;
 pub mod selected;
 
+pub use input::reply_to as fault_reply;
 pub use mailbox::Mailbox;
 pub use selected::{Expunges, Selected};
 

@@ -64,8 +64,8 @@ async fn refusals_keep_the_connection_in_step() {
     assert!(c.append("INBOX", "a\0b").await.starts_with("# NO [UNKNOWN-CTE]"));
     assert!(c.append("INBOX", "").await.starts_with("# NO"));
     assert!(c.run("APPEND INBOX").await.starts_with("# BAD"));
-    // A second message in one command is not offered, and not mistaken for commands.
-    let two = format!("APPEND INBOX {{{0}+}}\r\n{raw} {{{0}+}}\r\n{raw}", raw.len());
+    // What stands behind a message and is none is not mistaken for a command.
+    let two = format!("APPEND INBOX {{{0}+}}\r\n{raw} ({{{0}+}}\r\n{raw}", raw.len());
     assert!(c.run(two).await.starts_with("# BAD"));
     c.expect("STATUS INBOX (MESSAGES)", &["* STATUS INBOX (MESSAGES 0)", "# OK STATUS completed"]).await;
     assert!(c.append("INBOX", &raw).await.starts_with("# OK [APPENDUID"));

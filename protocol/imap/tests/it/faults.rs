@@ -214,3 +214,28 @@ async fn a_client_that_does_not_read_does_not_fill_memory() {
         assert_eq!(c.line().await, "a OK FETCH completed");
     }
 }
+
+#[tokio::test]
+async fn appending_in_bad_times_is_all_or_nothing() {
+    let (site, faulty) = site();
+    let mut c = site.inbox().await;
+    let raw = message("big", &"0123456789\r\n".repeat(5_000));
+    assert!(c.append("INBOX", &raw).await.contains("# OK"));
+    let two = "APPEND INBOX {3+}\r\na:b {3+}\r\nc:d";
+    faulty.writes_fail.store(1, Ordering::SeqCst);
+    assert_eq!(c.run(two).await, format!("{LATER}\r\n"));
+    faulty.writes_fail.store(1, Ordering::SeqCst);
+    assert_eq!(c.run("REPLACE 1 INBOX {3+}\r\na:b").await, format!("{LATER}\r\n"));
+    // A part that cannot be had is no bad URL, and the literal behind it no command.
+    let parts = "APPEND INBOX CATENATE (URL \"/INBOX;UID=1\" TEXT {9+}\r\nx LOGOUT\n)";
+    faulty.no_bodies.store(100, Ordering::SeqCst);
+    assert_eq!(c.run(parts).await, format!("{LATER}\r\n"));
+    faulty.no_bodies.store(0, Ordering::SeqCst);
+    c.expect("STATUS INBOX (MESSAGES)", &["* STATUS INBOX (MESSAGES 1)", "# OK STATUS completed"]).await;
+    // One that breaks off is taken up again.
+    faulty.streams_break.store(2, Ordering::SeqCst);
+    assert!(c.run(parts).await.contains("# OK [APPENDUID"));
+    let got = c.ok("FETCH 2 BODY.PEEK[]").await;
+    assert!(got.contains(&format!("{raw}x LOGOUT\n")));
+    assert!(c.run(two).await.contains(" 3:4] APPEND completed"));
+}

@@ -163,17 +163,20 @@ async fn select_tells_what_there_is() {
 async fn quota() {
     let site = Site::new();
     let mut c = site.alice().await;
-    c.expect("GETQUOTA \"\"", &["* QUOTA \"\" ()", "# OK GETQUOTA completed"]).await;
+    c.expect("GETQUOTA \"\"", &["* QUOTA \"\" (MESSAGE 0 4294967295)", "# OK GETQUOTA completed"]).await;
     let limit = zcluster_api::directory::Modification::set("zimbraMailQuota", "10240");
     site.memory
         .command(zcluster_api::DirectoryCommand::ModifyAccount { id: site.alice, changes: vec![limit] })
         .expect("quota is set");
     c.expect(
         "GETQUOTAROOT INBOX",
-        &["* QUOTAROOT INBOX \"\"", "* QUOTA \"\" (STORAGE 0 10)", "# OK GETQUOTAROOT completed"],
+        &["* QUOTAROOT INBOX \"\"", "* QUOTA \"\" (STORAGE 0 10 MESSAGE 0 4294967295)", "# OK GETQUOTAROOT completed"],
     )
     .await;
     assert!(c.run("GETQUOTA x").await.starts_with("# NO [NONEXISTENT]"));
+    assert!(c.run("SETQUOTA \"\" (STORAGE 512)").await.starts_with("# NO [NOPERM]"));
+    assert!(c.run("SETQUOTA x (STORAGE 512)").await.starts_with("# NO [NONEXISTENT]"));
+    assert!(c.run("SETQUOTA \"\" STORAGE").await.starts_with("# BAD"));
     let reply = c.append("INBOX", &message("big", &"x".repeat(20_000))).await;
     assert!(reply.starts_with("# NO [OVERQUOTA]"), "{reply}");
 }

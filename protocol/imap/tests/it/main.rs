@@ -1,15 +1,21 @@
 //! Dialogues with the IMAP service over an in-memory pipe: text in, text out.
 
 mod append;
+mod append_many;
+mod catenate;
+mod compress;
 mod faults;
 mod fetch;
 mod folders;
 mod hostile;
 mod oracle;
+mod replace;
 mod search;
 mod sessions;
 mod sign_in;
 mod speed;
 mod store;
 mod support;
+mod url_auth;
+mod utf8;
 mod views;

@@ -50,7 +50,7 @@ impl Site {
     pub async fn connect(&self) -> Client {
         let (connection, pipe) = Connection::test_pair();
         zcluster_runtime::spawn(self.imap.clone().serve(connection));
-        let mut client = Client { pipe, buffer: Vec::new(), commands: 0 };
+        let mut client = Client { pipe, buffer: Vec::new(), commands: 0, deflate: None };
         assert!(client.line().await.starts_with("* OK [CAPABILITY "), "greeting");
         client
     }
@@ -74,11 +74,29 @@ pub struct Client {
     pipe: DuplexStream,
     buffer: Vec<u8>,
     commands: u32,
+    /// DEFLATE both ways, once it was switched on.
+    deflate: Option<Box<(zlib_rs::Deflate, zlib_rs::Inflate)>>,
 }
 
 impl Client {
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.pipe.write_all(bytes.as_ref()).await.expect("the service reads");
+        let bytes = match &mut self.deflate {
+            Some(both) => {
+                let mut out = vec![0; bytes.as_ref().len() + 1_000];
+                let before = both.0.total_out();
+                both.0.compress(bytes.as_ref(), &mut out, zlib_rs::DeflateFlush::SyncFlush).expect("deflated");
+                out.truncate((both.0.total_out() - before) as usize);
+                out
+            }
+            None => bytes.as_ref().to_vec(),
+        };
+        self.pipe.write_all(&bytes).await.expect("the service reads");
+    }
+
+    /// Everything is compressed from here on.
+    pub fn deflate(&mut self) {
+        assert!(self.buffer.is_empty(), "plain text behind the OK");
+        self.deflate = Some(Box::new((zlib_rs::Deflate::new(6, false, 15), zlib_rs::Inflate::new(false, 15))));
     }
 
     async fn fill(&mut self) -> bool {
@@ -87,7 +105,22 @@ impl Client {
         let n = read
             .unwrap_or_else(|_| panic!("no reply; so far: {:?}", String::from_utf8_lossy(&self.buffer)))
             .unwrap_or(0);
-        self.buffer.extend_from_slice(&piece[..n]);
+        match &mut self.deflate {
+            Some(both) => {
+                let (mut input, mut out) = (&piece[..n], vec![0; 64 * 1024]);
+                loop {
+                    let (read, made) = (both.1.total_in(), both.1.total_out());
+                    both.1.decompress(input, &mut out, zlib_rs::InflateFlush::SyncFlush).expect("inflated");
+                    let made = (both.1.total_out() - made) as usize;
+                    input = &input[(both.1.total_in() - read) as usize..];
+                    self.buffer.extend_from_slice(&out[..made]);
+                    if made < out.len() && input.is_empty() {
+                        break;
+                    }
+                }
+            }
+            None => self.buffer.extend_from_slice(&piece[..n]),
+        }
         n > 0
     }
 

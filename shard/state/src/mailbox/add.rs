@@ -1,12 +1,14 @@
-//! `AddMessage`: delivery and APPEND.
+//! `AddMessage`, `AddMessages` and `Replace`: delivery, APPEND and REPLACE.
 
+use super::deliveries;
 use super::rows::{self, ColdRow, DeliveryRow, HotRow};
+use super::tags::NewTags;
 use super::work::Work;
-use super::{deliveries, tags};
 use crate::bodies;
 use crate::kv::{Table, save};
-use zcluster_api::mailbox::NewMessage;
-use zcluster_api::{Error, Flags, ItemId, ModSeq, Receipt, Result};
+use std::collections::BTreeSet;
+use zcluster_api::mailbox::{ADD_BYTES_MAX, ADD_MESSAGES_MAX, NewMessage};
+use zcluster_api::{Body, Error, Flags, FolderId, ItemId, ModSeq, Receipt, Result, Uid, UidSet};
 
 /// Bytes of a message's summary at most.
 const SUMMARY_BYTES_MAX: usize = 1024 * 1024;
@@ -18,27 +20,103 @@ pub(super) fn add_message(work: &mut Work<'_>, message: &NewMessage) -> Result<R
         let DeliveryRow { item, uid, uid_validity, modseq } = before;
         return Ok(Receipt::Added { item, uid, uid_validity, modseq, duplicate: true });
     }
-    if message.parsed.summary.len() > SUMMARY_BYTES_MAX {
-        return Err(Error::TooLarge("summary".into()));
-    }
-    work.room_for_messages(message.folder, 1, message.body.size())?;
-    let tags = tags::plan(work, &message.keywords)?;
-    work.room_for_items(1 + tags.ids.len() as u64)?;
-    let body = bodies::plan(work.view(), work.mailbox, &message.body)?;
-
-    // From here on nothing fails.
-    let tag_ids = tags.ids.clone();
-    tags.create(work);
-    if body.ends_upload() {
-        work.header.uploads = work.header.uploads.saturating_sub(1);
-    }
-    bodies::store(work.kv, work.group, &message.body, body);
-    let added = put(work, message, tag_ids)?;
+    let (added, _) = insert_all(work, std::slice::from_ref(message), message.body.size())?;
     if let Some(key) = message.delivery_key {
         deliveries::remember(work, key, &added)?;
     }
     let DeliveryRow { item, uid, uid_validity, modseq } = added;
     Ok(Receipt::Added { item, uid, uid_validity, modseq, duplicate: false })
+}
+
+/// RFC 3502: all or none.
+pub(super) fn add_messages(work: &mut Work<'_>, messages: &[NewMessage]) -> Result<Receipt> {
+    check_together(messages)?;
+    let bytes = messages.iter().fold(0u64, |sum, m| sum.saturating_add(m.body.size()));
+    let (last, uids) = insert_all(work, messages, bytes)?;
+    Ok(Receipt::AddedMany { uids, uid_validity: last.uid_validity, modseq: last.modseq })
+}
+
+/// RFC 8508: the new message comes before the old one goes. Only what it is larger by needs room in the quota.
+pub(super) fn replace(work: &mut Work<'_>, folder: FolderId, uid: Uid, message: &NewMessage) -> Result<Receipt> {
+    no_delivery_key(message)?;
+    work.folder(folder)?;
+    let old = rows::hot(work.view(), work.mailbox, folder, uid.0)?;
+    let old = old.ok_or_else(|| Error::NotFound(format!("message {uid} of folder {folder}")))?;
+    let growth = message.body.size().saturating_sub(old.size);
+    let (DeliveryRow { uid: new, uid_validity, modseq, .. }, _) =
+        insert_all(work, std::slice::from_ref(message), growth)?;
+    work.remove(folder, uid, &old)?;
+    work.forget_content(old.item)?;
+    Ok(Receipt::Replaced { uid: new, uid_validity, modseq })
+}
+
+fn no_delivery_key(message: &NewMessage) -> Result<()> {
+    match message.delivery_key {
+        Some(_) => Err(Error::Invalid("a delivery key on a message that is not delivered".into())),
+        None => Ok(()),
+    }
+}
+
+/// What a command with several messages must keep to.
+fn check_together(messages: &[NewMessage]) -> Result<()> {
+    let first = messages.first().ok_or_else(|| Error::Invalid("no message to add".into()))?;
+    if messages.len() > ADD_MESSAGES_MAX {
+        return Err(Error::TooLarge(format!("more than {ADD_MESSAGES_MAX} messages in one command")));
+    }
+    if messages.iter().map(NewMessage::carried).sum::<usize>() > ADD_BYTES_MAX {
+        return Err(Error::TooLarge(format!("more than {ADD_BYTES_MAX} bytes of messages in one command")));
+    }
+    if messages.iter().any(|m| m.folder != first.folder) {
+        return Err(Error::Invalid("messages for several folders in one command".into()));
+    }
+    // An upload becomes one body: named again, it would be missing after the first.
+    let mut uploads = BTreeSet::new();
+    for message in messages {
+        no_delivery_key(message)?;
+        if let Body::Uploaded { upload, .. } = &message.body
+            && !uploads.insert(upload.0)
+        {
+            return Err(Error::Invalid(format!("upload {upload} twice in one command")));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the messages, which go into one folder and need `bytes` of room in the quota. Returns the last one's row and all
+/// UIDs.
+fn insert_all(work: &mut Work<'_>, messages: &[NewMessage], bytes: u64) -> Result<(DeliveryRow, UidSet)> {
+    let first = messages.first().ok_or_else(|| Error::Invalid("no message to add".into()))?;
+    let count = messages.len() as u64;
+    work.room_for_messages(first.folder, count, bytes)?;
+    let mut new_tags = NewTags::default();
+    let mut tags = Vec::with_capacity(messages.len());
+    for message in messages {
+        if message.parsed.summary.len() > SUMMARY_BYTES_MAX {
+            return Err(Error::TooLarge("summary".into()));
+        }
+        tags.push(new_tags.plan(work, &message.keywords)?);
+        bodies::plan(work.view(), work.mailbox, &message.body)?;
+    }
+    work.room_for_items(count + new_tags.count())?;
+
+    // From here on nothing fails: what one message stores makes the next one's body known at worst.
+    new_tags.create(work);
+    let (mut last, mut uids) = (None, UidSet::new());
+    for (message, tags) in messages.iter().zip(tags) {
+        if last.is_some() {
+            work.group.next_origin();
+        }
+        let body = bodies::plan(work.view(), work.mailbox, &message.body)?;
+        if body.ends_upload() {
+            work.header.uploads = work.header.uploads.saturating_sub(1);
+        }
+        bodies::store(work.kv, work.group, &message.body, body);
+        let added = put(work, message, tags)?;
+        uids.insert(added.uid.0);
+        last = Some(added);
+    }
+    let last = last.ok_or_else(|| Error::Invalid("no message to add".into()))?;
+    Ok((last, uids))
 }
 
 fn put(work: &mut Work<'_>, message: &NewMessage, tags: Vec<u32>) -> Result<DeliveryRow> {

@@ -13,7 +13,7 @@ const MESSAGES_PER_STEP: usize = 500;
 /// Other rows of a mailbox removed by one command at most.
 const ROWS_PER_STEP: usize = 5_000;
 /// The tables of a mailbox that are emptied after its messages.
-const TABLES: [Table; 11] = [
+const TABLES: [Table; 12] = [
     Table::Page,
     Table::Folder,
     Table::FolderName,
@@ -25,6 +25,7 @@ const TABLES: [Table; 11] = [
     Table::Script,
     Table::Seen,
     Table::SeenOrder,
+    Table::UrlAuthKey,
 ];
 
 /// RFC 3501 §6.3.4.

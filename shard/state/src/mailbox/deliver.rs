@@ -50,7 +50,7 @@ impl<'a> Prepared<'a> {
                     work.header.uploads = work.header.uploads.saturating_sub(1);
                 }
                 bodies::store(work.kv, work.group, body, plan);
-                bodies::next_origin(work.group);
+                work.group.next_origin();
                 self.stored.insert(id);
             }
             _ => bodies::share(work.kv, id)?,

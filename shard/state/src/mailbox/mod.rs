@@ -19,6 +19,7 @@ mod store;
 mod tags;
 mod transfer;
 mod uploads;
+mod url_auth;
 mod work;
 
 pub use outgoing::{DueOutgoing, due_outgoing};
@@ -93,6 +94,10 @@ fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
         C::ActivateScript(name) => scripts::activate(work, name.as_deref()),
         C::ClaimOutgoing { number, due_ms, until_ms } => outgoing::claim(work, *number, *due_ms, *until_ms),
         C::SettleOutgoing(settlement) => outgoing::settle(work, settlement),
+        C::AddMessages(messages) => add::add_messages(work, messages),
+        C::Replace { folder, uid, message } => add::replace(work, *folder, *uid, message),
+        C::SetUrlAuthKey { folder, key, keep } => url_auth::set_key(work, *folder, *key, *keep),
+        C::DropUrlAuthKeys => url_auth::drop_keys(work),
     }
 }
 

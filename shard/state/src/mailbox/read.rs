@@ -4,7 +4,7 @@ use super::names;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
-use super::{Place, at_home, each_message, outgoing, pages, scripts, search, seen};
+use super::{Place, at_home, each_message, outgoing, pages, scripts, search, seen, url_auth};
 use crate::bodies;
 use crate::content::Content;
 use crate::group::Group;
@@ -55,6 +55,10 @@ pub fn read_mailbox(
         MailboxQuery::Script(name) => Ok(MailboxReply::Script(scripts::one(kv, mailbox, name)?)),
         MailboxQuery::Filters { all, folders, seen } => view.filters(*all, *folders, seen),
         MailboxQuery::Outgoing(from) => Ok(MailboxReply::Outgoing(outgoing::list(kv, mailbox, *from)?)),
+        MailboxQuery::UrlAuthKey(folder) => {
+            view.row(*folder)?;
+            Ok(MailboxReply::UrlAuthKey(url_auth::key(kv, mailbox, *folder)?))
+        }
     }
 }
 

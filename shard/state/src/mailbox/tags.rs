@@ -37,7 +37,14 @@ pub(crate) fn find(kv: &dyn KvRead, mailbox: MailboxId, name: &str) -> Result<Op
 pub(crate) struct Plan {
     /// All ids, rising.
     pub ids: Vec<u32>,
-    new: Vec<(u32, String)>,
+    new: NewTags,
+}
+
+/// Keywords that a command will create, by the ids that are reserved for them.
+#[derive(Default)]
+pub(crate) struct NewTags {
+    by_name: BTreeMap<String, u32>,
+    list: Vec<(u32, String)>,
 }
 
 /// Finds the ids of `names`, reserving ids for new ones. Nothing is written.
@@ -45,37 +52,59 @@ pub(crate) struct Plan {
 /// # Errors
 /// `Invalid` and `TooLarge` for names, counts and the mailbox's bound.
 pub(crate) fn plan(work: &Work<'_>, names: &[String]) -> Result<Plan> {
-    let mut plan = Plan::default();
-    let mut fresh: BTreeMap<String, u32> = BTreeMap::new();
-    for name in names {
-        check(name)?;
-        let known = match fresh.get(&fold(name)) {
-            Some(id) => Some(*id),
-            None => find(work.view(), work.mailbox, name)?,
-        };
-        let id = known.unwrap_or(work.header.next_item + plan.new.len() as u32);
-        if known.is_none() {
-            fresh.insert(fold(name), id);
-            plan.new.push((id, name.clone()));
-        }
-        if let Err(at) = plan.ids.binary_search(&id) {
-            plan.ids.insert(at, id);
-        }
-        if plan.ids.len() > KEYWORDS_PER_MESSAGE_MAX {
-            return Err(Error::TooLarge("keywords on one message".into()));
-        }
-        work.room_for_items(plan.new.len() as u64)?;
-        if work.header.tags as usize + plan.new.len() > TAGS_MAX as usize {
-            return Err(Error::TooLarge("keywords in this mailbox".into()));
-        }
-    }
-    Ok(plan)
+    let mut new = NewTags::default();
+    let ids = new.plan(work, names)?;
+    Ok(Plan { ids, new })
 }
 
 impl Plan {
-    /// Creates the new tags; they take the ids that the plan reserved, so this comes before any other new item.
+    /// Creates the new tags: see [`NewTags::create`].
     pub fn create(self, work: &mut Work<'_>) {
-        for (id, name) in self.new {
+        self.new.create(work);
+    }
+}
+
+impl NewTags {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.list.len() as u64
+    }
+
+    /// The ids of one message's keywords, rising; reserves ids for those that neither the mailbox nor an earlier message
+    /// of the command has.
+    ///
+    /// # Errors
+    /// As [`plan`].
+    pub fn plan(&mut self, work: &Work<'_>, names: &[String]) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        for name in names {
+            check(name)?;
+            let known = match self.by_name.get(&fold(name)) {
+                Some(id) => Some(*id),
+                None => find(work.view(), work.mailbox, name)?,
+            };
+            let id = known.unwrap_or(work.header.next_item + self.list.len() as u32);
+            if known.is_none() {
+                self.by_name.insert(fold(name), id);
+                self.list.push((id, name.clone()));
+            }
+            if let Err(at) = ids.binary_search(&id) {
+                ids.insert(at, id);
+            }
+            if ids.len() > KEYWORDS_PER_MESSAGE_MAX {
+                return Err(Error::TooLarge("keywords on one message".into()));
+            }
+            work.room_for_items(self.count())?;
+            if work.header.tags as usize + self.list.len() > TAGS_MAX as usize {
+                return Err(Error::TooLarge("keywords in this mailbox".into()));
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Creates the new tags; they take the ids that were reserved, so this comes before any other new item.
+    pub fn create(self, work: &mut Work<'_>) {
+        for (id, name) in self.list {
             debug_assert_eq!(id, work.header.next_item);
             work.next_item();
             work.header.tags += 1;

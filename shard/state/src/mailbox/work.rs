@@ -118,6 +118,7 @@ impl<'a> Work<'a> {
         let row = self.folder(id)?.clone();
         self.kv.delete(Table::FolderName, &rows::name_key(self.mailbox, row.parent, &row.name));
         self.kv.delete(Table::Folder, &rows::number_key(self.mailbox, id.0));
+        self.kv.delete(Table::UrlAuthKey, &rows::number_key(self.mailbox, id.0));
         self.folders.remove(&id);
         self.dirty.remove(&id);
         self.header.folders = self.header.folders.saturating_sub(1);

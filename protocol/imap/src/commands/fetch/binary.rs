@@ -23,7 +23,8 @@ pub async fn write(
 ) -> Result<(), Failure> {
     let Some((range, encoding)) = locate(body, summary, size) else {
         write_label(body, first, &mut s.out);
-        s.out.extend_from_slice(b" NIL");
+        // A size is a number in any case (RFC 3516 §7).
+        s.out.extend_from_slice(if body.form == BodyForm::BinarySize { b" 0" } else { b" NIL" });
         return Ok(());
     };
     if matches!(encoding, TransferEncoding::Unknown) {

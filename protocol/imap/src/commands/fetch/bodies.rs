@@ -12,7 +12,7 @@ use zcluster_api::mailbox::Message;
 use zcluster_mail::{Section, Summary, header_fields, section};
 
 /// Where a piece is found.
-enum Piece<'a> {
+pub enum Piece<'a> {
     /// There is no such part.
     Nil,
     /// In the summary.
@@ -70,7 +70,7 @@ async fn write_all(
 }
 
 /// Finds a section (RFC 3501 §6.4.5). `HEADER` and its kin without a part number are the message's own.
-fn locate<'a>(body: &'a BodyItem, m: &Message, summary: Option<&Summary>) -> Piece<'a> {
+pub fn locate<'a>(body: &'a BodyItem, m: &Message, summary: Option<&Summary>) -> Piece<'a> {
     let Some(summary) = summary.filter(|_| !(body.path.is_empty() && body.text == SectionText::Whole)) else {
         return Piece::Range(0..m.size);
     };

@@ -1,9 +1,9 @@
 //! FETCH (RFC 3501 §6.4.5): pages of messages, written as they come, in memory that does not grow with the set.
 
 mod binary;
-mod bodies;
+pub mod bodies;
 mod items;
-mod source;
+pub mod source;
 
 use crate::codec::command::{BodyForm, Fetch, FetchItems, SectionText};
 use crate::config::{FETCH_SYNC_AFTER, PAGE_MESSAGES, PAGE_MESSAGES_WITH_BODIES};

@@ -28,9 +28,15 @@ impl<'a> Source<'a> {
         Ok(source)
     }
 
+    /// Bytes made from the body behind `blob`, as a body of their own.
+    pub fn of(mailbox: &'a Mailbox, blob: &'a BlobRef, bytes: Bytes) -> Self {
+        Source { mailbox, blob, whole: Some(bytes) }
+    }
+
     /// A range's bytes, one piece at a time.
     pub fn range(&self, range: Range<u64>) -> Pieces<'_> {
-        let range = range.start.min(self.blob.size)..range.end.min(self.blob.size);
+        let size = self.whole.as_ref().map_or(self.blob.size, |whole| whole.len() as u64);
+        let range = range.start.min(size)..range.end.min(size);
         Pieces { source: self, range, stream: None, resumes: 0 }
     }
 

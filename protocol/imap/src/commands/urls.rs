@@ -1,0 +1,127 @@
+//! What IMAP URLs name: messages and pieces of them.
+
+use super::fetch::bodies::{Piece, locate, part_of};
+use super::fetch::source::Source;
+use crate::codec::command::{BodyForm, BodyItem, SectionText};
+use crate::codec::url::MessageUrl;
+use crate::session::{Mailbox, Session};
+use std::ops::Range;
+use zcluster_api::directory::{Account, AccountBy};
+use zcluster_api::mailbox::{Folder, Message, Want};
+use zcluster_api::{BlobRef, Bytes, DirectoryQuery, Error, Freshness, Result, UidSet};
+use zcluster_mail::{HEADER_BYTES_MAX, Summary, header_fields};
+
+/// A piece of a message that can be read.
+pub struct Found {
+    mailbox: Mailbox,
+    blob: BlobRef,
+    /// What is not in the body as it stands: a selection of header fields.
+    made: Option<Bytes>,
+    range: Range<u64>,
+}
+
+impl Found {
+    /// Its size in bytes.
+    pub fn len(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+    /// The range of [`Found::open`]'s source.
+    pub fn range(&self) -> Range<u64> {
+        self.range.clone()
+    }
+    /// Where its bytes come from.
+    pub async fn open(&self) -> Result<Source<'_>> {
+        match &self.made {
+            Some(bytes) => Ok(Source::of(&self.mailbox, &self.blob, bytes.clone())),
+            None => Source::open(&self.mailbox, &self.blob, 1).await,
+        }
+    }
+}
+
+/// The account that a URL names: by address or, within `domain`, by the part before the `@`.
+///
+/// # Errors
+/// `NotFound`; the directory's.
+pub async fn account(s: &Session, user: &str, domain: Option<&str>) -> Result<Account> {
+    let address = match domain {
+        Some(domain) if !user.contains('@') => format!("{user}@{domain}"),
+        _ => user.to_string(),
+    };
+    let query = DirectoryQuery::Account(AccountBy::Address(address));
+    match s.imap.directory.read(query, Freshness::Local).await {
+        // What cannot be an address is nobody's.
+        Err(Error::Invalid(_)) => Err(Error::NotFound(format!("account {user}"))),
+        other => other?.into_account(),
+    }
+}
+
+/// The signed-in account.
+///
+/// # Errors
+/// The directory's.
+pub async fn myself(s: &Session) -> Result<Account> {
+    let id = s.mailbox().map_err(|_| Error::Denied("not signed in".into()))?.account();
+    s.imap.directory.read(DirectoryQuery::Account(AccountBy::Id(id)), Freshness::Local).await?.into_account()
+}
+
+/// The part of an account's address behind the `@`.
+pub fn domain_of(account: &Account) -> Option<&str> {
+    account.name.rsplit_once('@').map(|(_, domain)| domain)
+}
+
+/// What a URL names in the signed-in account's own mailbox; `None` when it is not there, or elsewhere.
+///
+/// # Errors
+/// The mailbox's.
+pub async fn own(s: &Session, url: &MessageUrl) -> Result<Option<Found>> {
+    let mailbox = s.mailbox().map_err(|_| Error::Denied("not signed in".into()))?;
+    if let Some(user) = &url.user {
+        let me = myself(s).await?;
+        if account(s, user, domain_of(&me)).await?.id != me.id {
+            return Ok(None);
+        }
+    }
+    let folder = match (&url.mailbox, &s.selected) {
+        (Some(name), _) => mailbox.folder(name).await?,
+        (None, Some(view)) if !url.absolute => mailbox.folder_by_id(view.folder).await?,
+        (None, _) => return Ok(None),
+    };
+    find(mailbox, &folder, url).await
+}
+
+/// What a URL names in a folder.
+///
+/// # Errors
+/// The mailbox's.
+pub async fn find(mailbox: Mailbox, folder: &Folder, url: &MessageUrl) -> Result<Option<Found>> {
+    if url.uid_validity.is_some_and(|v| v != folder.uid_validity) {
+        return Ok(None);
+    }
+    let want = Want { summary: url.section.is_some(), blob: true };
+    let (messages, _) = mailbox.messages(folder.id, UidSet::range(url.uid, url.uid), want, None, 1).await?;
+    match messages.into_iter().next() {
+        Some(message) => piece(mailbox, message, url).await,
+        None => Ok(None),
+    }
+}
+
+async fn piece(mailbox: Mailbox, m: Message, url: &MessageUrl) -> Result<Option<Found>> {
+    let whole =
+        BodyItem { form: BodyForm::Body, peek: true, path: Vec::new(), text: SectionText::Whole, partial: None };
+    let item = url.section.as_ref().unwrap_or(&whole);
+    let summary = if url.section.is_some() { Some(Summary::decode(&m.summary)?) } else { None };
+    let blob = m.blob.clone().ok_or_else(|| Error::Internal("message without a body reference".into()))?;
+    let (made, range) = match locate(item, &m, summary.as_ref()) {
+        Piece::Nil => return Ok(None),
+        Piece::Range(range) => (None, range),
+        Piece::Bytes(bytes) => (Some(Bytes::from(bytes)), 0..0),
+        Piece::Fields(range, names, not) => {
+            let end = range.end.min(range.start.saturating_add(HEADER_BYTES_MAX as u64));
+            let header = Source::open(&mailbox, &blob, 1).await?.collect(range.start..end).await?;
+            (Some(Bytes::from(header_fields(&header, names, not))), 0..0)
+        }
+    };
+    let all = made.as_ref().map_or(range, |bytes| 0..bytes.len() as u64);
+    let range = part_of(&all, url.partial.map(|(first, length)| (first, length.unwrap_or(u32::MAX))));
+    Ok(Some(Found { mailbox, blob, made, range }))
+}
