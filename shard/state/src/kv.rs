@@ -48,6 +48,8 @@ pub enum Table {
     Delivery = 25,
     /// (mailbox, number) -> delivery key and time, for pruning `Delivery`.
     DeliveryOrder = 26,
+    /// (mailbox, lower-case path) -> path of a deleted folder that was subscribed, and stays so by name.
+    LostSubscription = 34,
     /// One row: the cluster's facts and the directory's counters.
     Cluster = 48,
     /// Node id -> node.
@@ -74,7 +76,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 30] = [
+    pub const ALL: [Table; 31] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -94,6 +96,7 @@ impl Table {
         Table::Change,
         Table::Delivery,
         Table::DeliveryOrder,
+        Table::LostSubscription,
         Table::Cluster,
         Table::Node,
         Table::Token,

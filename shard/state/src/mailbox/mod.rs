@@ -6,12 +6,14 @@ mod delete;
 mod deliveries;
 mod expunge;
 mod folders;
+mod missed;
 mod names;
 mod pages;
 mod read;
 pub(crate) mod rows;
 mod search;
 mod store;
+mod subscriptions;
 mod tags;
 mod transfer;
 mod uploads;
@@ -81,6 +83,7 @@ fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
         C::TakeRecent(folder) => folders::take_recent(work, *folder),
         C::Chunk { upload, seq, bytes } => uploads::chunk(work, *upload, *seq, bytes),
         C::DropUpload(upload) => uploads::drop_upload(work, *upload),
+        C::ForgetSubscription(path) => subscriptions::forget(work, path),
     }
 }
 
