@@ -189,11 +189,8 @@ fn folder_news_names_what_changed() {
     let added = rig.modseq();
     rig.run(MailboxCommand::Move { from: BOXES[0], uids: UidSet::range(1, 1), to: BOXES[1] }).unwrap();
     assert_eq!(news(&rig, added), (BOXES.to_vec(), false, false));
-    let create = |path: &str| MailboxCommand::CreateFolder {
-        path: path.into(),
-        view: FolderView::Message,
-        special_use: None,
-    };
+    let create =
+        |path: &str| MailboxCommand::CreateFolder { path: path.into(), view: FolderView::Message, special_use: None };
     let moved = rig.modseq();
     let Ok(Receipt::Folder(f)) = rig.run(create("x")) else { panic!("created") };
     assert_eq!(news(&rig, moved), (vec![], true, false));
@@ -207,11 +204,8 @@ fn folder_news_names_what_changed() {
 #[test]
 fn a_subscription_is_kept_by_name() {
     let mut rig = Rig::new();
-    let create = |path: &str| MailboxCommand::CreateFolder {
-        path: path.into(),
-        view: FolderView::Message,
-        special_use: None,
-    };
+    let create =
+        |path: &str| MailboxCommand::CreateFolder { path: path.into(), view: FolderView::Message, special_use: None };
     let made = |rig: &mut Rig, path: &str| match rig.run(create(path)) {
         Ok(Receipt::Folder(f)) => f,
         other => panic!("{other:?}"),

@@ -130,9 +130,8 @@ mod tests {
     #[test]
     fn examples_of_rfc_5465() {
         assert_eq!(read("NONE"), Ok(None));
-        let n = read(
-            "set status (selected MessageNew (uid body.peek[header.fields (from to subject)]) MessageExpunge)",
-        );
+        let n =
+            read("set status (selected MessageNew (uid body.peek[header.fields (from to subject)]) MessageExpunge)");
         assert!(n.is_err(), "events stand in parentheses");
         let n = read(
             "SET STATUS (selected (MessageNew (uid body.peek[header.fields (from to subject)]) MessageExpunge)) \

@@ -63,8 +63,7 @@ pub async fn notify(s: &mut Session, wish: Option<Notify>) -> Answer {
     let mailbox = s.mailbox()?;
     let modseq = mailbox.position().await?;
     let rises = Mutex::new(mailbox.watch(modseq));
-    let mut notifier =
-        Notifier { groups: wish.groups.into(), known: BTreeMap::new(), modseq, rises, behind: false };
+    let mut notifier = Notifier { groups: wish.groups.into(), known: BTreeMap::new(), modseq, rises, behind: false };
     if notifier.watches_others() {
         let folders = mailbox.folders().await?;
         if folders.iter().filter(|f| events_of(&notifier.groups, f).is_some()).count() > WATCHED_MAX {

@@ -66,8 +66,8 @@ fn range(a: u32, b: u32) -> String {
 
 fn members(set: &str) -> Vec<u32> {
     let number = |s: &str| s.parse::<u32>().expect("a number");
-    let runs = set.split(',').map(|r| r.split_once(':').map_or((number(r), number(r)), |(a, b)| (number(a), number(b))));
-    runs.flat_map(|(a, b)| a..=b).collect()
+    let runs = set.split(',').map(|r| r.split_once(':').unwrap_or((r, r))).map(|(a, b)| number(a)..=number(b));
+    runs.flatten().collect()
 }
 
 /// (`UID` of a FETCH response, its flags if told).
@@ -195,7 +195,9 @@ impl Believer {
                 }
             }
             Op::Noop => drop(self.run("NOOP", true).await),
-            Op::Copy { a, uid } if fits(*a, *uid) => drop(self.run(&format!("{}COPY {a} INBOX", by_uid(*uid)), true).await),
+            Op::Copy { a, uid } if fits(*a, *uid) => {
+                drop(self.run(&format!("{}COPY {a} INBOX", by_uid(*uid)), true).await)
+            }
             Op::Move { a, b, uid } if fits(*b, *uid) => {
                 let reply = self.run(&format!("{}MOVE {} Trash", by_uid(*uid), range(*a, *b)), true).await;
                 let (code, gone) = (reply.find("[COPYUID"), reply.find(" EXPUNGE").or(reply.find("VANISHED")));
@@ -251,7 +253,7 @@ impl Believer {
         let truth: BTreeMap<u32, String> = all
             .lines()
             .filter(|l| l.contains(" FETCH ("))
-            .map(|l| fetched(l))
+            .map(fetched)
             .map(|(uid, flags)| (uid.expect("a UID"), flags.expect("flags")))
             .collect();
         assert_eq!(cache, truth, "{reply}");

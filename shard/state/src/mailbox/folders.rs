@@ -1,9 +1,9 @@
 //! Commands about folders themselves: create, rename, subscribe, claim `\Recent`.
 
 use super::create::{NewFolder, new_folder, next_validity};
-use super::{names, subscriptions};
 use super::rows::{self, FolderRow};
 use super::work::Work;
+use super::{names, subscriptions};
 use crate::kv::Table;
 use std::collections::BTreeMap;
 use zcluster_api::mailbox::folders::USER_ROOT;

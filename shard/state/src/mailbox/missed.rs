@@ -11,6 +11,9 @@ use zcluster_api::{Error, FolderId, MailboxReply, ModSeq, Result, UidSet};
 /// Runs of UIDs that are gathered from the log; beyond it the folder itself is the shorter answer.
 const RUNS_MAX: usize = 400_000;
 
+/// First and last UID.
+type Run = (u32, u32);
+
 /// RFC 7162 §3.2: which messages went, and which may have changed. No message row is read.
 pub(super) fn missed(view: &View<'_>, folder: FolderId, since: ModSeq, known: Option<&UidSet>) -> Result<MailboxReply> {
     let (row, now) = (view.row(folder)?, view.position());
@@ -35,7 +38,7 @@ fn reaches(since: ModSeq, now: ModSeq) -> bool {
 
 /// (gone, came or changed and still there); `None` when that would take too long to add up.
 fn from_log(view: &View<'_>, folder: FolderId, since: ModSeq) -> Result<Option<(UidSet, UidSet)>> {
-    let (mut gone, mut touched): (Vec<(u32, u32)>, Vec<(u32, u32)>) = (Vec::new(), Vec::new());
+    let (mut gone, mut touched): (Vec<Run>, Vec<Run>) = Default::default();
     let mut fits = true;
     each_change(view, since, |row| {
         for change in row.folders.iter().filter(|c| c.folder == folder) {
@@ -62,7 +65,7 @@ fn each_change(view: &View<'_>, since: ModSeq, mut visit: impl FnMut(&ChangeRow)
 }
 
 /// Sorted first, so that the set grows at its end only.
-fn set_of(mut runs: Vec<(u32, u32)>) -> UidSet {
+fn set_of(mut runs: Vec<Run>) -> UidSet {
     runs.sort_unstable();
     let mut out = UidSet::new();
     runs.into_iter().for_each(|(first, last)| out.insert_range(first, last));
