@@ -40,7 +40,12 @@ impl Envelope {
     pub fn from_header(header: &[u8]) -> Self {
         let mut e = Envelope::default();
         for field in fields(header) {
-            match field.name.to_ascii_lowercase().as_slice() {
+            // The longest of our names has 11 letters.
+            let mut lower = [0; 16];
+            let Some(lower) = lower.get_mut(..field.name.len()) else { continue };
+            lower.copy_from_slice(field.name);
+            lower.make_ascii_lowercase();
+            match &*lower {
                 b"date" => first(&mut e.date, field.value),
                 b"subject" => first(&mut e.subject, field.value),
                 b"in-reply-to" => first(&mut e.in_reply_to, field.value),

@@ -48,6 +48,8 @@ pub(super) fn attributes(c: &mut Cursor<'_>) -> Parse<Fetch> {
     let items = FetchItems::default();
     let mut fetch = Fetch { uid: true, set, items, bodies: Vec::new(), changed_since: None, vanished: false };
     c.list(|c| attribute(c, &mut fetch, false))?;
+    // What comes unasked has not been read.
+    fetch.bodies.iter_mut().for_each(|b| b.peek = true);
     if fetch.items.is_empty() && fetch.bodies.is_empty() { Err(Fault::Bad("FETCH of nothing")) } else { Ok(fetch) }
 }
 

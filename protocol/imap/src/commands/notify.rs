@@ -9,7 +9,7 @@ use super::status::{Line, write_status};
 use crate::codec::command::{EventGroup, Events, MailboxFilter, Notify, StatusItems};
 use crate::codec::pattern::fold_inbox;
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::numbers::without;
+use crate::session::numbers::from;
 use crate::session::{Expunges, Mailbox, Session};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -79,6 +79,9 @@ pub async fn notify(s: &mut Session, wish: Option<Notify>) -> Answer {
     }
     s.notifier = Some(Box::new(notifier));
     unmute(s);
+    if let Some(view) = s.selected.as_deref_mut() {
+        view.notified = view.uids.last().unwrap_or(0);
+    }
     // What was not told until now comes before the OK (RFC 5465 §3.1).
     look(s, Expunges::Tell).await?;
     Ok(Reply::Ok("NOTIFY completed".into()))
@@ -178,18 +181,18 @@ async fn tell_selected(s: &mut Session, groups: &[EventGroup], expunges: Expunge
         _ => None,
     });
     let (Some((group, delayed)), Some(view)) = (selected, s.selected.as_deref_mut()) else { return Ok(()) };
-    let before = view.uids.last();
     view.mute_flags = !group.events.has(Events::FLAG_CHANGE);
     let synced = s.sync(if delayed { expunges } else { Expunges::Tell }, &[]).await;
     unmute(s);
     synced?;
-    let (Some(fetch), Some(view)) = (&group.fetch, s.selected.as_deref()) else { return Ok(()) };
-    let known = zcluster_api::UidSet::range(1, before.unwrap_or(0));
-    let new = without(&view.uids, &known);
-    if !new.is_empty() {
-        super::fetch::tell(s, fetch, new).await?;
+    let Some(view) = s.selected.as_deref_mut() else { return Ok(()) };
+    // Some may have been announced by a command meanwhile, without what was asked of them.
+    let new = view.notified.checked_add(1).map(|first| from(&view.uids, first)).unwrap_or_default();
+    view.notified = view.uids.last().unwrap_or(0).max(view.notified);
+    match &group.fetch {
+        Some(fetch) if !new.is_empty() => super::fetch::tell(s, fetch, new).await.map(|_| ()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The mailbox and what of it changed.

@@ -51,6 +51,7 @@ pub async fn select(
         recent_from,
         arrived: false,
         keywords: KEYWORDS.map(String::from).to_vec(),
+        notified: found.uids.last().unwrap_or(0),
         mute_flags: false,
         saved: UidSet::new(),
         looked_at: Instant::now(),

@@ -92,6 +92,8 @@ pub struct Selected {
     pub looked_at: Instant,
     /// How the client is told.
     pub dialect: Dialect,
+    /// The last UID of which NOTIFY's MessageNew has told what was asked (RFC 5465 §5.2).
+    pub notified: u32,
     /// NOTIFY did not ask for flag changes (RFC 5465 §5.1).
     pub mute_flags: bool,
 }
