@@ -38,6 +38,19 @@ impl Envelope {
     /// Of a field that may stand once only (RFC 5322 §3.6) the first one counts; several recipient fields add up, as
     /// §4.5.3 has it.
     pub fn from_header(header: &[u8]) -> Self {
+        let mut e = Envelope::as_written(header);
+        if e.sender.is_empty() {
+            e.sender = e.from.clone();
+        }
+        if e.reply_to.is_empty() {
+            e.reply_to = e.from.clone();
+        }
+        e
+    }
+
+    /// The same, but Sender and Reply-To stay empty where the header does not have them: for those who write From in
+    /// their place without a copy of it.
+    pub fn as_written(header: &[u8]) -> Self {
         let mut e = Envelope::default();
         for field in fields(header) {
             // The longest of our names has 11 letters.
@@ -58,12 +71,6 @@ impl Envelope {
                 b"bcc" => more(&mut e.bcc, field.value),
                 _ => {}
             }
-        }
-        if e.sender.is_empty() {
-            e.sender = e.from.clone();
-        }
-        if e.reply_to.is_empty() {
-            e.reply_to = e.from.clone();
         }
         e
     }

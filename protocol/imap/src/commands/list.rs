@@ -24,6 +24,10 @@ pub async fn list(s: &mut Session, list: &List) -> Answer {
     let patterns: Vec<String> =
         list.patterns.iter().filter(|p| !p.is_empty()).map(|p| format!("{}{p}", list.reference)).collect();
     check_patterns(&patterns)?;
+    // As the STATUS command does (RFC 7162 §3.1.2).
+    if list.status.has(StatusItems::HIGHESTMODSEQ) {
+        s.enable_condstore();
+    }
     let folders = s.mailbox()?.folders().await?;
     let kept = list.select.has(ListSelect::SUBSCRIBED) && !list.select.has(ListSelect::SPECIAL_USE);
     let lost = if kept { s.mailbox()?.lost_subscriptions().await? } else { Vec::new() };

@@ -312,7 +312,8 @@ impl Session {
                 mailbox.messages(folder, rest.clone(), Want::default(), Some(since), PAGE_MESSAGES).await?;
             let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
             let numbers = Numbers::new(&view.uids);
-            for m in page {
+            let muted = view.mute_flags;
+            for m in page.into_iter().filter(|_| !muted) {
                 let m = StoredFlags { uid: m.uid, modseq: m.modseq, flags: m.flags, keywords: m.keywords };
                 view.write_stored(&numbers, &m, Stored { flags: true, modseq: condstore }, &mut self.out);
             }
@@ -329,7 +330,8 @@ impl Session {
     /// must not be so to the next (RFC 3501 §2.3.2).
     pub async fn deselect(&mut self) {
         let Some(view) = self.selected.take() else { return };
-        if !view.arrived || view.read_only {
+        // Who speaks IMAP4rev2 has not been shown \Recent.
+        if !view.arrived || view.read_only || view.dialect.rev2 {
             return;
         }
         let Ok(mailbox) = self.mailbox() else { return };

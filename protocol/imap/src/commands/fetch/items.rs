@@ -6,7 +6,7 @@ use crate::codec::date::write_date_time;
 use crate::codec::flags::write_flags;
 use crate::codec::write::{number, string};
 use zcluster_api::mailbox::Message;
-use zcluster_mail::Summary;
+use zcluster_mail::{Envelope, Summary};
 
 /// One message's response.
 pub struct Line<'a> {
@@ -86,7 +86,7 @@ impl Writer<'_> {
     fn parsed(&mut self, summary: &Summary, items: FetchItems) {
         if items.has(FetchItems::ENVELOPE) {
             self.item(b"ENVELOPE ");
-            write_envelope(&summary.envelope(), self.out);
+            write_envelope(&Envelope::as_written(summary.header.as_bytes()), self.out);
         }
         if items.has(FetchItems::BODY) {
             self.item(b"BODY ");
