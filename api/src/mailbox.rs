@@ -485,6 +485,10 @@ pub enum MailboxCommand {
     /// Forgets all access keys of the mailbox (RFC 4467 §7, RESETKEY without a mailbox). -> `Done`
     #[n(17)]
     DropUrlAuthKeys,
+    /// Drops the subscription of a name that no folder has (see [`MailboxQuery::LostSubscriptions`]); one that is not
+    /// there is no error. -> `Done`
+    #[n(40)]
+    ForgetSubscription(#[n(0)] String),
 }
 
 /// A message's new flags after STORE.
@@ -746,6 +750,25 @@ pub enum MailboxQuery {
     /// A folder's access key (RFC 4467). -> `UrlAuthKey`
     #[n(8)]
     UrlAuthKey(#[n(0)] FolderId),
+    /// What a client that knew the folder as it was at `since` has missed (RFC 7162 QRESYNC). -> `Missed`
+    #[n(10)]
+    Missed {
+        /// The folder.
+        #[n(0)]
+        folder: FolderId,
+        /// The position the client has seen.
+        #[n(1)]
+        since: ModSeq,
+        /// Only these matter to the client; all if there is no such set.
+        #[n(2)]
+        known: Option<UidSet>,
+    },
+    /// Which folders changed after `since` (NOTIFY). -> `FolderNews`
+    #[n(11)]
+    FolderNews(#[n(0)] ModSeq),
+    /// Subscribed names whose folders were deleted (RFC 9051 §6.3.7: a subscription outlives its mailbox). -> `Names`
+    #[n(12)]
+    LostSubscriptions,
 }
 
 /// The answer to a [`MailboxQuery`].
@@ -849,4 +872,40 @@ pub enum MailboxReply {
     /// `UrlAuthKey`; `None` when the folder has none.
     #[n(6)]
     UrlAuthKey(#[n(0)] Option<UrlAuthKey>),
+    /// `Missed`.
+    #[n(10)]
+    Missed {
+        /// All that went after `since`. When the log does not reach back: every UID below UIDNEXT that has no message,
+        /// whenever it went (RFC 7162 §3.2.5.2 allows to tell too much).
+        #[n(0)]
+        vanished: UidSet,
+        /// Messages that may have come or changed after `since`, all of them there: the changed ones are among these.
+        #[n(1)]
+        touched: UidSet,
+        /// The mailbox's mod-sequence.
+        #[n(2)]
+        modseq: ModSeq,
+        /// The change log reached back: both sets are exact.
+        #[n(3)]
+        exact: bool,
+    },
+    /// `FolderNews`.
+    #[n(11)]
+    FolderNews {
+        /// The folders with changed messages that still are there, as they are now.
+        #[n(0)]
+        folders: Vec<Folder>,
+        /// Folders were created, deleted, renamed or (un)subscribed: read `Folders`.
+        #[n(1)]
+        tree: bool,
+        /// The position now: the next `since`.
+        #[n(2)]
+        modseq: ModSeq,
+        /// The log does not reach back to `since`: read `Folders`.
+        #[n(3)]
+        resync: bool,
+    },
+    /// `LostSubscriptions`: paths.
+    #[n(12)]
+    Names(#[n(0)] Vec<String>),
 }

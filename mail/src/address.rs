@@ -37,6 +37,49 @@ impl Address {
 
 /// Parses an address header's value (folded or not). What is broken yields what can be told of it.
 pub fn addresses(value: &[u8]) -> Vec<Address> {
+    match simple(value) {
+        Some(address) => vec![address],
+        None => any(value),
+    }
+}
+
+/// The one address that most fields hold, `local@domain` or `Some Name <local@domain>`, without taking it apart into
+/// tokens; `None` for everything else.
+fn simple(value: &[u8]) -> Option<Address> {
+    if memchr::memchr3(b'\r', b'\n', 0, value.trim_ascii()).is_some() {
+        return None;
+    }
+    let value = value.trim_ascii();
+    let Some(inner) = value.strip_suffix(b">") else { return pair(value, None) };
+    let at = memchr::memchr(b'<', inner)?;
+    let name = match inner[..at].trim_ascii_end() {
+        [] => None,
+        [b'"', text @ .., b'"'] if memchr::memchr2(b'"', b'\\', text).is_none() => Some(text),
+        text if text.split(|b| *b == b' ').all(|atom| is_plain(atom)) => Some(text),
+        _ => return None,
+    };
+    pair(&inner[at + 1..], name)
+}
+
+fn pair(spec: &[u8], name: Option<&[u8]>) -> Option<Address> {
+    let at = memchr::memchr(b'@', spec)?;
+    let (local, domain) = (&spec[..at], &spec[at + 1..]);
+    (is_plain(local) && is_plain(domain)).then(|| Address {
+        name: name.filter(|n| !n.is_empty()).map(|n| Raw(n.to_vec())),
+        adl: None,
+        mailbox: Some(Raw(local.to_vec())),
+        host: Some(Raw(domain.to_vec())),
+    })
+}
+
+/// Whether these bytes are one atom and no domain literal.
+fn is_plain(atom: &[u8]) -> bool {
+    let special =
+        |b: &u8| matches!(b, b' ' | b'\t' | b'(' | b')' | b',' | b';' | b':' | b'<' | b'>' | b'@' | b'"' | b'[');
+    !atom.is_empty() && !atom.iter().any(special)
+}
+
+fn any(value: &[u8]) -> Vec<Address> {
     let value = crate::unfold(value);
     let mut list = List {
         cursor: Cursor { bytes: &value, pos: 0 },
@@ -275,7 +318,7 @@ fn route(tokens: &[Token]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::addresses;
+    use super::{addresses, any as by_tokens};
     use proptest::prelude::*;
 
     fn shown(value: &str) -> String {
@@ -340,6 +383,15 @@ mod tests {
                 open = !open;
             }
             prop_assert!(!open);
+        }
+        #[test]
+        fn the_short_way_leads_to_the_same(
+            value in prop_oneof![
+                "[ab@<>,;:()\"\\\\\\[\\]. \t\r\n\u{fc}]{0,30}",
+                "[ \t]{0,2}(\"?[a.\\\\ \u{fc}<]{0,6}\"?)?[ \t]{0,2}<?[ab.]{0,3}@?[ab.\\[]{0,3}>?[ \r\n]{0,2}",
+            ],
+        ) {
+            prop_assert_eq!(addresses(value.as_bytes()), by_tokens(value.as_bytes()));
         }
         #[test]
         fn noise(value in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -38,9 +38,27 @@ impl Envelope {
     /// Of a field that may stand once only (RFC 5322 §3.6) the first one counts; several recipient fields add up, as
     /// §4.5.3 has it.
     pub fn from_header(header: &[u8]) -> Self {
+        let mut e = Envelope::as_written(header);
+        if e.sender.is_empty() {
+            e.sender = e.from.clone();
+        }
+        if e.reply_to.is_empty() {
+            e.reply_to = e.from.clone();
+        }
+        e
+    }
+
+    /// The same, but Sender and Reply-To stay empty where the header does not have them: for those who write From in
+    /// their place without a copy of it.
+    pub fn as_written(header: &[u8]) -> Self {
         let mut e = Envelope::default();
         for field in fields(header) {
-            match field.name.to_ascii_lowercase().as_slice() {
+            // The longest of our names has 11 letters.
+            let mut lower = [0; 16];
+            let Some(lower) = lower.get_mut(..field.name.len()) else { continue };
+            lower.copy_from_slice(field.name);
+            lower.make_ascii_lowercase();
+            match &*lower {
                 b"date" => first(&mut e.date, field.value),
                 b"subject" => first(&mut e.subject, field.value),
                 b"in-reply-to" => first(&mut e.in_reply_to, field.value),
@@ -53,12 +71,6 @@ impl Envelope {
                 b"bcc" => more(&mut e.bcc, field.value),
                 _ => {}
             }
-        }
-        if e.sender.is_empty() {
-            e.sender = e.from.clone();
-        }
-        if e.reply_to.is_empty() {
-            e.reply_to = e.from.clone();
         }
         e
     }

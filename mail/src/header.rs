@@ -193,6 +193,9 @@ pub(crate) fn field_name(line: &[u8]) -> Option<usize> {
 /// A field's value on one line: line breaks dropped, ends trimmed, NUL (which no IMAP string holds) made `?`.
 pub fn unfold(value: &[u8]) -> Vec<u8> {
     let value = value.trim_ascii();
+    if memchr::memchr3(b'\r', b'\n', 0, value).is_none() {
+        return value.to_vec();
+    }
     let mut out = Vec::with_capacity(value.len());
     out.extend(value.iter().filter(|b| !matches!(b, b'\r' | b'\n')).map(|b| if *b == 0 { b'?' } else { *b }));
     out

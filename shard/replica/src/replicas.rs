@@ -140,7 +140,7 @@ impl Replicas {
     /// `WrongHome`, or what the query documents.
     pub async fn read_mailbox(self: &Arc<Self>, read: MailboxRead) -> Result<MailboxReply> {
         let heavy = match &read.query {
-            MailboxQuery::Search { .. } => true,
+            MailboxQuery::Search { .. } | MailboxQuery::Missed { .. } | MailboxQuery::FolderNews(_) => true,
             MailboxQuery::Messages { uids, limit, .. } => uids.len().min(u64::from(*limit)) > INLINE_MESSAGES_MAX,
             _ => false,
         };

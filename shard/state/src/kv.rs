@@ -60,6 +60,8 @@ pub enum Table {
     SeenOrder = 31,
     /// (mailbox, folder) -> mailbox access key (RFC 4467).
     UrlAuthKey = 32,
+    /// (mailbox, lower-case path) -> path of a deleted folder that was subscribed, and stays so by name.
+    LostSubscription = 34,
     /// One row: the cluster's facts and the directory's counters.
     Cluster = 48,
     /// Node id -> node.
@@ -86,7 +88,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 36] = [
+    pub const ALL: [Table; 37] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -112,6 +114,7 @@ impl Table {
         Table::Seen,
         Table::SeenOrder,
         Table::UrlAuthKey,
+        Table::LostSubscription,
         Table::Cluster,
         Table::Node,
         Table::Token,

@@ -14,7 +14,10 @@ pub fn write_envelope(e: &Envelope, out: &mut Vec<u8>) {
     nraw(e.date.as_ref(), out);
     out.push(b' ');
     nraw(e.subject.as_ref(), out);
-    for list in [&e.from, &e.sender, &e.reply_to, &e.to, &e.cc, &e.bcc] {
+    // "If the Sender or Reply-To lines are absent ... or are present but empty, the server sets the corresponding member
+    // of the envelope to be the same value as the from member" (RFC 3501 §7.4.2).
+    let or_from = |list| if Vec::is_empty(list) { &e.from } else { list };
+    for list in [&e.from, or_from(&e.sender), or_from(&e.reply_to), &e.to, &e.cc, &e.bcc] {
         out.push(b' ');
         addresses(list, out);
     }

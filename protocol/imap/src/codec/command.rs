@@ -1,8 +1,8 @@
 //! What a client may ask, as types.
 
 use super::sequence::{SeqNumber, SequenceSet};
-use zcluster_api::Flags;
 use zcluster_api::mailbox::SpecialUse;
+use zcluster_api::{Flags, UidSet};
 
 /// A command with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub enum Request {
         read_only: bool,
         /// `(CONDSTORE)` (RFC 7162 §3.1.8).
         condstore: bool,
+        /// `(QRESYNC (...))` (RFC 7162 §3.2.5).
+        qresync: Option<Box<Qresync>>,
     },
     /// RFC 3691.
     Unselect,
@@ -135,6 +137,8 @@ pub enum Request {
     Search(Box<Search>),
     /// RFC 2177.
     Idle,
+    /// RFC 5465; nothing: `NOTIFY NONE`.
+    Notify(Option<Box<Notify>>),
     /// RFC 9208 §4.1.2.
     GetQuota(String),
     /// RFC 9208 §4.1.3.
@@ -186,6 +190,7 @@ impl Request {
             Request::Expunge(_) => "expunge",
             Request::Search(_) => "search",
             Request::Idle => "idle",
+            Request::Notify(_) => "notify",
             Request::GetQuota(_) => "getquota",
             Request::GetQuotaRoot(_) => "getquotaroot",
         }
@@ -270,6 +275,19 @@ bit_set!(
     }
 );
 
+/// What a client knew of a mailbox when it was there last (RFC 7162 §3.2.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Qresync {
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// HIGHESTMODSEQ.
+    pub modseq: u64,
+    /// The UIDs it has; `None`: all that may be.
+    pub known: Option<UidSet>,
+    /// Sequence numbers and the UIDs they stood for, equally many (RFC 7162 §3.2.5.2).
+    pub matches: Option<(UidSet, UidSet)>,
+}
+
 /// LIST (RFC 3501 §6.3.8, RFC 5258).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List {
@@ -286,6 +304,61 @@ pub struct List {
     /// For `STATUS`.
     pub status: StatusItems,
 }
+
+/// `NOTIFY SET` (RFC 5465 §3.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notify {
+    /// STATUS of each watched mailbox at once.
+    pub status: bool,
+    /// In order: the first that a mailbox meets decides (RFC 5465 §3.1).
+    pub groups: Vec<EventGroup>,
+}
+
+/// Mailboxes and what is to be told of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventGroup {
+    /// Which.
+    pub filter: MailboxFilter,
+    /// What.
+    pub events: Events,
+    /// What to tell of new messages in the selected mailbox (RFC 5465 §5.2).
+    pub fetch: Option<Box<Fetch>>,
+}
+
+/// Which mailboxes (RFC 5465 §6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailboxFilter {
+    /// The selected one; `true`: EXPUNGE waits for a command that allows it.
+    Selected(bool),
+    /// Those that mail is delivered to.
+    Inboxes,
+    /// All of the user's own.
+    Personal,
+    /// Subscribed ones.
+    Subscribed,
+    /// These and all below.
+    Subtree(Vec<String>),
+    /// These.
+    Mailboxes(Vec<String>),
+}
+
+bit_set!(
+    /// RFC 5465 §5.
+    Events {
+        /// §5.2.
+        MESSAGE_NEW = 0;
+        /// §5.3.
+        MESSAGE_EXPUNGE = 1;
+        /// §5.1.
+        FLAG_CHANGE = 2;
+        /// §5.4.
+        MAILBOX_NAME = 3;
+        /// §5.5.
+        SUBSCRIPTION_CHANGE = 4;
+        /// AnnotationChange, MailboxMetadataChange, ServerMetadataChange, or one nobody knows: refused with BADEVENT.
+        UNSUPPORTED = 5;
+    }
+);
 
 /// Flags as a client names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -410,6 +483,8 @@ pub struct Fetch {
     pub bodies: Vec<BodyItem>,
     /// RFC 7162 §3.1.4.1.
     pub changed_since: Option<u64>,
+    /// Tell what went as well (RFC 7162 §3.2.6).
+    pub vanished: bool,
 }
 
 /// How STORE changes flags.

@@ -27,6 +27,8 @@ pub struct Cursor<'a> {
     pos: usize,
     /// Mailbox names are UTF-8, not modified UTF-7 (RFC 6855 §3).
     pub utf8: bool,
+    /// The client enabled IMAP4rev2.
+    pub rev2: bool,
 }
 
 /// `ATOM-CHAR = <any CHAR except atom-specials>` (RFC 3501 §9).
@@ -47,7 +49,7 @@ fn is_list_char(b: u8) -> bool {
 impl<'a> Cursor<'a> {
     /// At the start of `buf`.
     pub fn new(buf: &'a [u8]) -> Self {
-        Cursor { buf, pos: 0, utf8: false }
+        Cursor { buf, pos: 0, utf8: false, rev2: false }
     }
     /// At `pos` of `buf` (at its end, if that lies behind it).
     pub fn at(buf: &'a [u8], pos: usize, utf8: bool) -> Self {

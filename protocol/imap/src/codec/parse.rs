@@ -5,7 +5,9 @@ use super::cursor::{Cursor, Fault, Parse};
 use super::parse_append::{append, compress, gen_url_auth, replace, reset_key, set_quota, url_fetch};
 use super::parse_fetch::fetch;
 use super::parse_list::{create, list, lsub, status};
+use super::parse_notify::notify;
 use super::parse_search::search;
+use super::parse_select::select;
 use super::parse_store::store;
 use super::sequence::SequenceSet;
 
@@ -22,8 +24,16 @@ pub fn tag(buf: &[u8]) -> Option<&str> {
 /// # Errors
 /// [`Fault`]; `Literal` when all is well but a literal's bytes are still to be read.
 pub fn command(buf: &[u8], utf8: bool) -> Parse<Command> {
+    command_in(buf, utf8, false)
+}
+
+/// The same; `rev2`: the client enabled IMAP4rev2, whose SEARCH takes CHARSET though names are UTF-8 (RFC 9051 §6.4.4).
+///
+/// # Errors
+/// As [`command`].
+pub fn command_in(buf: &[u8], utf8: bool, rev2: bool) -> Parse<Command> {
     let mut c = Cursor::new(buf);
-    c.utf8 = utf8;
+    (c.utf8, c.rev2) = (utf8, rev2);
     let tag = c.tag()?.to_string();
     c.sp()?;
     let verb = c.atom()?.to_ascii_uppercase();
@@ -85,6 +95,7 @@ fn argument_request(verb: &str) -> Option<Arguments> {
         "GENURLAUTH" => gen_url_auth,
         "URLFETCH" => url_fetch,
         "SETQUOTA" => set_quota,
+        "NOTIFY" => notify,
         "GETQUOTA" => |c| c.astring_text().map(Request::GetQuota),
         "GETQUOTAROOT" => |c| c.mailbox().map(Request::GetQuotaRoot),
         _ => return None,
@@ -160,22 +171,6 @@ fn enable(c: &mut Cursor<'_>) -> Parse<Request> {
         names.push(c.atom()?.to_ascii_uppercase());
     }
     Ok(Request::Enable(names))
-}
-
-/// `select = "SELECT" SP mailbox [select-params]` (RFC 3501 §9, RFC 4466 §6, RFC 7162 §3.1.8).
-fn select(c: &mut Cursor<'_>, read_only: bool) -> Parse<Request> {
-    let mailbox = c.mailbox()?;
-    let mut condstore = false;
-    if c.eat(b' ') {
-        c.list(|c| {
-            if c.eat_word("CONDSTORE") {
-                condstore = true;
-                return Ok(());
-            }
-            Err(Fault::Bad("no such SELECT parameter"))
-        })?;
-    }
-    Ok(Request::Select { mailbox, read_only, condstore })
 }
 
 /// `rename = "RENAME" SP mailbox SP mailbox` (RFC 3501 §9).

@@ -19,7 +19,8 @@ const FULL: FetchItems = ALL.with(FetchItems::BODY);
 pub(super) fn fetch(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
     let set = SequenceSet::parse(c)?;
     c.sp()?;
-    let mut fetch = Fetch { uid, set, items: FetchItems::default(), bodies: Vec::new(), changed_since: None };
+    let mut fetch =
+        Fetch { uid, set, items: FetchItems::default(), bodies: Vec::new(), changed_since: None, vanished: false };
     if c.peek() == Some(b'(') {
         c.list(|c| attribute(c, &mut fetch, false))?;
         if fetch.items.is_empty() && fetch.bodies.is_empty() {
@@ -31,18 +32,33 @@ pub(super) fn fetch(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
     if c.eat(b' ') {
         c.list(|c| modifier(c, &mut fetch))?;
     }
-    // UID FETCH always tells the UID (RFC 3501 §6.4.8); CHANGEDSINCE implies MODSEQ (RFC 7162 §3.1.4.1).
-    if uid {
-        fetch.items.add(FetchItems::UID);
+    if fetch.vanished && (!uid || fetch.changed_since.is_none()) {
+        return Err(Fault::Bad("VANISHED needs UID FETCH and CHANGEDSINCE"));
     }
+    // CHANGEDSINCE implies MODSEQ (RFC 7162 §3.1.4.1).
     if fetch.changed_since.is_some() {
         fetch.items.add(FetchItems::MODSEQ);
     }
     Ok(Request::Fetch(Box::new(fetch)))
 }
 
-/// `fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value` (RFC 7162 §7).
+/// `"(" fetch-att *(SP fetch-att) ")"`, as NOTIFY has it (RFC 5465 §8).
+pub(super) fn attributes(c: &mut Cursor<'_>) -> Parse<Fetch> {
+    let set = SequenceSet::Ranges(Vec::new());
+    let items = FetchItems::default();
+    let mut fetch = Fetch { uid: true, set, items, bodies: Vec::new(), changed_since: None, vanished: false };
+    c.list(|c| attribute(c, &mut fetch, false))?;
+    // What comes unasked has not been read.
+    fetch.bodies.iter_mut().for_each(|b| b.peek = true);
+    if fetch.items.is_empty() && fetch.bodies.is_empty() { Err(Fault::Bad("FETCH of nothing")) } else { Ok(fetch) }
+}
+
+/// `fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value / "VANISHED"` (RFC 7162 §7).
 fn modifier(c: &mut Cursor<'_>, fetch: &mut Fetch) -> Parse<()> {
+    if c.eat_word("VANISHED") {
+        fetch.vanished = true;
+        return Ok(());
+    }
     if !c.eat_word("CHANGEDSINCE") {
         return Err(Fault::Bad("no such FETCH modifier"));
     }

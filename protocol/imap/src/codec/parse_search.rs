@@ -33,7 +33,7 @@ pub(super) fn search(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
     let mut keys = Keys { charset: None, left: KEYS_MAX };
     if c.eat_word("CHARSET") {
         // RFC 6855 §3: everything is UTF-8 already.
-        if c.utf8 {
+        if c.utf8 && !c.rev2 {
             return Err(Fault::Bad("CHARSET is not allowed with UTF8=ACCEPT"));
         }
         c.sp()?;

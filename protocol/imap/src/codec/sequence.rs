@@ -56,6 +56,21 @@ impl SequenceSet {
             _ => Err(Fault::Bad("a sequence set was expected")),
         }
     }
+    /// A set of numbers that are known: without `*` and `$` (`known-uids`, RFC 7162 §7).
+    pub fn parse_known(c: &mut Cursor<'_>) -> Parse<UidSet> {
+        let why = Fault::Bad("a set of numbers was expected");
+        let SequenceSet::Ranges(ranges) = Self::parse(c)? else { return Err(why) };
+        let mut runs = Vec::with_capacity(ranges.len());
+        for pair in ranges {
+            let (SeqNumber::Number(a), SeqNumber::Number(b)) = pair else { return Err(why) };
+            runs.push((a.min(b), a.max(b)));
+        }
+        // Sorted, so that the set grows at its end only.
+        runs.sort_unstable();
+        let mut out = UidSet::new();
+        runs.into_iter().for_each(|(a, b)| out.insert_range(a, b));
+        Ok(out)
+    }
     /// Whether the next bytes can only be a sequence set (in SEARCH).
     pub fn is_next(c: &Cursor<'_>) -> bool {
         matches!(c.peek(), Some(b'0'..=b'9' | b'*' | b'$'))
@@ -76,6 +91,20 @@ impl SequenceSet {
                 view.intersect(&wanted)
             }
         }
+    }
+
+    /// The numbers of this set of UIDs, whether messages have them or not; `*` reaches to the end, as nobody knows how
+    /// far UIDs went that are gone (RFC 7162 §3.2.6).
+    pub fn wanted(&self, view: &UidSet, saved: &UidSet) -> UidSet {
+        let SequenceSet::Ranges(ranges) = self else { return saved.clone() };
+        let largest = view.last().unwrap_or(1);
+        let mut out = UidSet::new();
+        for (a, b) in ranges {
+            let open = *a == SeqNumber::Largest || *b == SeqNumber::Largest;
+            let (a, b) = (a.value(largest), b.value(largest));
+            out.insert_range(a.min(b), if open { u32::MAX } else { a.max(b) });
+        }
+        out
     }
 
     /// The UIDs of the messages with these sequence numbers in `view`; `None` when one is out of range, which is BAD

@@ -4,12 +4,12 @@ use crate::errors::Reply;
 use crate::session::Session;
 
 /// What works in every state.
-const ALWAYS: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE";
+const ALWAYS: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE";
 /// What works once signed in.
 const SIGNED_IN: &str = "IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED \
-                         LIST-STATUS STATUS=SIZE CONDSTORE ESEARCH SEARCHRES WITHIN QUOTA QUOTA=RES-STORAGE BINARY \
-                         OBJECTID SAVEDATE PREVIEW UTF8=ACCEPT MULTIAPPEND CATENATE REPLACE URLAUTH \
-                         QUOTA=RES-MESSAGE";
+                         LIST-STATUS STATUS=SIZE CONDSTORE QRESYNC UIDONLY NOTIFY ESEARCH SEARCHRES WITHIN QUOTA \
+                         QUOTA=RES-STORAGE QUOTA=RES-MESSAGE BINARY OBJECTID SAVEDATE PREVIEW UTF8=ACCEPT MULTIAPPEND \
+                         CATENATE REPLACE URLAUTH";
 
 /// The capabilities, separated by spaces.
 pub fn text(s: &Session) -> String {

@@ -4,7 +4,7 @@ use crate::codec::sequence::SequenceSet;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::{Expunges, Mailbox, Session, numbers::pieces, passed_over};
 use zcluster_api::mailbox::{Folder, UIDS_PER_COMMAND_MAX};
-use zcluster_api::{Error, UidSet};
+use zcluster_api::{Error, ModSeq, UidSet};
 
 pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, moving: bool) -> Answer {
     if moving {
@@ -25,8 +25,10 @@ pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, mov
         view.mark_gone(&outcome.moved);
         view.tell_gone(&mut s.out);
     }
+    let mut all_told = true;
     if outcome.needs_sync {
         let synced = s.sync(Expunges::Tell, &[]).await;
+        all_told = synced.is_ok();
         passed_over(synced)?;
     }
     if let Some(error) = outcome.error {
@@ -34,6 +36,10 @@ pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, mov
     }
     Ok(Reply::Ok(match code.filter(|_| !moving) {
         Some(code) => format!("{code} {done}").into(),
+        // What went is in the client's view, and all before it (RFC 7162 §3.2.7 for what removes messages).
+        None if moving && s.condstore && all_told && !outcome.from.is_empty() => {
+            format!("[HIGHESTMODSEQ {}] {done}", outcome.modseq).into()
+        }
         None => done.into(),
     }))
 }
@@ -53,6 +59,8 @@ struct Outcome {
     to: UidSet,
     /// Gone from the selected mailbox.
     moved: UidSet,
+    /// The last piece's.
+    modseq: ModSeq,
     needs_sync: bool,
     error: Option<Error>,
 }
@@ -81,6 +89,9 @@ async fn carry_out(s: &mut Session, mailbox: &Mailbox, uids: &UidSet, target: &F
         let seen = target.id != view.folder && view.passed(copied.modseq, !copied.pairs.is_empty());
         outcome.needs_sync |= !seen;
         outcome.uid_validity = copied.uid_validity;
+        if !copied.pairs.is_empty() {
+            outcome.modseq = copied.modseq;
+        }
         for (from, to) in copied.pairs {
             outcome.from.insert(from.0);
             outcome.to.insert(to.0);

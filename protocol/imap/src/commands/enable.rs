@@ -5,14 +5,27 @@ use crate::session::Session;
 
 /// Enables what is known and passes over the rest (RFC 5161 §3.1).
 pub fn enable(s: &mut Session, names: &[String]) -> Reply {
+    let asked = |name: &str| names.iter().any(|n| n == name);
     let mut enabled = String::new();
-    let condstore = names.iter().any(|n| n == "CONDSTORE");
-    if condstore && !s.condstore {
-        enabled.push_str(" CONDSTORE");
-    }
-    // Names and strings are UTF-8 from now on, both ways (RFC 6855 §3).
-    if names.iter().any(|n| n == "UTF8=ACCEPT") && !std::mem::replace(&mut s.utf8, true) {
-        enabled.push_str(" UTF8=ACCEPT");
+    let mut note = |on: &mut bool, name: &str, wanted: bool| {
+        if wanted && !std::mem::replace(on, true) {
+            enabled.push(' ');
+            enabled.push_str(name);
+        }
+    };
+    // QRESYNC brings CONDSTORE with it (RFC 7162 §3.2.3).
+    let condstore = asked("CONDSTORE") || asked("QRESYNC");
+    let mut told = s.condstore;
+    note(&mut told, "CONDSTORE", asked("CONDSTORE"));
+    note(&mut s.dialect.qresync, "QRESYNC", asked("QRESYNC"));
+    // Names and strings are UTF-8 from now on, both ways (RFC 6855 §3, RFC 9051 §5.1).
+    note(&mut s.utf8, "UTF8=ACCEPT", asked("UTF8=ACCEPT"));
+    note(&mut s.dialect.rev2, "IMAP4rev2", asked("IMAP4REV2"));
+    note(&mut s.dialect.uid_only, "UIDONLY", asked("UIDONLY"));
+    s.utf8 |= s.dialect.rev2;
+    let dialect = s.dialect;
+    if let Some(view) = s.selected.as_deref_mut() {
+        view.dialect = dialect;
     }
     s.line(format_args!("* ENABLED{enabled}"));
     if condstore {

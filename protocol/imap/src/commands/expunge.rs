@@ -4,7 +4,7 @@ use crate::codec::sequence::SequenceSet;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::{Expunges, Session, numbers::pieces, passed_over};
 use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
-use zcluster_api::{Flags, SearchExpr, UidSet};
+use zcluster_api::{Flags, ModSeq, SearchExpr, UidSet};
 
 pub async fn expunge(s: &mut Session, set: Option<&SequenceSet>) -> Answer {
     s.writable_view()?;
@@ -12,12 +12,17 @@ pub async fn expunge(s: &mut Session, set: Option<&SequenceSet>) -> Answer {
         Some(set) => s.resolve(true, set)?,
         None => s.view()?.uids.clone(),
     };
-    remove_deleted(s, candidates, Expunges::Tell).await?;
+    let removed = remove_deleted(s, candidates, Expunges::Tell).await?;
     let synced = s.sync(Expunges::Tell, &[]).await;
+    let all_told = synced.is_ok();
     passed_over(synced)?;
     s.view_mut()?;
     tell_gone(s);
-    Ok(Reply::Ok("EXPUNGE completed".into()))
+    Ok(Reply::Ok(match removed.filter(|_| s.condstore && all_told) {
+        // All that happened up to then has been told (RFC 7162 §3.2.7).
+        Some(modseq) => format!("[HIGHESTMODSEQ {modseq}] EXPUNGE completed").into(),
+        None => "EXPUNGE completed".into(),
+    }))
 }
 
 fn tell_gone(s: &mut Session) {
@@ -26,10 +31,16 @@ fn tell_gone(s: &mut Session) {
     }
 }
 
-/// Removes those of `candidates` that have `\Deleted`. They are looked up first, so that only they go through the log.
-pub async fn remove_deleted(s: &mut Session, candidates: UidSet, expunges: Expunges) -> Result<(), Failure> {
+/// Removes those of `candidates` that have `\Deleted`; the mod-sequence that gave the folder, if there were any. They
+/// are looked up first, so that only they go through the log.
+pub async fn remove_deleted(
+    s: &mut Session,
+    candidates: UidSet,
+    expunges: Expunges,
+) -> Result<Option<ModSeq>, Failure> {
+    let mut removed = None;
     if candidates.is_empty() {
-        return Ok(());
+        return Ok(removed);
     }
     let (mailbox, folder) = (s.mailbox()?, s.view()?.folder);
     let (deleted, _) = mailbox.search(folder, Some(candidates.clone()), SearchExpr::Flags(Flags::DELETED)).await?;
@@ -38,10 +49,14 @@ pub async fn remove_deleted(s: &mut Session, candidates: UidSet, expunges: Expun
         let view = s.view_mut()?;
         view.mark_gone(&gone);
         view.passed(modseq, !gone.is_empty());
+        if !gone.is_empty() {
+            view.highest_modseq = view.highest_modseq.max(modseq);
+            removed = Some(modseq);
+        }
         if expunges == Expunges::Tell {
             tell_gone(s);
             s.spill_if_full().await?;
         }
     }
-    Ok(())
+    Ok(removed)
 }

@@ -11,7 +11,7 @@ use zcluster_listener::{Line, ReadError};
 use zcluster_runtime::{Either, select, sleep};
 
 /// Pause before looking again for changes that could not be read.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+pub const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Counts a session as idling while it lives.
 struct Idling;
@@ -56,15 +56,26 @@ pub async fn idle(s: &mut Session) -> Answer {
     }
 }
 
-/// Follows the mailbox from what the client knows on. Without a selected mailbox there is nothing to tell.
+/// Follows the mailbox from what the client knows on. Without a selected mailbox and NOTIFY
+/// there is nothing to tell.
 fn watch(s: &Session) -> Result<Option<BoxStream<'static, ModSeq>>, Failure> {
-    let Some(view) = s.selected.as_deref() else { return Ok(None) };
-    Ok(Some(s.mailbox()?.watch(view.modseq)))
+    let since = match (s.selected.as_deref(), s.notifier.as_deref()) {
+        (Some(view), Some(notifier)) => view.modseq.min(notifier.modseq()),
+        (Some(view), None) => view.modseq,
+        (None, Some(notifier)) => notifier.modseq(),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(s.mailbox()?.watch(since)))
 }
 
 /// Tells what is new; says whether that could not be read just now. Boxed, so that a session that waits does not pay
 /// for one that looks.
 async fn look(s: &mut Session) -> Result<bool, Failure> {
+    if s.notifier.is_some() {
+        // IDLE tells what NOTIFY asked for (RFC 5465 §4).
+        super::notify::look(s, Expunges::Tell).await?;
+        return Ok(s.notifier.as_deref().is_some_and(|n| n.behind));
+    }
     match Box::pin(s.sync(Expunges::Tell, &[])).await {
         Ok(()) => Ok(false),
         Err(Failure::Api(error @ (Error::Unavailable(_) | Error::WrongHome { .. }))) => {

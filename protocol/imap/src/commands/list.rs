@@ -3,10 +3,10 @@
 use super::names::{shown, special_use, write_entry};
 use super::status::{Line, deleted_bytes, recent_count, write_status};
 use crate::codec::command::{List, ListReturn, ListSelect, StatusItems};
-use crate::codec::pattern::matches;
+use crate::codec::pattern::{fold_inbox, matches};
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::Session;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use zcluster_api::FolderId;
 use zcluster_api::mailbox::Folder;
 
@@ -24,8 +24,14 @@ pub async fn list(s: &mut Session, list: &List) -> Answer {
     let patterns: Vec<String> =
         list.patterns.iter().filter(|p| !p.is_empty()).map(|p| format!("{}{p}", list.reference)).collect();
     check_patterns(&patterns)?;
+    // As the STATUS command does (RFC 7162 §3.1.2).
+    if list.status.has(StatusItems::HIGHESTMODSEQ) {
+        s.enable_condstore();
+    }
     let folders = s.mailbox()?.folders().await?;
-    let tree = Tree::new(list.select, &folders);
+    let kept = list.select.has(ListSelect::SUBSCRIBED) && !list.select.has(ListSelect::SPECIAL_USE);
+    let lost = if kept { s.mailbox()?.lost_subscriptions().await? } else { Vec::new() };
+    let tree = Tree::new(list.select, &folders, &lost);
     for (i, folder) in folders.iter().enumerate() {
         breathe(i).await;
         if let Some(child_info) = chosen(list, &patterns, folder, &tree) {
@@ -36,8 +42,47 @@ pub async fn list(s: &mut Session, list: &List) -> Answer {
             s.spill_if_full().await?;
         }
     }
+    write_lost(s, list, &patterns, &folders, &lost).await?;
     Ok(Reply::Ok("LIST completed".into()))
 }
+
+/// Subscribed names whose mailboxes were deleted, and with RECURSIVEMATCH what would be above them, as far as that is
+/// not there either (RFC 5258 §3.1 and §3.5).
+async fn write_lost(
+    s: &mut Session,
+    list: &List,
+    patterns: &[String],
+    folders: &[Folder],
+    lost: &[String],
+) -> Result<(), Failure> {
+    // Name -> (is subscribed, has subscribed names below).
+    let mut names: BTreeMap<String, (bool, bool)> = BTreeMap::new();
+    for path in lost {
+        let name = fold_inbox(path);
+        if list.select.has(ListSelect::RECURSIVEMATCH) {
+            for (at, _) in name.match_indices('/') {
+                names.entry(name[..at].to_string()).or_default().1 = true;
+            }
+        }
+        names.entry(name).or_default().0 = true;
+    }
+    let there: BTreeSet<String> = folders.iter().map(|f| f.path.to_lowercase()).collect();
+    for (i, (name, (subscribed, below))) in names.iter().enumerate() {
+        breathe(i).await;
+        if there.contains(&name.to_lowercase()) || !patterns.iter().any(|p| matches(p, name)) {
+            continue;
+        }
+        let attributes: &[&str] = if *subscribed { &["\\NonExistent", "\\Subscribed"] } else { &["\\NonExistent"] };
+        write_entry("LIST", attributes, name, s.utf8, &mut s.out);
+        s.out.extend_from_slice(if *below { CHILD_INFO } else { b"" });
+        s.out.extend_from_slice(b"\r\n");
+        s.spill_if_full().await?;
+    }
+    Ok(())
+}
+
+/// RFC 5258 §3.5.
+const CHILD_INFO: &[u8] = b" (\"CHILDINFO\" (\"SUBSCRIBED\"))";
 
 /// Refuses patterns that would take long.
 pub fn check_patterns(patterns: &[String]) -> Result<(), Failure> {
@@ -60,12 +105,13 @@ struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    fn new(select: ListSelect, folders: &'a [Folder]) -> Self {
+    fn new(select: ListSelect, folders: &'a [Folder], lost: &'a [String]) -> Self {
         let parents = folders.iter().map(|f| f.parent).collect();
         let mut above = BTreeSet::new();
         if select.has(ListSelect::RECURSIVEMATCH) {
-            for f in folders.iter().filter(|f| meets(select, f)) {
-                above.extend(f.path.match_indices('/').map(|(i, _)| &f.path[..i]));
+            let found = folders.iter().filter(|f| meets(select, f)).map(|f| f.path.as_str());
+            for path in found.chain(lost.iter().map(String::as_str)) {
+                above.extend(path.match_indices('/').map(|(i, _)| &path[..i]));
             }
         }
         Tree { parents, above }
@@ -109,7 +155,7 @@ fn write_folder(s: &mut Session, list: &List, folder: &Folder, tree: &Tree<'_>, 
     attributes.extend(special_use(folder));
     write_entry("LIST", &attributes, &shown(folder), s.utf8, &mut s.out);
     if child_info && list.select.has(ListSelect::SUBSCRIBED) {
-        s.out.extend_from_slice(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+        s.out.extend_from_slice(CHILD_INFO);
     }
     s.out.extend_from_slice(b"\r\n");
 }

@@ -2,7 +2,7 @@
 
 use super::list::{breathe, check_patterns};
 use super::names::{shown, write_entry};
-use crate::codec::pattern::{matches, matching_ancestor};
+use crate::codec::pattern::{fold_inbox, matches, matching_ancestor};
 use crate::errors::{Answer, Reply};
 use crate::session::Session;
 use std::collections::BTreeMap;
@@ -11,13 +11,16 @@ use std::collections::BTreeMap;
 pub async fn lsub(s: &mut Session, reference: &str, pattern: &str) -> Answer {
     let pattern = format!("{reference}{pattern}");
     check_patterns(std::slice::from_ref(&pattern))?;
-    let folders = s.mailbox()?.folders().await?;
-    // Name -> whether it is itself subscribed.
+    let (folders, lost) = (s.mailbox()?.folders().await?, s.mailbox()?.lost_subscriptions().await?);
+    let names = folders.iter().filter(|f| f.subscribed).map(|f| (shown(f), true));
+    // The names of deleted mailboxes stay, as \Noselect.
+    let names = names.chain(lost.iter().map(|path| (fold_inbox(path), false)));
+    // Name -> whether it is a subscribed mailbox.
     let mut found: BTreeMap<String, bool> = BTreeMap::new();
-    for (i, name) in folders.iter().filter(|f| f.subscribed).map(shown).enumerate() {
+    for (i, (name, there)) in names.enumerate() {
         breathe(i).await;
         if matches(&pattern, &name) {
-            found.insert(name, true);
+            found.insert(name, there);
         } else if pattern.ends_with('%')
             && let Some(ancestor) = matching_ancestor(&pattern, &name)
         {

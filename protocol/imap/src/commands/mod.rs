@@ -11,12 +11,13 @@ mod enable;
 mod expunge;
 mod fetch;
 mod id;
-mod idle;
+pub mod idle;
 mod list;
 mod login;
 mod lsub;
 mod names;
 mod noop;
+pub mod notify;
 mod quota;
 mod rename;
 mod replace;
@@ -28,6 +29,7 @@ mod store;
 mod subscribe;
 mod url_auth;
 mod urls;
+mod uid_only;
 
 use crate::codec::command::Request;
 use crate::errors::{Answer, Failure, Reply};
@@ -38,6 +40,7 @@ pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
     if !request.reads_on() {
         check_state(s, &request)?;
     }
+    uid_only::check(s, &request)?;
     match request {
         Request::Capability => Ok(capability::capability(s)),
         Request::Noop => Box::pin(noop::noop(s, "NOOP completed")).await,
@@ -54,8 +57,8 @@ pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
         Request::List(list) => Box::pin(list::list(s, &list)).await,
         Request::Lsub { reference, pattern } => Box::pin(lsub::lsub(s, &reference, &pattern)).await,
         Request::Status { mailbox, items } => Box::pin(status::status(s, &mailbox, items)).await,
-        Request::Select { mailbox, read_only, condstore } => {
-            Box::pin(select::select(s, &mailbox, read_only, condstore)).await
+        Request::Select { mailbox, read_only, condstore, qresync } => {
+            Box::pin(select::select(s, &mailbox, read_only, condstore, qresync.as_deref())).await
         }
         Request::Unselect => Box::pin(select::unselect(s)).await,
         Request::Close => Box::pin(select::close(s)).await,
@@ -79,6 +82,7 @@ pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
         Request::Expunge(set) => Box::pin(expunge::expunge(s, set.as_ref())).await,
         Request::Search(search) => Box::pin(search::search(s, tag, &search)).await,
         Request::Idle => Box::pin(idle::idle(s)).await,
+        Request::Notify(wish) => Box::pin(notify::notify(s, wish.map(|w| *w))).await,
         Request::GetQuota(root) => Box::pin(quota::get_quota(s, &root)).await,
         Request::GetQuotaRoot(mailbox) => Box::pin(quota::get_quota_root(s, &mailbox)).await,
     }
@@ -122,6 +126,7 @@ fn check_state(s: &Session, request: &Request) -> Result<(), Failure> {
         | Request::ResetKey { .. }
         | Request::SetQuota(_)
         | Request::Idle
+        | Request::Notify(_)
         | Request::GetQuota(_)
         | Request::GetQuotaRoot(_) => s.mailbox().map(|_| ()),
     }

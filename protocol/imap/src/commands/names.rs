@@ -47,3 +47,14 @@ pub fn write_entry(word: &str, attributes: &[&str], name: &str, utf8: bool, out:
     out.extend_from_slice(b") \"/\" ");
     write::mailbox(name, utf8, out);
 }
+
+/// Appends `* LIST () "/" name` with the name it had before, as the client spelled it (RFC 9051 §6.3.9.7).
+pub fn write_renamed(name: &str, old: Option<&str>, utf8: bool, out: &mut Vec<u8>) {
+    write_entry("LIST", &[], name, utf8, out);
+    if let Some(old) = old {
+        out.extend_from_slice(b" (\"OLDNAME\" (");
+        write::mailbox(old, utf8, out);
+        out.extend_from_slice(b"))");
+    }
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,6 +1,6 @@
 //! RENAME (RFC 3501 §6.3.5).
 
-use super::names::{is_inbox, trimmed};
+use super::names::{is_inbox, shown, trimmed, write_renamed};
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::{Mailbox, Session, numbers::pieces};
 use zcluster_api::mailbox::{UIDS_PER_COMMAND_MAX, folders};
@@ -19,7 +19,11 @@ pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
     match mailbox.rename(from, to).await {
         Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be renamed")),
         other => {
-            other?;
+            let folder = other?;
+            if s.dialect.rev2 {
+                // RFC 9051 §6.3.6.
+                write_renamed(&shown(&folder), Some(from), s.utf8, &mut s.out);
+            }
             Ok(Reply::Ok("RENAME completed".into()))
         }
     }

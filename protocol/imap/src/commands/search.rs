@@ -28,7 +28,8 @@ pub async fn search(s: &mut Session, tag: &str, search: &Search) -> Answer {
     }
     let found = outcome?;
     let modseq = told_modseq(s, search, &found).await?;
-    match search.ret {
+    // IMAP4rev2 has no SEARCH response (RFC 9051 §6.4.4).
+    match search.ret.or(s.dialect.rev2.then_some(SearchReturn::ALL)) {
         None => write_plain(s, search.uid, &found.uids, modseq).await?,
         Some(ret) if ret == SearchReturn::SAVE => {}
         Some(ret) => write_extended(s, tag, search.uid, ret, &found.uids, modseq)?,

@@ -1,13 +1,16 @@
 //! Reading commands: lines, literals, and what to do with those that are refused.
 
-use super::Session;
-use crate::codec::command::Command;
+use super::{Expunges, Session};
+use crate::codec::command::{Command, Request};
 use crate::codec::cursor::Fault;
 use crate::codec::fragment::{Literal, literal_at_end};
 use crate::codec::parse;
+use crate::commands::{idle::RETRY_AFTER, notify};
 use crate::config::*;
-use crate::errors::{End, Reply};
-use zcluster_listener::{LongLine, ReadError};
+use crate::errors::{End, Failure, Reply};
+use futures::FutureExt;
+use zcluster_listener::{Line, LongLine, ReadError};
+use zcluster_runtime::{Either, select, sleep};
 
 /// What came in.
 pub enum Input {
@@ -33,7 +36,36 @@ impl Session {
     /// The next command. A line without literals is read with no more state than the line.
     pub(super) async fn read_command(&mut self) -> Result<Input, End> {
         let max = if self.user.is_some() { LINE_BYTES_MAX } else { BYTES_MAX_BEFORE_LOGIN };
-        let line = match self.connection.read_line(max).await {
+        let line = self.connection.read_line(max).await;
+        self.take_line(line).await
+    }
+
+    /// The next command of a session that is told news while it waits (RFC 5465).
+    pub(super) async fn read_while_notifying(&mut self) -> Result<Input, End> {
+        loop {
+            let Some(notifier) = self.notifier.as_deref_mut() else { return self.read_command().await };
+            let line = self.connection.read_line(LINE_BYTES_MAX);
+            let wake = match notifier.behind {
+                true => select(line, sleep(RETRY_AFTER).map(|()| true)).await,
+                false => select(line, notifier.changed()).await,
+            };
+            match wake {
+                Either::Left(line) => return self.take_line(line).await,
+                Either::Right(true) => match Box::pin(notify::look(self, Expunges::Hold)).await {
+                    Err(Failure::End(end)) => return Err(end),
+                    Ok(()) | Err(Failure::Reply(_)) => {}
+                    Err(Failure::Api(error)) => tracing::warn!(%error, "cannot tell news"),
+                },
+                // The mailbox is gone: the client finds out when it next asks for something.
+                Either::Right(false) => self.notifier = None,
+            }
+            self.send().await?;
+        }
+    }
+
+    /// Goes on with a command's first line.
+    pub(super) async fn take_line(&mut self, line: Result<Line, ReadError>) -> Result<Input, End> {
+        let line = match line {
             Ok(line) => line.bytes,
             Err(ReadError::TooLong(line)) => return self.pass_long_line(line).await,
             Err(e) => return Err(e.into()),
@@ -46,7 +78,7 @@ impl Session {
 
     fn parsed(&self, buf: &[u8]) -> Input {
         // In literals the parser looks for NUL itself, and in no other place a NUL parses.
-        match parse::command(buf, self.utf8) {
+        match parse::command_in(buf, self.utf8, self.dialect.rev2) {
             Ok(command) => Input::Command(command),
             Err(_) if buf.contains(&0) => refused(buf, Reply::Bad("NUL is not allowed".into())),
             Err(fault) => refused(buf, reply_to(fault)),
@@ -92,7 +124,7 @@ impl Session {
             Some(_) => (LITERAL_BYTES_MAX, COMMAND_BYTES_MAX),
             None => (BYTES_MAX_BEFORE_LOGIN as u64, 2 * BYTES_MAX_BEFORE_LOGIN),
         };
-        match parse::command(buf, self.utf8) {
+        match parse::command_in(buf, self.utf8, self.dialect.rev2) {
             Ok(command) if command.request.reads_on() => Verdict::Message(command),
             Err(Fault::Literal(_)) if literal.size > literal_max => {
                 Verdict::Refuse(Reply::Bad("[TOOBIG] a literal is too large".into()))

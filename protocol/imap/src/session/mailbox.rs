@@ -50,6 +50,26 @@ pub struct Changes {
     pub more: bool,
 }
 
+/// What a client has missed.
+pub struct Missed {
+    /// Gone.
+    pub vanished: UidSet,
+    /// The changed ones are among these.
+    pub touched: UidSet,
+    /// Both are no larger than they must be.
+    pub exact: bool,
+}
+
+/// What happened to folders.
+pub struct FolderNews {
+    /// Folders with changed messages.
+    pub folders: Vec<Folder>,
+    /// All folders are to be read afresh.
+    pub tree: bool,
+    /// Position.
+    pub modseq: ModSeq,
+}
+
 /// What STORE did.
 pub struct Stored {
     /// Changed messages.
@@ -190,6 +210,41 @@ impl Mailbox {
             }
             _ => unexpected("Changes"),
         }
+    }
+    /// What happened in a folder to the `known` messages since a client was there.
+    pub async fn missed(&self, folder: FolderId, since: ModSeq, known: Option<UidSet>) -> Result<Missed> {
+        match self.read(MailboxQuery::Missed { folder, since, known }).await? {
+            MailboxReply::Missed { vanished, touched, exact, .. } => Ok(Missed { vanished, touched, exact }),
+            _ => unexpected("Missed"),
+        }
+    }
+    /// Which folders changed. Folders that IMAP does not show are left out.
+    pub async fn folder_news(&self, since: ModSeq) -> Result<FolderNews> {
+        match self.read(MailboxQuery::FolderNews(since)).await? {
+            MailboxReply::FolderNews { mut folders, tree, modseq, resync } => {
+                folders.retain(is_shown);
+                Ok(FolderNews { folders, tree: tree || resync, modseq })
+            }
+            _ => unexpected("FolderNews"),
+        }
+    }
+    /// Subscribed names that no folder has.
+    pub async fn lost_subscriptions(&self) -> Result<Vec<String>> {
+        match self.read(MailboxQuery::LostSubscriptions).await? {
+            MailboxReply::Names(names) => Ok(names),
+            _ => unexpected("LostSubscriptions"),
+        }
+    }
+    /// Position.
+    pub async fn position(&self) -> Result<ModSeq> {
+        match self.read(MailboxQuery::Info).await? {
+            MailboxReply::Info { modseq, .. } => Ok(modseq),
+            _ => unexpected("Info"),
+        }
+    }
+    /// Drops the subscription of a name that no folder has.
+    pub async fn forget_subscription(&self, path: &str) -> Result<()> {
+        self.write(MailboxCommand::ForgetSubscription(path.to_string())).await.map(|_| ())
     }
     /// Which messages match, and the highest mod-sequence among them.
     pub async fn search(

@@ -7,11 +7,11 @@ pub mod selected;
 
 pub use input::reply_to as fault_reply;
 pub use mailbox::Mailbox;
-pub use selected::{Expunges, Selected};
+pub use selected::{Dialect, Expunges, Selected};
 
 use crate::codec::command::{Command, Request};
 use crate::codec::sequence::SequenceSet;
-use crate::commands;
+use crate::commands::{self, notify::Notifier};
 use crate::config::{BAD_COMMANDS_MAX, SPILL_BYTES};
 use crate::errors::{self, End, Failure, Reply};
 use crate::{Imap, ImapConfig};
@@ -35,8 +35,12 @@ pub struct Session {
     pub selected: Option<Box<Selected>>,
     /// The client knows mod-sequences (RFC 7162 §3.1).
     pub condstore: bool,
-    /// The client enabled UTF8=ACCEPT (RFC 6855).
+    /// Names are UTF-8: the client enabled UTF8=ACCEPT (RFC 6855) or IMAP4rev2 (RFC 9051 §5.1).
     pub utf8: bool,
+    /// Which other forms of responses the client enabled.
+    pub dialect: Dialect,
+    /// What NOTIFY asked for (RFC 5465).
+    pub notifier: Option<Box<Notifier>>,
     pub login_failures: u32,
     bad_commands: u32,
     login_by: Instant,
@@ -71,6 +75,8 @@ impl Session {
             selected: None,
             condstore: false,
             utf8: false,
+            dialect: Dialect::default(),
+            notifier: None,
             login_failures: 0,
             bad_commands: 0,
             login_by,
@@ -100,6 +106,9 @@ impl Session {
     }
 
     async fn next_input(&mut self) -> Result<Input, End> {
+        if self.notifier.is_some() {
+            return Box::pin(self.read_while_notifying()).await;
+        }
         if self.user.is_some() {
             return self.read_command().await;
         }

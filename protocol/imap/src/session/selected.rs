@@ -13,6 +13,9 @@ use zcluster_runtime::Instant;
 /// Replies to one look at changes: each moves the position on, so that more mean a fault.
 const CHANGES_MAX: usize = 10_000;
 
+/// Keywords that PERMANENTFLAGS always shows (RFC 9051 §2.3.2), beside those that are bits.
+pub const KEYWORDS: [&str; 3] = ["$Junk", "$NotJunk", "$Phishing"];
+
 /// Whether EXPUNGE responses may be sent: not while FETCH, STORE or SEARCH is answered, as sequence numbers must hold
 /// still for commands the client may have sent already (RFC 3501 §7.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,47 @@ pub enum Expunges {
     Tell,
     /// Keep them for later.
     Hold,
+}
+
+/// Forms of responses that ENABLE chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dialect {
+    /// QRESYNC (RFC 7162): VANISHED in place of EXPUNGE.
+    pub qresync: bool,
+    /// UIDONLY (RFC 9586): no sequence numbers at all.
+    pub uid_only: bool,
+    /// IMAP4rev2 (RFC 9051): no RECENT, ESEARCH in place of SEARCH.
+    pub rev2: bool,
+}
+
+impl Dialect {
+    /// Whether VANISHED stands in place of EXPUNGE (RFC 7162 §3.2.10, RFC 9586 §3.4).
+    pub fn vanished(self) -> bool {
+        self.qresync || self.uid_only
+    }
+}
+
+/// Runs of UIDs in one VANISHED response: lines stay below 8,192 bytes (RFC 7162 §4).
+const VANISHED_RUNS: usize = 350;
+
+/// Appends VANISHED responses; `earlier`: they went before the mailbox was selected (RFC 7162 §3.2.10).
+pub fn write_vanished(uids: &UidSet, earlier: bool, out: &mut Vec<u8>) {
+    for (i, (first, last)) in uids.ranges().enumerate() {
+        if i % VANISHED_RUNS == 0 {
+            out.extend_from_slice(if i > 0 { b"\r\n" } else { b"" });
+            out.extend_from_slice(if earlier { b"* VANISHED (EARLIER) " } else { b"* VANISHED " });
+        } else {
+            out.push(b',');
+        }
+        number(first.into(), out);
+        if last > first {
+            out.push(b':');
+            number(last.into(), out);
+        }
+    }
+    if !uids.is_empty() {
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// The selected mailbox as the client knows it.
@@ -46,12 +90,18 @@ pub struct Selected {
     pub saved: UidSet,
     /// When changes were last looked for.
     pub looked_at: Instant,
+    /// How the client is told.
+    pub dialect: Dialect,
+    /// The last UID of which NOTIFY's MessageNew has told what was asked (RFC 5465 §5.2).
+    pub notified: u32,
+    /// NOTIFY did not ask for flag changes (RFC 5465 §5.1).
+    pub mute_flags: bool,
 }
 
 impl Selected {
     /// Whether a message is `\Recent`.
     pub fn is_recent(&self, uid: Uid) -> bool {
-        uid >= self.recent_from
+        !self.dialect.rev2 && uid >= self.recent_from
     }
     /// How many messages are `\Recent`.
     pub fn recent_count(&self) -> u64 {
@@ -60,15 +110,20 @@ impl Selected {
 
     /// Appends `* FLAGS` (and PERMANENTFLAGS) when `keywords` has one that has not been told (RFC 3501 §7.2.6).
     pub fn learn(&mut self, keywords: &[String], out: &mut Vec<u8>) {
+        if self.add_keywords(keywords) {
+            self.write_flags(out);
+        }
+    }
+
+    /// Adds keywords to those that FLAGS tells; says whether some are new.
+    pub fn add_keywords(&mut self, keywords: &[String]) -> bool {
         let known = self.keywords.len();
         for keyword in keywords {
-            if !self.keywords.contains(keyword) {
+            if !self.keywords.iter().any(|k| k.eq_ignore_ascii_case(keyword)) {
                 self.keywords.push(keyword.clone());
             }
         }
-        if self.keywords.len() > known {
-            self.write_flags(out);
-        }
+        self.keywords.len() > known
     }
 
     /// Appends `* FLAGS` and `* OK [PERMANENTFLAGS]` (RFC 3501 §7.2.6, §7.1). Keywords can be made at will: `\*`.
@@ -94,9 +149,10 @@ impl Selected {
         out.extend_from_slice(b")] flags that can be set\r\n");
     }
 
-    /// Appends EXISTS and RECENT (RFC 3501 §7.3).
+    /// Appends EXISTS and, before IMAP4rev2, RECENT (RFC 3501 §7.3).
     pub fn write_counts(&self, out: &mut Vec<u8>) {
-        for (count, word) in [(self.uids.len(), &b" EXISTS\r\n"[..]), (self.recent_count(), b" RECENT\r\n")] {
+        let counts = [(self.uids.len(), &b" EXISTS\r\n"[..]), (self.recent_count(), b" RECENT\r\n")];
+        for (count, word) in counts.into_iter().take(if self.dialect.rev2 { 1 } else { 2 }) {
             out.extend_from_slice(b"* ");
             number(count, out);
             out.extend_from_slice(word);
@@ -111,28 +167,40 @@ impl Selected {
             self.learn(&m.keywords, out);
         }
         out.extend_from_slice(b"* ");
-        number(n.into(), out);
-        out.extend_from_slice(b" FETCH (UID ");
-        number(m.uid.0.into(), out);
+        if self.dialect.uid_only {
+            number(m.uid.0.into(), out);
+            out.extend_from_slice(b" UIDFETCH (");
+        } else {
+            number(n.into(), out);
+            out.extend_from_slice(b" FETCH (UID ");
+            number(m.uid.0.into(), out);
+            out.push(b' ');
+        }
         if parts.modseq {
-            out.extend_from_slice(b" MODSEQ (");
+            out.extend_from_slice(b"MODSEQ (");
             number(m.modseq.0, out);
-            out.push(b')');
+            out.extend_from_slice(if parts.flags { b") " } else { b")" });
         }
         if parts.flags {
-            out.extend_from_slice(b" FLAGS ");
+            out.extend_from_slice(b"FLAGS ");
             write_flags(m.flags, &m.keywords, self.is_recent(m.uid), out);
         }
         out.extend_from_slice(b")\r\n");
     }
 
-    /// Appends the EXPUNGE responses that are due, from the highest number down so that none shifts another (RFC 3501
+    /// Appends the EXPUNGE or VANISHED responses that are due, from the highest number down so that none shifts another (RFC 3501
     /// §7.4.1).
     pub fn tell_gone(&mut self, out: &mut Vec<u8>) {
         if self.gone.is_empty() {
             return;
         }
-        let numbers = Numbers::new(&self.uids).set(&self.uids, &self.gone);
+        let numbers = match self.dialect.vanished() {
+            true => UidSet::new(),
+            false => Numbers::new(&self.uids).set(&self.uids, &self.gone),
+        };
+        if self.dialect.vanished() {
+            write_vanished(&self.gone, false, out);
+        }
         for (first, last) in numbers.ranges().rev() {
             for n in (first..=last).rev() {
                 out.extend_from_slice(b"* ");
@@ -209,7 +277,7 @@ impl Session {
                 view.highest_modseq = view.highest_modseq.max(m.modseq);
                 let known =
                     changes.added.contains(m.uid.0) || told.iter().any(|t| (t.uid, t.modseq) == (m.uid, m.modseq));
-                if !known {
+                if !known && !view.mute_flags {
                     view.write_stored(&numbers, m, Stored { flags: true, modseq: condstore }, &mut self.out);
                 }
             }
@@ -244,7 +312,8 @@ impl Session {
                 mailbox.messages(folder, rest.clone(), Want::default(), Some(since), PAGE_MESSAGES).await?;
             let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
             let numbers = Numbers::new(&view.uids);
-            for m in page {
+            let muted = view.mute_flags;
+            for m in page.into_iter().filter(|_| !muted) {
                 let m = StoredFlags { uid: m.uid, modseq: m.modseq, flags: m.flags, keywords: m.keywords };
                 view.write_stored(&numbers, &m, Stored { flags: true, modseq: condstore }, &mut self.out);
             }
@@ -261,7 +330,8 @@ impl Session {
     /// must not be so to the next (RFC 3501 §2.3.2).
     pub async fn deselect(&mut self) {
         let Some(view) = self.selected.take() else { return };
-        if !view.arrived || view.read_only {
+        // Who speaks IMAP4rev2 has not been shown \Recent.
+        if !view.arrived || view.read_only || view.dialect.rev2 {
             return;
         }
         let Ok(mailbox) = self.mailbox() else { return };

@@ -77,6 +77,51 @@ async fn subscriptions() {
 }
 
 #[tokio::test]
+async fn a_subscription_outlives_its_mailbox() {
+    let site = Site::new();
+    let mut c = site.alice().await;
+    c.ok("CREATE a/b").await;
+    c.ok("CREATE a/c/d").await;
+    for name in ["a/b", "a/c/d"] {
+        c.ok(&format!("SUBSCRIBE {name}")).await;
+        c.ok(&format!("DELETE {name}")).await;
+    }
+    c.ok("DELETE a/c").await;
+    c.expect(
+        "LIST (SUBSCRIBED) \"\" a*",
+        &[
+            "* LIST (\\NonExistent \\Subscribed) \"/\" a/b",
+            "* LIST (\\NonExistent \\Subscribed) \"/\" a/c/d",
+            "# OK LIST completed",
+        ],
+    )
+    .await;
+    c.expect(
+        "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (a a/%)",
+        &[
+            "* LIST (\\HasNoChildren) \"/\" a (\"CHILDINFO\" (\"SUBSCRIBED\"))",
+            "* LIST (\\NonExistent \\Subscribed) \"/\" a/b",
+            "* LIST (\\NonExistent) \"/\" a/c (\"CHILDINFO\" (\"SUBSCRIBED\"))",
+            "# OK LIST completed",
+        ],
+    )
+    .await;
+    c.expect(
+        "LSUB \"\" a*",
+        &["* LSUB (\\Noselect) \"/\" a/b", "* LSUB (\\Noselect) \"/\" a/c/d", "# OK LSUB completed"],
+    )
+    .await;
+    // Nothing of it in a plain LIST; a mailbox that takes the name has the subscription.
+    c.expect("LIST \"\" a*", &["* LIST (\\HasNoChildren) \"/\" a", "# OK LIST completed"]).await;
+    c.ok("CREATE A/B").await;
+    c.expect("LSUB \"\" a/B", &["* LSUB () \"/\" a/B", "# OK LSUB completed"]).await;
+    c.ok("UNSUBSCRIBE a/c/d").await;
+    assert!(c.run("UNSUBSCRIBE a/c/d").await.starts_with("# NO [NONEXISTENT]"));
+    c.ok("RENAME a/B a/x").await;
+    c.expect("LSUB \"\" a/*", &["* LSUB () \"/\" a/x", "# OK LSUB completed"]).await;
+}
+
+#[tokio::test]
 async fn create_delete_rename() {
     let site = Site::new();
     let mut c = site.alice().await;
@@ -134,7 +179,7 @@ async fn select_tells_what_there_is() {
     c.append("INBOX (\\Seen)", &message("s", "t")).await;
     c.append("INBOX (work)", &message("s", "t")).await;
     let reply = c.ok("SELECT INBOX").await;
-    let flags = "\\Seen \\Answered \\Flagged \\Deleted \\Draft $Forwarded $MDNSent work";
+    let flags = "\\Seen \\Answered \\Flagged \\Deleted \\Draft $Forwarded $MDNSent $Junk $NotJunk $Phishing work";
     for line in [
         format!("* FLAGS ({flags})"),
         format!("* OK [PERMANENTFLAGS ({flags} \\*)] flags that can be set"),

@@ -9,12 +9,17 @@ async fn capabilities_by_state() {
     let mut c = site.connect().await;
     c.expect(
         "CAPABILITY",
-        &["* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN AUTH=LOGIN", "# OK CAPABILITY completed"],
+        &[
+            "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN AUTH=LOGIN",
+            "# OK CAPABILITY completed",
+        ],
     )
     .await;
     c.ok(&format!("LOGIN {ALICE} pw")).await;
     let shown = c.ok("CAPABILITY").await;
-    for word in ["IDLE", "UIDPLUS", "MOVE", "CONDSTORE", "ESEARCH", "APPENDLIMIT=52428800"] {
+    for word in
+        ["IDLE", "UIDPLUS", "MOVE", "CONDSTORE", "QRESYNC", "UIDONLY", "NOTIFY", "ESEARCH", "APPENDLIMIT=52428800"]
+    {
         assert!(shown.split_whitespace().any(|w| w == word), "{word} in {shown}");
     }
     assert!(!shown.contains("AUTH="));

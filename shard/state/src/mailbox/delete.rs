@@ -2,7 +2,7 @@
 
 use super::rows::{self, HotRow, Life};
 use super::work::Work;
-use super::{Place, create, folders, names, outgoing};
+use super::{Place, create, folders, names, outgoing, subscriptions};
 use crate::bodies;
 use crate::group::Group;
 use crate::kv::{Kv, Table, behind, each, save};
@@ -13,7 +13,7 @@ const MESSAGES_PER_STEP: usize = 500;
 /// Other rows of a mailbox removed by one command at most.
 const ROWS_PER_STEP: usize = 5_000;
 /// The tables of a mailbox that are emptied after its messages.
-const TABLES: [Table; 12] = [
+const TABLES: [Table; 13] = [
     Table::Page,
     Table::Folder,
     Table::FolderName,
@@ -26,6 +26,7 @@ const TABLES: [Table; 12] = [
     Table::Seen,
     Table::SeenOrder,
     Table::UrlAuthKey,
+    Table::LostSubscription,
 ];
 
 /// RFC 3501 §6.3.4.
@@ -51,8 +52,12 @@ pub(super) fn delete_folder(work: &mut Work<'_>, id: FolderId, was: Option<&str>
     if messages > batch.len() {
         return Ok(Receipt::Deleted { more: true });
     }
+    let (path, subscribed) = (folders::path(work, id)?, work.folder(id)?.subscribed);
     work.tree_changed();
     work.remove_folder(id)?;
+    if subscribed {
+        subscriptions::keep(work, &path);
+    }
     Ok(Receipt::Deleted { more: false })
 }
 

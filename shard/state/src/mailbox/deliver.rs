@@ -223,7 +223,7 @@ fn make(work: &mut Work<'_>, path: &str, wanted: Option<SpecialUse>) -> Result<F
     if missing.is_empty() {
         return mail_folder_made(work, parent);
     }
-    let id = folders::make(work, parent, missing, FolderView::Message);
+    let id = folders::make(work, parent, missing, FolderView::Message)?;
     work.folder_mut(id)?.special_use = wanted;
     Ok(id)
 }

@@ -1,9 +1,9 @@
 //! Commands about folders themselves: create, rename, subscribe, claim `\Recent`.
 
 use super::create::{NewFolder, new_folder, next_validity};
-use super::names;
 use super::rows::{self, FolderRow};
 use super::work::Work;
+use super::{names, subscriptions};
 use crate::kv::Table;
 use std::collections::BTreeMap;
 use zcluster_api::mailbox::folders::USER_ROOT;
@@ -23,7 +23,7 @@ pub(super) fn create(
         return Err(Error::Exists(format!("folder {path:?}")));
     }
     room_for_folders(work, missing.len())?;
-    let id = make(work, parent, missing, view);
+    let id = make(work, parent, missing, view)?;
     work.folder_mut(id)?.special_use = special_use;
     Ok(Receipt::Folder(show(work, id)?))
 }
@@ -36,7 +36,7 @@ pub(super) fn room_for_folders(work: &Work<'_>, count: usize) -> Result<()> {
 }
 
 /// Creates `names` below each other and returns the last one's id (`parent` when there are none).
-pub(super) fn make(work: &mut Work<'_>, parent: FolderId, names: &[&str], view: FolderView) -> FolderId {
+pub(super) fn make(work: &mut Work<'_>, parent: FolderId, names: &[&str], view: FolderView) -> Result<FolderId> {
     let mut at = parent;
     for name in names {
         work.tree_changed();
@@ -44,16 +44,31 @@ pub(super) fn make(work: &mut Work<'_>, parent: FolderId, names: &[&str], view: 
         let new = NewFolder { parent: at, name: (*name).into(), view, subscribed: false };
         let row = new_folder(new, next_validity(work), work.modseq());
         work.put_folder(id, row);
+        adopt(work, id)?;
         at = id;
     }
-    at
+    Ok(at)
+}
+
+/// Gives a folder the subscription that its name had kept.
+fn adopt(work: &mut Work<'_>, id: FolderId) -> Result<()> {
+    let path = path(work, id)?;
+    if subscriptions::take(work, &path) {
+        work.folder_mut(id)?.subscribed = true;
+    }
+    Ok(())
+}
+
+/// The folder's path as this command leaves it.
+pub(super) fn path(work: &mut Work<'_>, id: FolderId) -> Result<String> {
+    let row = work.folder(id)?.clone();
+    names::path(&row, |parent| work.folder(parent).cloned().map(Some))
 }
 
 /// The folder as this command leaves it.
 fn show(work: &mut Work<'_>, id: FolderId) -> Result<Folder> {
-    let row = work.folder(id)?.clone();
-    let path = names::path(&row, |parent| work.folder(parent).cloned().map(Some))?;
-    Ok(names::show(id, &row, path))
+    let path = path(work, id)?;
+    Ok(names::show(id, work.folder(id)?, path))
 }
 
 /// A name is looked up before the command that names its folder gets here; others may have renamed the folder since.
@@ -81,12 +96,13 @@ pub(super) fn rename(work: &mut Work<'_>, id: FolderId, path: &str, was: Option<
     check_target(work, id, (parent, missing, name), path)?;
     room_for_folders(work, missing.len())?;
 
-    let parent = make(work, parent, missing, old.view);
+    let parent = make(work, parent, missing, old.view)?;
     work.tree_changed();
     work.kv.delete(Table::FolderName, &rows::name_key(work.mailbox, old.parent, &old.name));
     work.kv.put(Table::FolderName, &rows::name_key(work.mailbox, parent, name), id.0.to_be_bytes().to_vec());
     let row = work.folder_mut(id)?;
     (row.parent, row.name) = (parent, (*name).to_string());
+    adopt(work, id)?;
     Ok(Receipt::Folder(show(work, id)?))
 }
 

@@ -7,6 +7,7 @@ mod deliver;
 mod deliveries;
 mod expunge;
 mod folders;
+mod missed;
 mod names;
 mod outgoing;
 mod pages;
@@ -16,6 +17,7 @@ mod scripts;
 mod search;
 mod seen;
 mod store;
+mod subscriptions;
 mod tags;
 mod transfer;
 mod uploads;
@@ -98,6 +100,7 @@ fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
         C::Replace { folder, uid, message } => add::replace(work, *folder, *uid, message),
         C::SetUrlAuthKey { folder, key, keep } => url_auth::set_key(work, *folder, *key, *keep),
         C::DropUrlAuthKeys => url_auth::drop_keys(work),
+        C::ForgetSubscription(path) => subscriptions::forget(work, path),
     }
 }
 

@@ -4,7 +4,7 @@ use super::names;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
-use super::{Place, at_home, each_message, outgoing, pages, scripts, search, seen, url_auth};
+use super::{Place, at_home, each_message, missed, outgoing, pages, scripts, search, seen, subscriptions, url_auth};
 use crate::bodies;
 use crate::content::Content;
 use crate::group::Group;
@@ -50,6 +50,9 @@ pub fn read_mailbox(
             view.messages(*folder, uids, *want, *changed_since, *limit)
         }
         MailboxQuery::Changes { folder, since } => view.changes(*folder, *since),
+        MailboxQuery::Missed { folder, since, known } => missed::missed(&view, *folder, *since, known.as_ref()),
+        MailboxQuery::FolderNews(since) => missed::folder_news(&view, *since),
+        MailboxQuery::LostSubscriptions => Ok(MailboxReply::Names(subscriptions::all(view.kv, view.mailbox))),
         MailboxQuery::Search { folder, within, expr } => search::search(&view, *folder, within.as_ref(), expr, content),
         MailboxQuery::Scripts => Ok(MailboxReply::Scripts(scripts::list(kv, mailbox, view.header.filters.as_ref())?)),
         MailboxQuery::Script(name) => Ok(MailboxReply::Script(scripts::one(kv, mailbox, name)?)),
@@ -118,7 +121,12 @@ impl View<'_> {
         row.ok_or_else(|| no_folder(id))
     }
 
-    fn folder(&self, id: FolderId) -> Result<Folder> {
+    /// The mailbox's mod-sequence.
+    pub fn position(&self) -> ModSeq {
+        self.header.modseq
+    }
+
+    pub fn folder(&self, id: FolderId) -> Result<Folder> {
         let row = self.row(id)?;
         let path = names::path(&row, |parent| rows::folder(self.kv, self.mailbox, parent))?;
         Ok(names::show(id, &row, path))

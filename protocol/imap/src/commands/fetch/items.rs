@@ -6,7 +6,7 @@ use crate::codec::date::write_date_time;
 use crate::codec::flags::write_flags;
 use crate::codec::write::{number, string};
 use zcluster_api::mailbox::Message;
-use zcluster_mail::Summary;
+use zcluster_mail::{Envelope, Summary};
 
 /// One message's response.
 pub struct Line<'a> {
@@ -18,14 +18,21 @@ pub struct Line<'a> {
     pub newly_seen: bool,
     /// The client knows mod-sequences: each told flag comes with one (RFC 7162 §3.1).
     pub condstore: bool,
+    /// The UID stands in place of the sequence number (RFC 9586 §3.3).
+    pub uid_only: bool,
 }
 
 /// Appends `* n FETCH (` and the items; bodies and the closing parenthesis are left to the caller. Says whether there
 /// were any items.
 pub fn write(line: &Line<'_>, items: FetchItems, out: &mut Vec<u8>) -> bool {
     out.extend_from_slice(b"* ");
-    number(line.number.into(), out);
-    out.extend_from_slice(b" FETCH (");
+    if line.uid_only {
+        number(line.message.uid.0.into(), out);
+        out.extend_from_slice(b" UIDFETCH (");
+    } else {
+        number(line.number.into(), out);
+        out.extend_from_slice(b" FETCH (");
+    }
     let mut w = Writer { start: out.len(), out };
     w.stored(line, items);
     if let Some(summary) = line.summary {
@@ -53,7 +60,7 @@ impl Writer<'_> {
     fn stored(&mut self, line: &Line<'_>, items: FetchItems) {
         let m = line.message;
         let flags = items.has(FetchItems::FLAGS) || line.newly_seen;
-        if items.has(FetchItems::UID) || line.newly_seen && line.condstore {
+        if items.has(FetchItems::UID) || line.newly_seen && line.condstore && !line.uid_only {
             self.item(b"UID ");
             number(m.uid.0.into(), self.out);
         }
@@ -79,7 +86,7 @@ impl Writer<'_> {
     fn parsed(&mut self, summary: &Summary, items: FetchItems) {
         if items.has(FetchItems::ENVELOPE) {
             self.item(b"ENVELOPE ");
-            write_envelope(&summary.envelope(), self.out);
+            write_envelope(&Envelope::as_written(summary.header.as_bytes()), self.out);
         }
         if items.has(FetchItems::BODY) {
             self.item(b"BODY ");

@@ -8,9 +8,11 @@ pub mod source;
 use crate::codec::command::{BodyForm, Fetch, FetchItems, SectionText};
 use crate::config::{FETCH_SYNC_AFTER, PAGE_MESSAGES, PAGE_MESSAGES_WITH_BODIES};
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::numbers::{Numbers, from, pieces};
-use crate::session::{Expunges, Mailbox, Session, passed_over};
+use crate::session::numbers::{Numbers, from, pieces, without};
+use crate::session::selected::write_vanished;
+use crate::session::{Expunges, Mailbox, Selected, Session, passed_over};
 use items::Line;
+use std::collections::VecDeque;
 use zcluster_api::mailbox::{KeywordChange, Message, Want};
 use zcluster_api::{Flags, FolderId, MailboxCommand, ModSeq, UidSet};
 use zcluster_mail::Summary;
@@ -18,6 +20,7 @@ use zcluster_mail::Summary;
 /// What a FETCH needs, found out once.
 pub struct Plan<'a> {
     fetch: &'a Fetch,
+    items: FetchItems,
     want: Want,
     page: u32,
     /// Some item sets `\Seen` (RFC 3501 §6.4.5), and the mailbox may be changed.
@@ -26,7 +29,7 @@ pub struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(fetch: &'a Fetch, read_only: bool) -> Self {
+    fn new(fetch: &'a Fetch, view: &Selected) -> Self {
         let from_summary =
             FetchItems::ENVELOPE.with(FetchItems::BODY).with(FetchItems::BODYSTRUCTURE).with(FetchItems::PREVIEW);
         // The whole message can be given without knowing what is in it.
@@ -35,69 +38,135 @@ impl<'a> Plan<'a> {
         };
         let summary = fetch.items.any(from_summary) || !fetch.bodies.iter().all(whole);
         let blob = !fetch.bodies.is_empty();
+        // UID FETCH always tells the UID (RFC 3501 §6.4.8); a UIDFETCH response begins with it (RFC 9586 §3.3).
+        let mut items = fetch.items;
+        if fetch.uid && !view.dialect.uid_only {
+            items.add(FetchItems::UID);
+        }
         Plan {
             fetch,
+            items,
             want: Want { summary, blob },
             page: if blob { PAGE_MESSAGES_WITH_BODIES } else { PAGE_MESSAGES },
-            sets_seen: !read_only && fetch.bodies.iter().any(|b| !b.peek),
+            sets_seen: !view.read_only && fetch.bodies.iter().any(|b| !b.peek),
             changed_since: fetch.changed_since.map(ModSeq),
         }
     }
 }
 
 pub async fn fetch(s: &mut Session, fetch: &Fetch) -> Answer {
+    if fetch.vanished && !s.dialect.qresync {
+        return Err(Failure::bad("VANISHED needs QRESYNC to be enabled"));
+    }
     let uids = s.resolve(fetch.uid, &fetch.set)?;
     if fetch.items.has(FetchItems::MODSEQ) {
         s.enable_condstore();
     }
-    let plan = Plan::new(fetch, s.view()?.read_only);
-    let numbers = Numbers::new(&s.view()?.uids);
-    let (mailbox, folder) = (s.mailbox()?, s.view()?.folder);
-    let mut missing = 0;
-    for piece in questions(&plan, &uids) {
-        let asked = piece.len();
-        let found = answer(s, &plan, &numbers, &mailbox, folder, piece).await?;
-        missing += asked.saturating_sub(found);
-    }
+    let missing = tell(s, fetch, uids).await?;
     finish(s, fetch).await?;
     // Messages that another session removed (RFC 5530 §3: EXPUNGEISSUED); with CHANGEDSINCE silence means no change.
-    let some_gone = missing > 0 && plan.changed_since.is_none();
+    let some_gone = missing > 0 && fetch.changed_since.is_none();
     Ok(Reply::Ok(
         if some_gone { "[EXPUNGEISSUED] FETCH completed, some messages are gone" } else { "FETCH completed" }.into(),
     ))
 }
 
-/// The set in the pieces it is asked for. With CHANGEDSINCE few of many may answer, so all are asked for at once.
-fn questions(plan: &Plan<'_>, uids: &UidSet) -> Vec<UidSet> {
-    if plan.changed_since.is_some() && !uids.is_empty() { vec![uids.clone()] } else { pieces(uids, plan.page.into()) }
+/// Writes what `fetch` asks of these messages; says how many of them there were not.
+pub async fn tell(s: &mut Session, fetch: &Fetch, uids: UidSet) -> Result<u64, Failure> {
+    let plan = Plan::new(fetch, s.view()?);
+    let numbers = Numbers::new(&s.view()?.uids);
+    let source = Source { mailbox: s.mailbox()?, folder: s.view()?.folder, numbers };
+    let questions = match plan.changed_since {
+        Some(since) => changed(s, &source, fetch, since, uids).await?,
+        None => pieces(&uids, plan.page.into()),
+    };
+    let asked: u64 = questions.iter().map(UidSet::len).sum();
+    Ok(asked.saturating_sub(answer(s, &plan, &source, questions.into()).await?))
 }
 
-/// Fetches `uids`, page by page; says how many there were.
+/// Where messages come from, and their numbers.
+struct Source {
+    mailbox: Mailbox,
+    folder: FolderId,
+    numbers: Numbers,
+}
+
+/// Of messages asked for with CHANGEDSINCE the ones that may have changed, as the change log knows, in the pieces they
+/// are asked for; with VANISHED tells what went first (RFC 7162 §3.2.6).
+async fn changed(
+    s: &mut Session,
+    source: &Source,
+    fetch: &Fetch,
+    since: ModSeq,
+    uids: UidSet,
+) -> Result<Vec<UidSet>, Failure> {
+    let view = s.view()?;
+    let known = if fetch.vanished { fetch.set.wanted(&view.uids, &view.saved) } else { uids.clone() };
+    let missed = source.mailbox.missed(source.folder, since, Some(known)).await?;
+    if fetch.vanished {
+        // What went since the mailbox was selected is told without EARLIER, when it is told.
+        let gone = without(&missed.vanished, &s.view()?.uids);
+        write_vanished(&gone, true, &mut s.out);
+        s.spill_if_full().await?;
+    }
+    let touched = uids.intersect(&missed.touched);
+    // Where the log does not reach back few of many may have changed: all are asked for at once.
+    Ok(match missed.exact {
+        true => pieces(&touched, PAGE_MESSAGES.into()),
+        false if touched.is_empty() => Vec::new(),
+        false => vec![touched],
+    })
+}
+
+/// Fetches page by page, the next one while this one is written; says how many messages there were. At most two pages
+/// are held.
 async fn answer(
     s: &mut Session,
     plan: &Plan<'_>,
-    numbers: &Numbers,
-    mailbox: &Mailbox,
-    folder: FolderId,
-    mut uids: UidSet,
+    source: &Source,
+    mut questions: VecDeque<UidSet>,
 ) -> Result<u64, Failure> {
+    let ask = |question: Option<UidSet>| async move {
+        let Some(uids) = question else { return Ok(None) };
+        let mailbox = &source.mailbox;
+        let page = mailbox.messages(source.folder, uids.clone(), plan.want, plan.changed_since, plan.page).await?;
+        Ok::<_, Failure>(Some((page, uids)))
+    };
     let mut count = 0;
-    loop {
-        let (mut messages, next) =
-            mailbox.messages(folder, uids.clone(), plan.want, plan.changed_since, plan.page).await?;
+    let mut page = ask(questions.pop_front()).await?;
+    while let Some(((mut messages, next), asked)) = page {
         count += messages.len() as u64;
-        let newly_seen =
-            if plan.sets_seen { mark_seen(s, mailbox, folder, &mut messages).await } else { UidSet::new() };
-        for m in &messages {
-            if let Some(n) = numbers.of(m.uid.0) {
-                write_message(s, plan, mailbox, n, m, newly_seen.contains(m.uid.0)).await?;
-            }
+        if let Some(next) = next {
+            questions.push_front(from(&asked, next.0));
         }
-        match next {
-            Some(next) => uids = from(&uids, next.0),
-            None => return Ok(count),
+        let ahead = ask(questions.pop_front());
+        let (written, following) = match plan.sets_seen {
+            // What comes next is read after what this page writes.
+            true => (write_page(s, plan, source, &mut messages).await, ahead.await),
+            false => futures::future::join(write_page(s, plan, source, &mut messages), ahead).await,
+        };
+        written?;
+        page = following?;
+    }
+    Ok(count)
+}
+
+async fn write_page(
+    s: &mut Session,
+    plan: &Plan<'_>,
+    source: &Source,
+    messages: &mut [Message],
+) -> Result<(), Failure> {
+    let newly_seen = match plan.sets_seen {
+        true => mark_seen(s, &source.mailbox, source.folder, messages).await,
+        false => UidSet::new(),
+    };
+    for m in messages.iter() {
+        if let Some(n) = source.numbers.of(m.uid.0) {
+            write_message(s, plan, &source.mailbox, n, m, newly_seen.contains(m.uid.0)).await?;
         }
     }
+    Ok(())
 }
 
 /// Sets `\Seen` on a page, before its bodies go out, so that the new flags can go with them. A mailbox that cannot be
@@ -167,12 +236,13 @@ async fn write_message(
         recent: view.is_recent(m.uid),
         newly_seen,
         condstore: s.condstore,
+        uid_only: view.dialect.uid_only,
     };
     if !m.keywords.is_empty() {
         view.learn(&m.keywords, &mut s.out);
     }
     s.mark = Some(s.out.len());
-    let any = items::write(&line, plan.fetch.items, &mut s.out);
+    let any = items::write(&line, plan.items, &mut s.out);
     if !plan.fetch.bodies.is_empty() {
         Box::pin(bodies::write(s, mailbox, m, summary.as_ref(), &plan.fetch.bodies, !any)).await?;
     }
