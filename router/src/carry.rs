@@ -34,7 +34,7 @@ pub(crate) enum Work {
 impl Work {
     /// Whether the work itself may rightly take longer than one try does.
     fn is_long(&self) -> bool {
-        matches!(self, Work::Read(read) if matches!(read.query, MailboxQuery::Search { .. }))
+        matches!(self, Work::Read(read) if read.query.is_search())
     }
     fn kind(&self) -> &'static str {
         match self {

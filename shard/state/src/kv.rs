@@ -48,6 +48,13 @@ pub enum Table {
     Delivery = 25,
     /// (mailbox, number) -> delivery key and time, for pruning `Delivery`.
     DeliveryOrder = 26,
+    /// (mailbox, item) -> what SORT and THREAD compare of a message, apart from the rest because whole folders of it are
+    /// read.
+    Keys = 36,
+    /// (mailbox, hash of a message id) -> the item that began the thread it belongs to.
+    Thread = 37,
+    /// (mailbox, number) -> hash of a message id, for pruning `Thread`.
+    ThreadOrder = 38,
     /// One row: the cluster's facts and the directory's counters.
     Cluster = 48,
     /// Node id -> node.
@@ -74,7 +81,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 30] = [
+    pub const ALL: [Table; 33] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -94,6 +101,9 @@ impl Table {
         Table::Change,
         Table::Delivery,
         Table::DeliveryOrder,
+        Table::Keys,
+        Table::Thread,
+        Table::ThreadOrder,
         Table::Cluster,
         Table::Node,
         Table::Token,

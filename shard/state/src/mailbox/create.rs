@@ -62,6 +62,8 @@ fn new_header(epoch: Epoch) -> Header {
         delivery_from: 0,
         delivery_next: 0,
         delivery_due_ms: 0,
+        thread_from: None,
+        thread_next: None,
     }
 }
 

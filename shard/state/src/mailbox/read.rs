@@ -4,7 +4,7 @@ use super::names;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
-use super::{Place, at_home, each_message, pages, search};
+use super::{Place, at_home, each_message, pages, search, sort, thread};
 use crate::bodies;
 use crate::content::Content;
 use crate::kv::{KvRead, Table, behind, each, key_u64};
@@ -49,6 +49,12 @@ pub fn read_mailbox(
         }
         MailboxQuery::Changes { folder, since } => view.changes(*folder, *since),
         MailboxQuery::Search { folder, within, expr } => search::search(&view, *folder, within.as_ref(), expr, content),
+        MailboxQuery::Sort { folder, within, expr, by } => {
+            sort::sort(&view, *folder, within.as_ref(), expr, by, content)
+        }
+        MailboxQuery::Thread { folder, within, expr, threading } => {
+            thread::thread(&view, *folder, within.as_ref(), expr, *threading, content)
+        }
     }
 }
 
@@ -159,6 +165,8 @@ impl View<'_> {
             saved_ms: row.saved_ms,
             summary,
             blob,
+            thread: row.thread,
+            copy_of: row.copy_of,
         })
     }
 
