@@ -5,6 +5,7 @@ use super::cursor::{Cursor, Fault, Parse};
 use super::parse_fetch::fetch;
 use super::parse_list::{create, list, lsub, status};
 use super::parse_search::search;
+use super::parse_sort::{cancel_update, sort, thread};
 use super::parse_store::store;
 use super::sequence::SequenceSet;
 use super::{date, flags};
@@ -50,7 +51,7 @@ fn request(verb: &str, c: &mut Cursor<'_>) -> Parse<Request> {
         "CHECK" => Request::Check,
         "EXPUNGE" => Request::Expunge(None),
         "IDLE" => Request::Idle,
-        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" => return message_request(verb, false, c),
+        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" | "SORT" | "THREAD" => return message_request(verb, false, c),
         _ => {
             let known = argument_request(verb);
             let parse = known.ok_or(Fault::Bad("no such command"))?;
@@ -79,6 +80,7 @@ fn argument_request(verb: &str) -> Option<Arguments> {
         "SUBSCRIBE" => |c| c.mailbox().map(Request::Subscribe),
         "UNSUBSCRIBE" => |c| c.mailbox().map(Request::Unsubscribe),
         "APPEND" => append,
+        "CANCELUPDATE" => cancel_update,
         "GETQUOTA" => |c| c.astring_text().map(Request::GetQuota),
         "GETQUOTAROOT" => |c| c.mailbox().map(Request::GetQuotaRoot),
         _ => return None,
@@ -92,7 +94,7 @@ fn uid_request(verb: &str, c: &mut Cursor<'_>) -> Parse<Request> {
             c.sp()?;
             SequenceSet::parse(c).map(|set| Request::Expunge(Some(set)))
         }
-        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" => message_request(verb, true, c),
+        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" | "SORT" | "THREAD" => message_request(verb, true, c),
         _ => Err(Fault::Bad("no such UID command")),
     }
 }
@@ -103,6 +105,8 @@ fn message_request(verb: &str, uid: bool, c: &mut Cursor<'_>) -> Parse<Request> 
         "FETCH" => fetch(uid, c),
         "STORE" => store(uid, c),
         "SEARCH" => search(uid, c),
+        "SORT" => sort(uid, c),
+        "THREAD" => thread(uid, c),
         _ => copy(uid, verb == "MOVE", c),
     }
 }

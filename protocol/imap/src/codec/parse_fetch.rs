@@ -19,7 +19,7 @@ const FULL: FetchItems = ALL.with(FetchItems::BODY);
 pub(super) fn fetch(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
     let set = SequenceSet::parse(c)?;
     c.sp()?;
-    let mut fetch = Fetch { uid, set, items: FetchItems::default(), bodies: Vec::new(), changed_since: None };
+    let mut fetch = Fetch { uid, set, items: FetchItems::default(), bodies: Vec::new(), changed_since: None, partial: None };
     if c.peek() == Some(b'(') {
         c.list(|c| attribute(c, &mut fetch, false))?;
         if fetch.items.is_empty() && fetch.bodies.is_empty() {
@@ -41,8 +41,14 @@ pub(super) fn fetch(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
     Ok(Request::Fetch(Box::new(fetch)))
 }
 
-/// `fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value` (RFC 7162 §7).
+/// `fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value` (RFC 7162 §7), `"PARTIAL" SP partial-range`, which UID FETCH
+/// alone has (RFC 9394 §3.3).
 fn modifier(c: &mut Cursor<'_>, fetch: &mut Fetch) -> Parse<()> {
+    if fetch.uid && c.eat_word("PARTIAL") {
+        c.sp()?;
+        fetch.partial = Some(super::parse_return::partial_range(c)?);
+        return Ok(());
+    }
     if !c.eat_word("CHANGEDSINCE") {
         return Err(Fault::Bad("no such FETCH modifier"));
     }

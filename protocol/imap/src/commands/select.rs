@@ -29,6 +29,7 @@ pub async fn select(s: &mut Session, name: &str, read_only: bool, condstore: boo
         arrived: false,
         keywords: found.keywords.clone(),
         saved: UidSet::new(),
+        contexts: Vec::new(),
         looked_at: Instant::now(),
     };
     tell(s, &view, &found);

@@ -3,6 +3,7 @@
 mod append;
 mod faults;
 mod fetch;
+mod finding;
 mod folders;
 mod hostile;
 mod oracle;
