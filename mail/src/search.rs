@@ -130,7 +130,10 @@ mod tests {
         );
         assert!(!body("secret") && !body("zebra") && !body("preamble") && !body("K=D6LN"));
         assert_eq!(crate::stored_sent_day(&stored), Ok(s.sent_day));
-        assert!(matches_any_field(head.header, &Needle::new("JÜRGEN")) && !matches_any_field(head.header, &Needle::new("köln")));
+        assert!(
+            matches_any_field(head.header, &Needle::new("JÜRGEN"))
+                && !matches_any_field(head.header, &Needle::new("köln"))
+        );
         let text = |text| matches_text(&s, MAIL, &Needle::new(text));
         assert!(text("zebra") && text("jürgen") && text("KÖLN") && !text("nowhere"));
     }

@@ -68,7 +68,8 @@ fn leader(text: &str) -> Option<&str> {
 
 /// `subj-refwd = ("re" / ("fw" ["d"])) *WSP [subj-blob] ":"`.
 fn refwd(text: &str) -> Option<&str> {
-    let word = ["fwd", "re", "fw"].into_iter().find(|w| text.get(..w.len()).is_some_and(|t| t.eq_ignore_ascii_case(w)))?;
+    let word =
+        ["fwd", "re", "fw"].into_iter().find(|w| text.get(..w.len()).is_some_and(|t| t.eq_ignore_ascii_case(w)))?;
     let rest = text[word.len()..].trim_start_matches(' ');
     blob(rest).unwrap_or(rest).strip_prefix(':')
 }

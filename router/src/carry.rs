@@ -4,9 +4,7 @@ use crate::inner::Inner;
 use crate::wire::{self, Miss, ReadHead, WriteHead};
 use bytes::Bytes;
 use std::time::Duration;
-use zcluster_api::{
-    AccountId, DirectoryQuery, DirectoryReply, Error, GroupId, MailboxQuery, MailboxReply, RequestId, Result, codec,
-};
+use zcluster_api::{AccountId, DirectoryQuery, DirectoryReply, Error, GroupId, MailboxReply, RequestId, Result, codec};
 use zcluster_raft::{Group, ProposeError, ReadError};
 use zcluster_replica::{MailboxRead, proposal};
 use zcluster_rpc::{Lane, RpcError};

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use std::cell::RefCell;
-use zcluster_api::{BlobId, Codec, Error, Place, Result, SearchExpr};
 use zcluster_api::sort::SortKeys;
+use zcluster_api::{BlobId, Codec, Error, Place, Result, SearchExpr};
 use zcluster_mail::{
     Head, Needle, RangeDecoder, Summary, decompress, matches_any_field, matches_body, matches_header, matches_text,
 };

@@ -46,14 +46,10 @@ fn sorts() {
         sent_ms,
         ..SortKeys::default()
     };
-    for (n, k) in [
-        keys("B", "X", Some(9_000)),
-        keys("A", "X", None),
-        keys("AB", "", Some(-5)),
-        keys("A", "Y", Some(1_500)),
-    ]
-    .into_iter()
-    .enumerate()
+    for (n, k) in
+        [keys("B", "X", Some(9_000)), keys("A", "X", None), keys("AB", "", Some(-5)), keys("A", "Y", Some(1_500))]
+            .into_iter()
+            .enumerate()
     {
         put(&mut rig, keyed(3 - n as u8, k));
     }

@@ -162,7 +162,13 @@ impl Request {
             Request::Copy { moving: false, .. } => "copy",
             Request::Copy { moving: true, .. } => "move",
             Request::Expunge(_) => "expunge",
-            Request::Search(search) => if search.order.is_some() { "sort" } else { "search" },
+            Request::Search(search) => {
+                if search.order.is_some() {
+                    "sort"
+                } else {
+                    "search"
+                }
+            }
             Request::Thread(_) => "thread",
             Request::CancelUpdate(_) => "cancelupdate",
             Request::Idle => "idle",

@@ -19,7 +19,8 @@ const FULL: FetchItems = ALL.with(FetchItems::BODY);
 pub(super) fn fetch(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
     let set = SequenceSet::parse(c)?;
     c.sp()?;
-    let mut fetch = Fetch { uid, set, items: FetchItems::default(), bodies: Vec::new(), changed_since: None, partial: None };
+    let mut fetch =
+        Fetch { uid, set, items: FetchItems::default(), bodies: Vec::new(), changed_since: None, partial: None };
     if c.peek() == Some(b'(') {
         c.list(|c| attribute(c, &mut fetch, false))?;
         if fetch.items.is_empty() && fetch.bodies.is_empty() {

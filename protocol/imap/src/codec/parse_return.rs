@@ -72,8 +72,17 @@ mod tests {
         assert_eq!(of("(save)"), Some((SearchReturn::SAVE, None)));
         let partial = Partial { from: 3, to: 1, backwards: true };
         assert_eq!(of("(PARTIAL -3:-1 min)"), Some((SearchReturn::PARTIAL.with(SearchReturn::MIN), Some(partial))));
-        for bad in ["(PARTIAL)", "(PARTIAL 1)", "(PARTIAL 0:1)", "(PARTIAL -1:1)", "(PARTIAL 1:*)", "(X)", "(PARTIAL 1:-2)",
-                    "(ALL PARTIAL 1:2)", "(PARTIAL 1:2 PARTIAL 3:4)"] {
+        for bad in [
+            "(PARTIAL)",
+            "(PARTIAL 1)",
+            "(PARTIAL 0:1)",
+            "(PARTIAL -1:1)",
+            "(PARTIAL 1:*)",
+            "(X)",
+            "(PARTIAL 1:-2)",
+            "(ALL PARTIAL 1:2)",
+            "(PARTIAL 1:2 PARTIAL 3:4)",
+        ] {
             assert_eq!(of(bad), None, "{bad}");
         }
     }

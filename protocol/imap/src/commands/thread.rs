@@ -4,8 +4,8 @@ use super::search::prepare;
 use crate::codec::command::Thread;
 use crate::codec::write::number;
 use crate::errors::{Answer, Reply};
-use crate::session::numbers::{Numbers, without};
 use crate::session::Session;
+use crate::session::numbers::{Numbers, without};
 use zcluster_api::sort::ThreadNode;
 
 /// Nodes written before the output is looked at.

@@ -170,7 +170,8 @@ impl Selected {
     /// `changed` something raises the mailbox's mod-sequence by one; any other leaves it.
     pub fn passed(&mut self, modseq: ModSeq, changed: bool) -> bool {
         // What keeps results up to date sees changes, its own session's too, only by looking.
-        let alone = modseq.0 == self.modseq.0.saturating_add(u64::from(changed)) && (!changed || self.contexts.is_empty());
+        let alone =
+            modseq.0 == self.modseq.0.saturating_add(u64::from(changed)) && (!changed || self.contexts.is_empty());
         if alone {
             self.modseq = modseq;
         }
@@ -206,7 +207,7 @@ impl Session {
             if changes.resync {
                 self.resync(&mailbox, expunges).await?;
                 let all = self.selected.as_ref().map(|v| v.uids.clone()).unwrap_or_default();
-                return self.update_contexts(&all).await;
+                return Box::pin(self.update_contexts(&all)).await;
             }
             if !view.contexts.is_empty() {
                 touched = with(&touched, &changes.added);
@@ -234,6 +235,9 @@ impl Session {
         }
         if let Some(view) = self.selected.as_deref_mut().filter(|_| expunges == Expunges::Tell) {
             view.tell_gone(&mut self.out);
+        }
+        if touched.is_empty() {
+            return Ok(());
         }
         // Boxed: hardly any session has some.
         Box::pin(self.update_contexts(&touched)).await

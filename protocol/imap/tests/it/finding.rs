@@ -15,11 +15,31 @@ async fn add(c: &mut Client, arguments: &str, fields: &str) {
 /// Five messages to put in order.
 async fn five(site: &Site) -> Client {
     let mut c = site.alice().await;
-    add(&mut c, "(\\Seen) \"3-Feb-2000 12:00:00 +0000\"", "Date: Tue, 1 Feb 2000 10:00:00 +0100\nFrom: Zoe <b@x.org>\nTo: m@y\nSubject: Re: [l] beta\nCc: q@y").await;
-    add(&mut c, "() \"1-Feb-2000 12:00:00 +0000\"", "Date: Tue, 1 Feb 2000 09:30:00 +0000\nFrom: adam@x.org\nTo: Ann <z@y>\nSubject: alpha").await;
-    add(&mut c, "(\\Seen) \"2-Feb-2000 12:00:00 +0000\"", "From: =?utf-8?q?=C3=84nne?= <c@x.org>\nTo: k@y\nSubject: BETA\nCc: p@y").await;
+    add(
+        &mut c,
+        "(\\Seen) \"3-Feb-2000 12:00:00 +0000\"",
+        "Date: Tue, 1 Feb 2000 10:00:00 +0100\nFrom: Zoe <b@x.org>\nTo: m@y\nSubject: Re: [l] beta\nCc: q@y",
+    )
+    .await;
+    add(
+        &mut c,
+        "() \"1-Feb-2000 12:00:00 +0000\"",
+        "Date: Tue, 1 Feb 2000 09:30:00 +0000\nFrom: adam@x.org\nTo: Ann <z@y>\nSubject: alpha",
+    )
+    .await;
+    add(
+        &mut c,
+        "(\\Seen) \"2-Feb-2000 12:00:00 +0000\"",
+        "From: =?utf-8?q?=C3=84nne?= <c@x.org>\nTo: k@y\nSubject: BETA\nCc: p@y",
+    )
+    .await;
     add(&mut c, "() \"4-Feb-2000 12:00:00 +0000\"", "Date: Mon, 31 Jan 2000 10:00:00 +0000\nFrom: B@x.org\nTo: k@y\nX: a much longer header than the others have, for SIZE is to tell them apart\nX-More: still more of it here").await;
-    add(&mut c, "() \"5-Feb-2000 12:00:00 +0000\"", "Date: junk\nFrom: \"d e\" <a@x.org>\nSubject: =?iso-8859-1?q?=E4pfel?=").await;
+    add(
+        &mut c,
+        "() \"5-Feb-2000 12:00:00 +0000\"",
+        "Date: junk\nFrom: \"d e\" <a@x.org>\nSubject: =?iso-8859-1?q?=E4pfel?=",
+    )
+    .await;
     c.ok("SELECT INBOX").await;
     c
 }
@@ -52,9 +72,21 @@ async fn sort_criteria() {
     assert!(modseq.contains("* SORT 1 3 (MODSEQ "), "{modseq}");
     c.expect("SORT (DATE) X-KLINGON ALL", &["# NO [BADCHARSET (US-ASCII UTF-8)] unknown charset"]).await;
     let many = format!("SORT ({}) UTF-8 ALL", "DATE ".repeat(17).trim_end());
-    for bad in ["SORT", "SORT () UTF-8 ALL", "SORT (DATE)", "SORT (DATE) UTF-8", "SORT (REVERSE) UTF-8 ALL", "SORT (X) UTF-8 ALL",
-                "SORT DATE UTF-8 ALL", "THREAD", "THREAD REFERENCES UTF-8", "THREAD X UTF-8 ALL", "SORT (DATE) UTF-8 9",
-                "UID SORT RETURN (X) (DATE) UTF-8 ALL", &many] {
+    for bad in [
+        "SORT",
+        "SORT () UTF-8 ALL",
+        "SORT (DATE)",
+        "SORT (DATE) UTF-8",
+        "SORT (REVERSE) UTF-8 ALL",
+        "SORT (X) UTF-8 ALL",
+        "SORT DATE UTF-8 ALL",
+        "THREAD",
+        "THREAD REFERENCES UTF-8",
+        "THREAD X UTF-8 ALL",
+        "SORT (DATE) UTF-8 9",
+        "UID SORT RETURN (X) (DATE) UTF-8 ALL",
+        &many,
+    ] {
         assert!(c.run(bad).await.starts_with("# BAD"), "{bad}");
     }
     c.ok("NOOP").await;
@@ -72,7 +104,10 @@ async fn extended_sort() {
         "* ESEARCH (TAG \"e2\") UID MIN 2 MAX 5 COUNT 5 ALL 2:3,1,4:5\r\n# OK SORT completed\r\n"
     );
     c.send("e3 SORT RETURN (PARTIAL 2:3 COUNT) (ARRIVAL) UTF-8 ALL\r\n").await;
-    assert_eq!(c.until_tagged("e3").await, "* ESEARCH (TAG \"e3\") COUNT 5 PARTIAL (2:3 3,1)\r\n# OK SORT completed\r\n");
+    assert_eq!(
+        c.until_tagged("e3").await,
+        "* ESEARCH (TAG \"e3\") COUNT 5 PARTIAL (2:3 3,1)\r\n# OK SORT completed\r\n"
+    );
     c.send("e4 SORT RETURN (SAVE MIN) (DATE) UTF-8 ALL\r\n").await;
     assert_eq!(c.until_tagged("e4").await, "* ESEARCH (TAG \"e4\") MIN 4\r\n# OK SORT completed\r\n");
     c.expect("SEARCH $", &["* SEARCH 4", "# OK SEARCH completed"]).await;
@@ -87,7 +122,9 @@ async fn partial_results() {
     let mut c = five(&site).await;
     c.ok("STORE 2 +FLAGS.SILENT (\\Deleted)").await;
     c.ok("EXPUNGE").await;
-    for (n, range, shown) in [(1, "1:2", "1,3"), (2, "-1:-2", "4:5"), (3, "4:9", "5"), (4, "5:9", "NIL"), (5, "-9:-4", "1")] {
+    for (n, range, shown) in
+        [(1, "1:2", "1,3"), (2, "-1:-2", "4:5"), (3, "4:9", "5"), (4, "5:9", "NIL"), (5, "-9:-4", "1")]
+    {
         c.send(format!("p{n} UID SEARCH RETURN (PARTIAL {range}) ALL\r\n")).await;
         let want = format!("* ESEARCH (TAG \"p{n}\") UID PARTIAL ({range} {shown})\r\n# OK SEARCH completed\r\n");
         assert_eq!(c.until_tagged(&format!("p{n}")).await, want);
@@ -95,13 +132,21 @@ async fn partial_results() {
     for (save, kept) in [("PARTIAL 2:3", "3:4"), ("PARTIAL 2:2 MAX", "3,5"), ("PARTIAL 1:1 COUNT", "1,3:5")] {
         c.ok(&format!("UID SEARCH RETURN (SAVE {save}) ALL")).await;
         c.send("k UID SEARCH RETURN (ALL) $\r\n").await;
-        assert_eq!(c.until_tagged("k").await, format!("* ESEARCH (TAG \"k\") UID ALL {kept}\r\n# OK SEARCH completed\r\n"));
+        assert_eq!(
+            c.until_tagged("k").await,
+            format!("* ESEARCH (TAG \"k\") UID ALL {kept}\r\n# OK SEARCH completed\r\n")
+        );
     }
-    c.expect("UID FETCH 1:* (UID) (PARTIAL -1:-2)", &["* 3 FETCH (UID 4)", "* 4 FETCH (UID 5)", "# OK FETCH completed"]).await;
+    c.expect(
+        "UID FETCH 1:* (UID) (PARTIAL -1:-2)",
+        &["* 3 FETCH (UID 4)", "* 4 FETCH (UID 5)", "# OK FETCH completed"],
+    )
+    .await;
     c.expect("UID FETCH 2:* (UID) (PARTIAL 1:1)", &["* 2 FETCH (UID 3)", "# OK FETCH completed"]).await;
     let changed = c.ok("UID FETCH 1:* (UID) (PARTIAL 1:2 CHANGEDSINCE 4)").await;
     assert!(changed.contains("(UID 4 ") && changed.contains("(UID 5 ") && !changed.contains("(UID 3 "), "{changed}");
-    for bad in ["FETCH 1:* UID (PARTIAL 1:1)", "UID FETCH 1:* UID (PARTIAL 0:1)", "SEARCH RETURN (ALL PARTIAL 1:2) ALL"] {
+    for bad in ["FETCH 1:* UID (PARTIAL 1:1)", "UID FETCH 1:* UID (PARTIAL 0:1)", "SEARCH RETURN (ALL PARTIAL 1:2) ALL"]
+    {
         assert!(c.run(bad).await.starts_with("# BAD"), "{bad}");
     }
 }
@@ -129,11 +174,8 @@ async fn threads() {
     c.ok("SELECT INBOX").await;
     c.expect("THREAD REFERENCES UTF-8 ALL", &["* THREAD (1 (2 3)(4)(6))(5)((7)(8))", "# OK THREAD completed"]).await;
     c.expect("THREAD REFS UTF-8 ALL", &["* THREAD (1 (2 3)(4))(5)(6)((7)(8))", "# OK THREAD completed"]).await;
-    c.expect(
-        "THREAD ORDEREDSUBJECT US-ASCII ALL",
-        &["* THREAD (1 (2)(3)(4)(6))(5)(7 8)", "# OK THREAD completed"],
-    )
-    .await;
+    c.expect("THREAD ORDEREDSUBJECT US-ASCII ALL", &["* THREAD (1 (2)(3)(4)(6))(5)(7 8)", "# OK THREAD completed"])
+        .await;
     c.expect("THREAD REFERENCES UTF-8 2:3", &["* THREAD (2 3)", "# OK THREAD completed"]).await;
     c.expect("THREAD REFERENCES UTF-8 SEEN", &["* THREAD", "# OK THREAD completed"]).await;
     c.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
@@ -141,7 +183,8 @@ async fn threads() {
     c.expect("UID THREAD REFERENCES UTF-8 ALL", &["* THREAD ((2 3)(4)(6))(5)((7)(8))", "# OK THREAD completed"]).await;
     // THREADID stays what it was.
     let ids = c.ok("FETCH 1:* (THREADID EMAILID)").await;
-    let of = |n: usize| ids.lines().nth(n - 1).and_then(|l| l.split("THREADID (").nth(1)).and_then(|l| l.split(')').next());
+    let of =
+        |n: usize| ids.lines().nth(n - 1).and_then(|l| l.split("THREADID (").nth(1)).and_then(|l| l.split(')').next());
     assert!(of(1).is_some_and(|t| t.starts_with('T')), "{ids}");
     assert!(of(1) == of(2) && of(2) == of(3) && of(4) != of(1) && of(5) != of(1) && of(6) == of(7), "{ids}");
     let thread = of(1).unwrap_or_default().to_string();
@@ -156,7 +199,9 @@ async fn copies_share_their_email_id() {
     c.ok("NOOP").await;
     c.ok("COPY 1 INBOX").await;
     let both = c.ok("FETCH 1:2 EMAILID").await;
-    let id = |n: usize| both.lines().filter(|l| l.contains("EMAILID")).nth(n).map(|l| l.split("EMAILID ").nth(1).map(str::to_string));
+    let id = |n: usize| {
+        both.lines().filter(|l| l.contains("EMAILID")).nth(n).map(|l| l.split("EMAILID ").nth(1).map(str::to_string))
+    };
     assert_eq!(id(0), id(1), "{both}");
     let id = both.split("EMAILID (").nth(1).and_then(|l| l.split(')').next()).unwrap_or_default().to_string();
     c.expect(&format!("SEARCH EMAILID {id}"), &["* SEARCH 1 2", "# OK SEARCH completed"]).await;
@@ -232,4 +277,20 @@ async fn contexts_are_bounded() {
     );
     c.ok("SELECT INBOX").await;
     assert!(c.run("CANCELUPDATE \"u1\"").await.starts_with("# BAD"), "selecting anew ends them");
+}
+
+#[tokio::test]
+async fn contexts_are_told_in_idle() {
+    let site = Site::new();
+    let mut c = five(&site).await;
+    let mut other = site.inbox().await;
+    c.send("u1 UID SEARCH RETURN (UPDATE COUNT) DELETED\r\n").await;
+    c.until_tagged("u1").await;
+    c.send("i IDLE\r\n").await;
+    assert_eq!(c.line().await, "+ idling");
+    other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)").await;
+    assert!(c.line().await.starts_with("* 2 FETCH "));
+    assert_eq!(c.line().await, "* ESEARCH (TAG \"u1\") UID ADDTO (0 2)");
+    c.send("DONE\r\n").await;
+    assert!(c.until_tagged("i").await.starts_with("# OK"));
 }

@@ -47,12 +47,7 @@ pub(super) fn add_message(work: &mut Work<'_>, message: &NewMessage) -> Result<R
     Ok(Receipt::Added { item, uid, uid_validity, modseq, duplicate: false })
 }
 
-fn put(
-    work: &mut Work<'_>,
-    message: &NewMessage,
-    tags: Vec<u32>,
-    keys: Option<Vec<u8>>,
-) -> Result<DeliveryRow> {
+fn put(work: &mut Work<'_>, message: &NewMessage, tags: Vec<u32>, keys: Option<Vec<u8>>) -> Result<DeliveryRow> {
     let item = ItemId(work.next_item());
     let parsed = &message.parsed;
     let cold = ColdRow { blob: message.body.id(), sent_ms: parsed.sent_ms, summary: parsed.summary.clone() };

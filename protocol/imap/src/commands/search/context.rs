@@ -75,7 +75,13 @@ impl Context {
     ///
     /// # Errors
     /// What the search reported.
-    async fn update(&mut self, mailbox: &Mailbox, view: &ViewOf, touched: &UidSet, out: &mut Vec<u8>) -> Result<(), Failure> {
+    async fn update(
+        &mut self,
+        mailbox: &Mailbox,
+        view: &ViewOf,
+        touched: &UidSet,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         let ViewOf { folder, uids: known, gone } = view;
         let touched = without(&touched.intersect(known), gone);
         let touched = self.query.within.as_ref().map_or(touched.clone(), |w| w.intersect(&touched));
