@@ -202,7 +202,7 @@ pub struct Parsed {
     pub has_attachment: bool,
     /// What SORT and THREAD compare.
     #[n(3)]
-    pub keys: Option<SortKeys>,
+    pub keys: Option<Box<SortKeys>>,
 }
 
 /// A message to add.

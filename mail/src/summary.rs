@@ -138,7 +138,7 @@ pub fn parsed(raw: &[u8]) -> Parsed {
     Parsed {
         sent_ms: summary.sent_ms,
         has_attachment: summary.has_attachment,
-        keys: Some(summary.sort_keys()),
+        keys: Some(Box::new(summary.sort_keys())),
         summary: summary.encode(),
     }
 }

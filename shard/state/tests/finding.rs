@@ -15,7 +15,7 @@ fn keyed(n: u8, keys: SortKeys) -> NewMessage {
     let mut new = message(INBOX, inline(&content(n)));
     new.internal_ms = i64::from(n) * 1_000;
     new.parsed.sent_ms = keys.sent_ms;
-    new.parsed.keys = Some(keys);
+    new.parsed.keys = Some(Box::new(keys));
     new
 }
 

@@ -24,7 +24,7 @@ pub(super) fn add_message(work: &mut Work<'_>, message: &NewMessage) -> Result<R
         return Err(Error::TooLarge("summary".into()));
     }
     work.room_for_messages(message.folder, 1, message.body.size())?;
-    let keys = message.parsed.keys.as_ref().map(zcluster_api::codec::encode);
+    let keys = message.parsed.keys.as_deref().map(zcluster_api::codec::encode);
     if keys.as_ref().is_some_and(|k| k.len() > KEYS_BYTES_MAX) {
         return Err(Error::TooLarge("sort keys".into()));
     }
