@@ -55,7 +55,8 @@ fn link(tree: &mut Tree<'_>) {
             }
             before = Some(node);
         }
-        // (B): the last reference is the parent, whatever somebody else's list made it.
+        // (B): the last reference is the parent, and without one there is none, whatever somebody else's list made it.
+        forest.unlink(own);
         if let Some(parent) = before {
             forest.set(own, parent);
         }
@@ -93,6 +94,12 @@ impl Forest {
         }
         // A chain too long to follow could hide a loop: no link is made.
         true
+    }
+
+    fn unlink(&mut self, node: usize) {
+        if let Some((parent, _)) = self.links.get_mut(node) {
+            *parent = None;
+        }
     }
 
     fn set(&mut self, node: usize, parent: usize) {

@@ -91,6 +91,8 @@ fn loops_and_doubles() {
     // Two messages with one id: the second is of its own.
     assert_eq!(threaded("a\na\nb: a\n"), "(1 3)(2)");
     assert_eq!(threaded("\n: a\n: a\n"), "((1)(2))");
+    // A message knows better than others' lists that it answers none.
+    assert_eq!(threaded("c: a b\nb\na\n"), "(2 1)(3)");
     // A truncated list is put right by the message itself.
     assert_eq!(threaded("a\nb: a\nx: a c\nc: b\n"), "(1 2 4 3)");
 }
