@@ -4,6 +4,7 @@ use crate::body::{BlobRef, Body};
 use crate::delivery::*;
 use crate::ids::*;
 use crate::search::SearchExpr;
+use crate::sort::{SortCriterion, SortKeys, ThreadNode, Threading};
 use crate::uids::UidSet;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
@@ -204,6 +205,9 @@ pub struct Parsed {
     /// Whether the structure has an attachment: becomes [`Flags::ATTACHED`].
     #[n(2)]
     pub has_attachment: bool,
+    /// What SORT and THREAD compare.
+    #[n(3)]
+    pub keys: Option<Box<SortKeys>>,
 }
 
 /// A message to add.
@@ -663,6 +667,12 @@ pub struct Message {
     /// If wanted.
     #[n(9)]
     pub blob: Option<BlobRef>,
+    /// The first message of its thread (RFC 8474 THREADID); messages from before threads were kept have none.
+    #[n(10)]
+    pub thread: Option<ItemId>,
+    /// The message it is a copy of, if it is one: the two have one EMAILID (RFC 8474 §5.1).
+    #[n(11)]
+    pub copy_of: Option<ItemId>,
 }
 
 /// A question to one mailbox, answered at one position not older than the question.
@@ -769,6 +779,45 @@ pub enum MailboxQuery {
     /// Subscribed names whose folders were deleted (RFC 9051 §6.3.7: a subscription outlives its mailbox). -> `Names`
     #[n(12)]
     LostSubscriptions,
+    /// Which messages match, in order (RFC 5256 SORT); equal ones by UID. -> `Sorted`
+    #[n(15)]
+    Sort {
+        /// The folder.
+        #[n(0)]
+        folder: FolderId,
+        /// Restrict to these.
+        #[n(1)]
+        within: Option<UidSet>,
+        /// What to look for.
+        #[n(2)]
+        expr: SearchExpr,
+        /// What is compared, first things first; at most [`crate::sort::CRITERIA_MAX`].
+        #[n(3)]
+        by: Vec<SortCriterion>,
+    },
+    /// Which messages match, in threads (RFC 5256 THREAD). -> `Threads`
+    #[n(16)]
+    Thread {
+        /// The folder.
+        #[n(0)]
+        folder: FolderId,
+        /// Restrict to these.
+        #[n(1)]
+        within: Option<UidSet>,
+        /// What to look for.
+        #[n(2)]
+        expr: SearchExpr,
+        /// How.
+        #[n(3)]
+        threading: Threading,
+    },
+}
+
+impl MailboxQuery {
+    /// Whether answering may rightly take longer than one look at a few rows does.
+    pub fn is_search(&self) -> bool {
+        matches!(self, MailboxQuery::Search { .. } | MailboxQuery::Sort { .. } | MailboxQuery::Thread { .. })
+    }
 }
 
 /// The answer to a [`MailboxQuery`].
@@ -908,4 +957,17 @@ pub enum MailboxReply {
     /// `LostSubscriptions`: paths.
     #[n(12)]
     Names(#[n(0)] Vec<String>),
+    /// `Sort`.
+    #[n(15)]
+    Sorted {
+        /// Matching UIDs, in order.
+        #[n(0)]
+        uids: Vec<u32>,
+        /// The highest mod-sequence among them.
+        #[n(1)]
+        highest_modseq: Option<ModSeq>,
+    },
+    /// `Thread`.
+    #[n(16)]
+    Threads(#[n(0)] Vec<ThreadNode>),
 }

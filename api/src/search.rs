@@ -1,6 +1,6 @@
 //! The one query type that IMAP SEARCH compiles to (and, later, Zimbra's search grammar).
 
-use crate::ids::ModSeq;
+use crate::ids::{ItemId, ModSeq};
 use crate::mailbox::Flags;
 use crate::uids::UidSet;
 use minicbor::{Decode, Encode};
@@ -78,4 +78,20 @@ pub enum SearchExpr {
     /// Mod-sequence at least (RFC 7162 §3.1.5).
     #[n(14)]
     ModSeq(#[n(0)] ModSeq),
+    /// SAVEDATE in `[from, to)`, Unix milliseconds (RFC 8514 §4.3).
+    #[n(15)]
+    Saved {
+        /// Inclusive.
+        #[n(0)]
+        from_ms: i64,
+        /// Exclusive.
+        #[n(1)]
+        to_ms: i64,
+    },
+    /// The message or a copy of it (RFC 8474 §6 EMAILID).
+    #[n(16)]
+    Email(#[n(0)] ItemId),
+    /// In the thread that this message began (RFC 8474 §6 THREADID).
+    #[n(17)]
+    Thread(#[n(0)] ItemId),
 }

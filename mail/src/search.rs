@@ -3,7 +3,7 @@
 use crate::decode::decode_text;
 use crate::header::{fields, is_kept};
 use crate::structure::{Part, PartKind};
-use crate::summary::Summary;
+use crate::summary::{Head, Summary};
 use crate::words::decode_words;
 
 /// Bytes of one text part that are searched (encoded); the rest of a larger one is not.
@@ -45,17 +45,22 @@ fn contains_ascii(text: &[u8], needle: &[u8]) -> bool {
 
 /// Whether a top header field of that name contains the text (an empty text: whether there is such a field); `None`
 /// when the summary does not tell and the header must be read: see [`matches_header_bytes`].
-pub fn matches_header(summary: &Summary, name: &str, needle: &Needle) -> Option<bool> {
+pub fn matches_header(summary: &Head<'_>, name: &str, needle: &Needle) -> Option<bool> {
     if !is_kept(name.as_bytes()) {
         return None;
     }
-    let found = matches_header_bytes(&summary.header.0, name, needle);
+    let found = matches_header_bytes(summary.header, name, needle);
     (found || !summary.header_cut).then_some(found)
 }
 
 /// Whether a field of that name in a header block contains the text, encoded words decoded.
 pub fn matches_header_bytes(header: &[u8], name: &str, needle: &Needle) -> bool {
     fields(header).any(|f| f.is(name) && (needle.is_empty() || needle.is_in(&decode_words(f.value))))
+}
+
+/// Whether any field of a header block contains the text, names included, encoded words decoded.
+pub fn matches_any_field(header: &[u8], needle: &Needle) -> bool {
+    fields(header).any(|f| needle.is_in(&decode_words(f.raw)))
 }
 
 /// Whether the text parts contain the text, decoded; headers of parts and of embedded messages count as body.
@@ -86,7 +91,7 @@ fn part_matches(part: &Part, raw: &[u8], needle: &Needle) -> bool {
 fn header_matches(part: &Part, raw: &[u8], needle: &Needle) -> bool {
     let header = slice(raw, part.header_range());
     let header = &header[..header.len().min(crate::HEADER_BYTES_MAX)];
-    fields(header).any(|f| needle.is_in(&decode_words(f.raw)))
+    matches_any_field(header, needle)
 }
 
 /// The bytes of a range, as far as `raw` has them.
@@ -109,7 +114,9 @@ mod tests {
     #[test]
     fn finds_decoded_text() {
         let s = crate::parse(MAIL);
-        let header = |name, text| matches_header(&s, name, &Needle::new(text));
+        let stored = s.encode();
+        let head = Head::decode(&stored).expect("our own");
+        let header = |name, text| matches_header(&head, name, &Needle::new(text));
         assert_eq!(header("from", "jürgen"), Some(true));
         assert_eq!(header("FROM", "X.ORG"), Some(true));
         assert_eq!(header("from", "utf-8"), Some(false));
@@ -122,6 +129,11 @@ mod tests {
             body("straße nach köln") && body("INNER SUBJECT") && body("inner body") && body("hidden.bin") && body("")
         );
         assert!(!body("secret") && !body("zebra") && !body("preamble") && !body("K=D6LN"));
+        assert_eq!(crate::stored_sent_day(&stored), Ok(s.sent_day));
+        assert!(
+            matches_any_field(head.header, &Needle::new("JÜRGEN"))
+                && !matches_any_field(head.header, &Needle::new("köln"))
+        );
         let text = |text| matches_text(&s, MAIL, &Needle::new(text));
         assert!(text("zebra") && text("jürgen") && text("KÖLN") && !text("nowhere"));
     }

@@ -70,10 +70,48 @@ impl Summary {
         let references = msg_ids(&self.header.0, "references");
         if references.is_empty() { msg_ids(&self.header.0, "in-reply-to") } else { references }
     }
+    /// What SORT and THREAD compare.
+    pub fn sort_keys(&self) -> zcluster_api::sort::SortKeys {
+        crate::sort::keys(&self.header.0, self.sent_ms, self.sent_day)
+    }
     /// The message's own id.
     pub fn message_id(&self) -> Option<Raw> {
         msg_ids(&self.header.0, "message-id").into_iter().next()
     }
+}
+
+/// The front of a stored [`Summary`], read without the rest: enough for conditions on kept header fields.
+#[derive(Debug, Decode)]
+pub struct Head<'b> {
+    /// See [`Summary::header`].
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub header: &'b [u8],
+    /// See [`Summary::header_cut`].
+    #[n(1)]
+    pub header_cut: bool,
+}
+
+impl<'b> Head<'b> {
+    /// Reads the front of the stored form.
+    ///
+    /// # Errors
+    /// `Internal` when the bytes are none of ours.
+    pub fn decode(bytes: &'b [u8]) -> zcluster_api::Result<Self> {
+        zcluster_api::codec::decode(bytes)
+    }
+}
+
+/// [`Summary::sent_day`] of a stored summary, without reading the rest.
+///
+/// # Errors
+/// `Internal` when the bytes are none of ours.
+pub fn stored_sent_day(bytes: &[u8]) -> zcluster_api::Result<Option<i64>> {
+    #[derive(Decode)]
+    struct Day {
+        #[n(4)]
+        sent_day: Option<i64>,
+    }
+    zcluster_api::codec::decode(bytes).map(|day: Day| day.sent_day)
 }
 
 /// Parses a message. Any bytes are a message: what is missing or broken has its defaults.
@@ -97,7 +135,12 @@ pub fn parse(raw: &[u8]) -> Summary {
 /// Parses a message into what a command carries.
 pub fn parsed(raw: &[u8]) -> Parsed {
     let summary = parse(raw);
-    Parsed { sent_ms: summary.sent_ms, has_attachment: summary.has_attachment, summary: summary.encode() }
+    Parsed {
+        sent_ms: summary.sent_ms,
+        has_attachment: summary.has_attachment,
+        keys: Some(Box::new(summary.sort_keys())),
+        summary: summary.encode(),
+    }
 }
 
 /// Whether `part` or one inside is an attachment: marked or named as one, or of a type nobody reads inline. Images that

@@ -4,9 +4,7 @@ use crate::inner::Inner;
 use crate::wire::{self, Miss, ReadHead, WriteHead};
 use bytes::Bytes;
 use std::time::Duration;
-use zcluster_api::{
-    AccountId, DirectoryQuery, DirectoryReply, Error, GroupId, MailboxQuery, MailboxReply, RequestId, Result, codec,
-};
+use zcluster_api::{AccountId, DirectoryQuery, DirectoryReply, Error, GroupId, MailboxReply, RequestId, Result, codec};
 use zcluster_raft::{Group, ProposeError, ReadError};
 use zcluster_replica::{MailboxRead, proposal};
 use zcluster_rpc::{Lane, RpcError};
@@ -34,7 +32,7 @@ pub(crate) enum Work {
 impl Work {
     /// Whether the work itself may rightly take longer than one try does.
     fn is_long(&self) -> bool {
-        matches!(self, Work::Read(read) if matches!(read.query, MailboxQuery::Search { .. }))
+        matches!(self, Work::Read(read) if read.query.is_search())
     }
     fn kind(&self) -> &'static str {
         match self {

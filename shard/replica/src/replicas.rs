@@ -140,7 +140,8 @@ impl Replicas {
     /// `WrongHome`, or what the query documents.
     pub async fn read_mailbox(self: &Arc<Self>, read: MailboxRead) -> Result<MailboxReply> {
         let heavy = match &read.query {
-            MailboxQuery::Search { .. } | MailboxQuery::Missed { .. } | MailboxQuery::FolderNews(_) => true,
+            query if query.is_search() => true,
+            MailboxQuery::Missed { .. } | MailboxQuery::FolderNews(_) => true,
             MailboxQuery::Messages { uids, limit, .. } => uids.len().min(u64::from(*limit)) > INLINE_MESSAGES_MAX,
             _ => false,
         };
@@ -148,7 +149,7 @@ impl Replicas {
             return self.read_now(&read);
         }
         let permit = match &read.query {
-            MailboxQuery::Search { .. } => self.searches.clone().acquire_owned().await.ok(),
+            query if query.is_search() => self.searches.clone().acquire_owned().await.ok(),
             _ => None,
         };
         let this = self.clone();

@@ -1,7 +1,9 @@
 //! The seam to the meaning of text: search leaves that need a message's header or body.
 
 use crate::kv::KvRead;
-use zcluster_api::{BlobRef, Error, Result, SearchExpr};
+use std::cell::OnceCell;
+use zcluster_api::sort::SortKeys;
+use zcluster_api::{BlobId, BlobRef, Error, Result, SearchExpr};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -12,38 +14,72 @@ pub struct Candidate<'a> {
     pub summary: &'a [u8],
     /// The `Date:` header, Unix milliseconds.
     pub sent_ms: Option<i64>,
-    /// The body; [`Candidate::stored`] loads its bytes.
-    pub blob: &'a BlobRef,
+    id: BlobId,
+    blob: OnceCell<BlobRef>,
 }
 
-impl Candidate<'_> {
-    /// Loads the stored bytes (still compressed as `blob.place` says).
+impl<'a> Candidate<'a> {
+    pub(crate) fn new(kv: &'a dyn KvRead, summary: &'a [u8], sent_ms: Option<i64>, id: BlobId) -> Self {
+        Candidate { kv, summary, sent_ms, id, blob: OnceCell::new() }
+    }
+
+    /// The body's name.
+    pub fn blob_id(&self) -> BlobId {
+        self.id
+    }
+
+    /// Where the body is: looked up when it is first asked for. [`Candidate::stored`] loads its bytes.
+    ///
+    /// # Errors
+    /// `Internal` when there is no such body.
+    pub fn blob(&self) -> Result<&BlobRef> {
+        if let Some(blob) = self.blob.get() {
+            return Ok(blob);
+        }
+        let blob = crate::bodies::blob_ref(self.kv, self.id)?;
+        Ok(self.blob.get_or_init(|| blob))
+    }
+
+    /// Loads the stored bytes (still compressed as `place` says).
     ///
     /// # Errors
     /// `Internal` when chunks are missing, `Unavailable` when the bytes are not in the shard.
     pub fn stored(&self) -> Result<Vec<u8>> {
-        let zcluster_api::Place::Shard { stored, chunks, .. } = self.blob.place else {
-            return Err(Error::Unavailable("body is on a volume".into()));
-        };
-        let mut out = Vec::with_capacity(usize::try_from(stored).unwrap_or(0));
-        for seq in 0..chunks {
-            let chunk = crate::bodies::body_chunk(self.kv, self.blob.id, seq);
-            out.extend_from_slice(&chunk.ok_or_else(|| Error::Internal(format!("chunk {seq} of {}", self.blob.id)))?);
-        }
-        Ok(out)
+        stored(self.kv, self.blob()?)
     }
+}
+
+/// [`Candidate::stored`] of any body.
+pub(crate) fn stored(kv: &dyn KvRead, blob: &BlobRef) -> Result<Vec<u8>> {
+    let zcluster_api::Place::Shard { stored, chunks, .. } = blob.place else {
+        return Err(Error::Unavailable("body is on a volume".into()));
+    };
+    let mut out = Vec::with_capacity(usize::try_from(stored).unwrap_or(0));
+    for seq in 0..chunks {
+        let chunk = crate::bodies::body_chunk(kv, blob.id, seq);
+        out.extend_from_slice(&chunk.ok_or_else(|| Error::Internal(format!("chunk {seq} of {}", blob.id)))?);
+    }
+    Ok(out)
 }
 
 /// Decides the conditions of a search that need parsed mail, which this crate does not know. The state machine has
 /// already tried everything cheaper.
 pub trait Content {
     /// Whether `leaf`, a [`SearchExpr::Header`], [`SearchExpr::Text`] or [`SearchExpr::Body`], holds for the message.
-    /// Consecutive calls for one message have the same `candidate.blob.id`, so that an implementation may keep the
+    /// Consecutive calls for one message have the same `candidate.blob_id()`, so that an implementation may keep the
     /// last parsed body.
     ///
     /// # Errors
     /// What loading the body reported.
     fn matches(&self, leaf: &SearchExpr, candidate: &Candidate<'_>) -> Result<bool>;
+
+    /// What SORT and THREAD compare of a message that was added without sort keys. The default knows the date alone.
+    ///
+    /// # Errors
+    /// `Internal` when the summary cannot be read.
+    fn sort_keys(&self, summary: &[u8], sent_ms: Option<i64>) -> Result<SortKeys> {
+        Ok(SortKeys { sent_ms, sent_day: self.sent_day(summary, sent_ms), ..SortKeys::default() })
+    }
 
     /// The `Date:` header's calendar date in its own zone, as days since 1970-01-01 (RFC 3501 §6.4.4 SENTON: the zone
     /// is disregarded). The default reckons in UTC; an implementation that can read the summary does better.

@@ -62,6 +62,13 @@ pub enum Table {
     UrlAuthKey = 32,
     /// (mailbox, lower-case path) -> path of a deleted folder that was subscribed, and stays so by name.
     LostSubscription = 34,
+    /// (mailbox, item) -> what SORT and THREAD compare of a message, apart from the rest because whole folders of it are
+    /// read.
+    Keys = 36,
+    /// (mailbox, hash of a message id) -> the item that began the thread it belongs to.
+    Thread = 37,
+    /// (mailbox, number) -> hash of a message id, for pruning `Thread`.
+    ThreadOrder = 38,
     /// One row: the cluster's facts and the directory's counters.
     Cluster = 48,
     /// Node id -> node.
@@ -88,7 +95,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 37] = [
+    pub const ALL: [Table; 40] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -115,6 +122,9 @@ impl Table {
         Table::SeenOrder,
         Table::UrlAuthKey,
         Table::LostSubscription,
+        Table::Keys,
+        Table::Thread,
+        Table::ThreadOrder,
         Table::Cluster,
         Table::Node,
         Table::Token,

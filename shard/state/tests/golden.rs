@@ -49,7 +49,7 @@ fn stored_rows() {
         codec: Codec::Plain,
         stored: Bytes::from_static(b"raw"),
     };
-    let parsed = Parsed { summary: Bytes::from_static(b"sum"), sent_ms: Some(-1), has_attachment: true };
+    let parsed = Parsed { summary: Bytes::from_static(b"sum"), sent_ms: Some(-1), has_attachment: true, keys: None };
     rig.run(MailboxCommand::AddMessage(NewMessage {
         folder: folders::INBOX,
         flags: Flags::UNREAD,
@@ -142,7 +142,7 @@ fn commands_of_several_messages_and_keys() {
 #[test]
 fn table_codes_are_unique_and_stable() {
     let codes: Vec<u8> = Table::ALL.iter().map(|t| t.code()).collect();
-    let want: Vec<u8> = (0..=7).chain(16..=32).chain([34]).chain(48..=58).collect();
+    let want: Vec<u8> = (0..=7).chain(16..=32).chain([34]).chain(36..=38).chain(48..=58).collect();
     assert_eq!(codes, want);
     assert!(Table::ALL.iter().all(|t| Table::from_code(t.code()) == Some(*t)));
     assert_eq!(Table::from_code(200), None);

@@ -61,6 +61,8 @@ pub fn kept(uid: u32, id: u32) -> Kept {
         saved_ms: 0,
         summary: Bytes::new(),
         blob: Some(BlobRef { id: BlobId(*blake3::hash(&body).as_bytes()), size: 10, place }),
+        thread: None,
+        copy_of: None,
     };
     Kept { row, body: Ok(body), id: Some(id) }
 }

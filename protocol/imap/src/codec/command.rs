@@ -3,6 +3,7 @@
 use super::sequence::{SeqNumber, SequenceSet};
 use zcluster_api::mailbox::SpecialUse;
 use zcluster_api::{Flags, UidSet};
+use zcluster_api::sort::{SortCriterion, Threading};
 
 /// A command with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +136,10 @@ pub enum Request {
     Expunge(Option<SequenceSet>),
     /// RFC 3501 §6.4.4.
     Search(Box<Search>),
+    /// RFC 5256 §3.
+    Thread(Box<Thread>),
+    /// RFC 5267 §4.3.5: tags.
+    CancelUpdate(Vec<String>),
     /// RFC 2177.
     Idle,
     /// RFC 5465; nothing: `NOTIFY NONE`.
@@ -188,7 +193,15 @@ impl Request {
             Request::Copy { moving: false, .. } => "copy",
             Request::Copy { moving: true, .. } => "move",
             Request::Expunge(_) => "expunge",
-            Request::Search(_) => "search",
+            Request::Search(search) => {
+                if search.order.is_some() {
+                    "sort"
+                } else {
+                    "search"
+                }
+            }
+            Request::Thread(_) => "thread",
+            Request::CancelUpdate(_) => "cancelupdate",
             Request::Idle => "idle",
             Request::Notify(_) => "notify",
             Request::GetQuota(_) => "getquota",
@@ -485,6 +498,8 @@ pub struct Fetch {
     pub changed_since: Option<u64>,
     /// Tell what went as well (RFC 7162 §3.2.6).
     pub vanished: bool,
+    /// Of the set only these (RFC 9394 §3.3).
+    pub partial: Option<Partial>,
 }
 
 /// How STORE changes flags.
@@ -528,16 +543,67 @@ bit_set!(
         COUNT = 3;
         /// Keep the result for `$`.
         SAVE = 4;
+        /// Some of them, by position (RFC 9394).
+        PARTIAL = 5;
+        /// Tell changes of the result from now on (RFC 5267 §4.3).
+        UPDATE = 6;
+        /// A hint that the search will come again (RFC 5267 §4.2).
+        CONTEXT = 7;
     }
 );
 
-/// SEARCH and UID SEARCH.
+/// Positions in a result, from 1 (RFC 9394 §4 `partial-range`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// The ends as written.
+    pub from: u32,
+    /// The other one.
+    pub to: u32,
+    /// Counted from the end.
+    pub backwards: bool,
+}
+
+impl Partial {
+    /// The positions, from 0, within a result of `len`.
+    pub fn within(self, len: usize) -> std::ops::Range<usize> {
+        let (low, high) = (self.from.min(self.to) as usize, self.from.max(self.to) as usize);
+        if self.backwards {
+            len.saturating_sub(high)..(len + 1).saturating_sub(low).min(len)
+        } else {
+            low.saturating_sub(1).min(len)..high.min(len)
+        }
+    }
+}
+
+impl std::fmt::Display for Partial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.backwards { "-" } else { "" };
+        write!(f, "{sign}{}:{sign}{}", self.from, self.to)
+    }
+}
+
+/// THREAD and UID THREAD (RFC 5256).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// Tell UIDs.
+    pub uid: bool,
+    /// How.
+    pub threading: Threading,
+    /// What to look for.
+    pub key: SearchKey,
+}
+
+/// SEARCH and SORT, with UID or without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {
     /// Tell UIDs.
     pub uid: bool,
     /// `RETURN`; `None`: the plain SEARCH response.
     pub ret: Option<SearchReturn>,
+    /// For `PARTIAL`.
+    pub partial: Option<Partial>,
+    /// SORT's criteria.
+    pub order: Option<Vec<SortCriterion>>,
     /// What to look for.
     pub key: SearchKey,
 }
@@ -585,6 +651,6 @@ pub enum SearchKey {
     ModSeq(u64),
     /// RFC 8474 §6.
     EmailId(String),
-    /// Nothing has it (THREADID is always NIL here, RFC 8474 §5.2).
-    Never,
+    /// RFC 8474 §6.
+    ThreadId(String),
 }

@@ -8,6 +8,7 @@ use super::parse_list::{create, list, lsub, status};
 use super::parse_notify::notify;
 use super::parse_search::search;
 use super::parse_select::select;
+use super::parse_sort::{cancel_update, sort, thread};
 use super::parse_store::store;
 use super::sequence::SequenceSet;
 
@@ -61,7 +62,7 @@ fn request(verb: &str, c: &mut Cursor<'_>) -> Parse<Request> {
         "EXPUNGE" => Request::Expunge(None),
         "IDLE" => Request::Idle,
         "RESETKEY" => return reset_key(c),
-        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" => return message_request(verb, false, c),
+        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" | "SORT" | "THREAD" => return message_request(verb, false, c),
         _ => {
             let known = argument_request(verb);
             let parse = known.ok_or(Fault::Bad("no such command"))?;
@@ -96,6 +97,7 @@ fn argument_request(verb: &str) -> Option<Arguments> {
         "URLFETCH" => url_fetch,
         "SETQUOTA" => set_quota,
         "NOTIFY" => notify,
+        "CANCELUPDATE" => cancel_update,
         "GETQUOTA" => |c| c.astring_text().map(Request::GetQuota),
         "GETQUOTAROOT" => |c| c.mailbox().map(Request::GetQuotaRoot),
         _ => return None,
@@ -109,7 +111,7 @@ fn uid_request(verb: &str, c: &mut Cursor<'_>) -> Parse<Request> {
             c.sp()?;
             SequenceSet::parse(c).map(|set| Request::Expunge(Some(set)))
         }
-        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" => message_request(verb, true, c),
+        "FETCH" | "STORE" | "COPY" | "MOVE" | "SEARCH" | "SORT" | "THREAD" => message_request(verb, true, c),
         "REPLACE" => {
             c.sp()?;
             replace(c, true)
@@ -124,6 +126,8 @@ fn message_request(verb: &str, uid: bool, c: &mut Cursor<'_>) -> Parse<Request> 
         "FETCH" => fetch(uid, c),
         "STORE" => store(uid, c),
         "SEARCH" => search(uid, c),
+        "SORT" => sort(uid, c),
+        "THREAD" => thread(uid, c),
         _ => copy(uid, verb == "MOVE", c),
     }
 }

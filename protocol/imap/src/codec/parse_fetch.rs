@@ -20,7 +20,7 @@ pub(super) fn fetch(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
     let set = SequenceSet::parse(c)?;
     c.sp()?;
     let mut fetch =
-        Fetch { uid, set, items: FetchItems::default(), bodies: Vec::new(), changed_since: None, vanished: false };
+        Fetch { uid, set, items: FetchItems::default(), bodies: Vec::new(), changed_since: None, vanished: false, partial: None };
     if c.peek() == Some(b'(') {
         c.list(|c| attribute(c, &mut fetch, false))?;
         if fetch.items.is_empty() && fetch.bodies.is_empty() {
@@ -46,17 +46,23 @@ pub(super) fn fetch(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
 pub(super) fn attributes(c: &mut Cursor<'_>) -> Parse<Fetch> {
     let set = SequenceSet::Ranges(Vec::new());
     let items = FetchItems::default();
-    let mut fetch = Fetch { uid: true, set, items, bodies: Vec::new(), changed_since: None, vanished: false };
+    let mut fetch = Fetch { uid: true, set, items, bodies: Vec::new(), changed_since: None, vanished: false, partial: None };
     c.list(|c| attribute(c, &mut fetch, false))?;
     // What comes unasked has not been read.
     fetch.bodies.iter_mut().for_each(|b| b.peek = true);
     if fetch.items.is_empty() && fetch.bodies.is_empty() { Err(Fault::Bad("FETCH of nothing")) } else { Ok(fetch) }
 }
 
-/// `fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value / "VANISHED"` (RFC 7162 §7).
+/// `fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value / "VANISHED"` (RFC 7162 §7), and `"PARTIAL" SP partial-range`,
+/// which UID FETCH alone has (RFC 9394 §3.3).
 fn modifier(c: &mut Cursor<'_>, fetch: &mut Fetch) -> Parse<()> {
     if c.eat_word("VANISHED") {
         fetch.vanished = true;
+        return Ok(());
+    }
+    if fetch.uid && c.eat_word("PARTIAL") {
+        c.sp()?;
+        fetch.partial = Some(super::parse_return::partial_range(c)?);
         return Ok(());
     }
     if !c.eat_word("CHANGEDSINCE") {

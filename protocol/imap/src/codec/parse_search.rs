@@ -1,7 +1,8 @@
 //! SEARCH's arguments.
 
-use super::command::{Request, Search, SearchKey, SearchReturn};
+use super::command::{Request, Search, SearchKey};
 use super::cursor::{Cursor, Fault, Parse};
+use super::parse_return::returned;
 use super::sequence::SequenceSet;
 use super::{date, flags};
 use std::borrow::Cow;
@@ -24,44 +25,35 @@ struct Keys {
 /// `search = "SEARCH" [SP "RETURN" SP "(" ... ")"] [SP "CHARSET" SP astring] 1*(SP search-key)` (RFC 3501 §9,
 /// RFC 4466 §6, RFC 4731 §4).
 pub(super) fn search(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
-    let mut ret = None;
-    if c.eat_word("RETURN") {
-        c.sp()?;
-        ret = Some(return_options(c)?);
-        c.sp()?;
-    }
-    let mut keys = Keys { charset: None, left: KEYS_MAX };
+    let (ret, partial) = returned(c)?;
+    let mut charset = None;
     if c.eat_word("CHARSET") {
         // RFC 6855 §3: everything is UTF-8 already.
         if c.utf8 && !c.rev2 {
             return Err(Fault::Bad("CHARSET is not allowed with UTF8=ACCEPT"));
         }
         c.sp()?;
-        keys.charset = charset(&c.astring()?)?;
+        charset = self::charset(&c.astring()?)?;
         c.sp()?;
     }
+    let key = keys(charset, c)?;
+    Ok(Request::Search(Box::new(Search { uid, ret, partial, order: None, key })))
+}
+
+/// `charset 1*(SP search-key)`, as SORT and THREAD have it (RFC 5256 §5).
+pub(super) fn charset_and_keys(c: &mut Cursor<'_>) -> Parse<SearchKey> {
+    let charset = charset(&c.astring()?)?;
+    c.sp()?;
+    keys(charset, c)
+}
+
+fn keys(charset: Option<&'static encoding_rs::Encoding>, c: &mut Cursor<'_>) -> Parse<SearchKey> {
+    let mut keys = Keys { charset, left: KEYS_MAX };
     let mut all = vec![keys.key(c, 0)?];
     while c.eat(b' ') {
         all.push(keys.key(c, 0)?);
     }
-    Ok(Request::Search(Box::new(Search { uid, ret, key: and(all) })))
-}
-
-/// An empty list asks for ALL (RFC 4731 §3.1); SAVE alone asks for nothing to be told (RFC 5182 §2).
-fn return_options(c: &mut Cursor<'_>) -> Parse<SearchReturn> {
-    let mut options = SearchReturn::default();
-    c.list(|c| {
-        options.add(match c.atom()?.to_ascii_uppercase().as_str() {
-            "MIN" => SearchReturn::MIN,
-            "MAX" => SearchReturn::MAX,
-            "ALL" => SearchReturn::ALL,
-            "COUNT" => SearchReturn::COUNT,
-            "SAVE" => SearchReturn::SAVE,
-            _ => return Err(Fault::Bad("no such SEARCH result option")),
-        });
-        Ok(())
-    })?;
-    Ok(if options.is_empty() { SearchReturn::ALL } else { options })
+    Ok(and(all))
 }
 
 /// US-ASCII and UTF-8 need no conversion. Others are known to us, but not promised.
@@ -104,6 +96,8 @@ impl Keys {
         c.sp()?;
         match word.as_str() {
             "NOT" => self.key(c, depth + 1).map(not),
+            // RFC 6203 §4: how fuzzy is the server's choice.
+            "FUZZY" => self.key(c, depth + 1),
             "OR" => {
                 let first = self.key(c, depth + 1)?;
                 c.sp()?;
@@ -190,7 +184,7 @@ fn argument_key(word: &str, c: &mut Cursor<'_>) -> Parse<SearchKey> {
         "UID" => SequenceSet::parse(c).map(SearchKey::Uids),
         "MODSEQ" => modseq(c),
         "EMAILID" => c.astring_text().map(SearchKey::EmailId),
-        "THREADID" => c.astring_text().map(|_| SearchKey::Never),
+        "THREADID" => c.astring_text().map(SearchKey::ThreadId),
         _ => Err(Fault::Bad("no such search key")),
     }
 }

@@ -30,6 +30,9 @@ mod subscribe;
 mod url_auth;
 mod urls;
 mod uid_only;
+mod thread;
+
+pub use search::Context;
 
 use crate::codec::command::Request;
 use crate::errors::{Answer, Failure, Reply};
@@ -81,6 +84,8 @@ pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
         Request::Copy { uid, set, mailbox, moving } => Box::pin(copy::copy(s, uid, &set, &mailbox, moving)).await,
         Request::Expunge(set) => Box::pin(expunge::expunge(s, set.as_ref())).await,
         Request::Search(search) => Box::pin(search::search(s, tag, &search)).await,
+        Request::Thread(thread) => Box::pin(thread::thread(s, &thread)).await,
+        Request::CancelUpdate(tags) => search::cancel_update(s, &tags),
         Request::Idle => Box::pin(idle::idle(s)).await,
         Request::Notify(wish) => Box::pin(notify::notify(s, wish.map(|w| *w))).await,
         Request::GetQuota(root) => Box::pin(quota::get_quota(s, &root)).await,
@@ -107,7 +112,9 @@ fn check_state(s: &Session, request: &Request) -> Result<(), Failure> {
         | Request::Copy { .. }
         | Request::Expunge(_)
         | Request::Replace(_)
-        | Request::Search(_) => s.mailbox().and(s.view()).map(|_| ()),
+        | Request::Search(_)
+        | Request::Thread(_)
+        | Request::CancelUpdate(_) => s.mailbox().and(s.view()).map(|_| ()),
         Request::Enable(_)
         | Request::Namespace
         | Request::List(_)

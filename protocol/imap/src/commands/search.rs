@@ -1,80 +1,133 @@
-//! SEARCH (RFC 3501 §6.4.4) with ESEARCH (RFC 4731), SEARCHRES (RFC 5182) and MODSEQ (RFC 7162 §3.1.5).
+//! SEARCH (RFC 3501 §6.4.4) and SORT (RFC 5256) with ESEARCH (RFC 4731), ESORT and contexts (RFC 5267), PARTIAL
+//! (RFC 9394), SEARCHRES (RFC 5182) and MODSEQ (RFC 7162 §3.1.5).
 
-mod compile;
-mod scan;
+pub mod compile;
+mod context;
+mod write;
+
+pub use context::{Context, cancel_update};
 
 use crate::codec::command::{Search, SearchKey, SearchReturn};
-use crate::codec::write::number;
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::numbers::{Numbers, without};
+use crate::session::numbers::{positions, without};
 use crate::session::{Expunges, Session, passed_over};
-use std::io::Write;
+use compile::Query;
 use zcluster_api::mailbox::Want;
 use zcluster_api::{ModSeq, UidSet};
 
 /// What was found.
-struct Found {
-    uids: UidSet,
-    highest_modseq: Option<ModSeq>,
+pub struct Found {
+    pub uids: UidSet,
+    /// The same in SORT's order.
+    pub order: Option<Vec<u32>>,
+    pub highest_modseq: Option<ModSeq>,
+}
+
+impl Found {
+    /// The first and the last, in SORT's order if there is one (RFC 5267 §3.1).
+    fn ends(&self) -> (Option<u32>, Option<u32>) {
+        match &self.order {
+            Some(order) => (order.first().copied(), order.last().copied()),
+            None => (self.uids.first(), self.uids.last()),
+        }
+    }
 }
 
 pub async fn search(s: &mut Session, tag: &str, search: &Search) -> Answer {
-    let keeps = search.ret.is_some_and(|r| r.has(SearchReturn::SAVE));
+    let ret = search.ret.unwrap_or_default();
+    let updates = ret.has(SearchReturn::UPDATE);
+    if updates && s.view()?.contexts.iter().any(|c| c.tag == tag) {
+        return Err(Failure::bad("this tag names a search that is being updated"));
+    }
     let outcome = find(s, search).await;
-    if keeps && !matches!(outcome, Err(Failure::Reply(Reply::Bad(_)))) {
+    if ret.has(SearchReturn::SAVE) && !matches!(outcome, Err(Failure::Reply(Reply::Bad(_)))) {
         // A search that fails leaves nothing behind (RFC 5182 §2.1).
-        let kept = outcome.as_ref().map(|found| kept(search, &found.uids)).unwrap_or_default();
+        let kept = outcome.as_ref().map(|(_, found)| kept(search, found)).unwrap_or_default();
         s.view_mut()?.saved = kept;
     }
-    let found = outcome?;
+    let (query, found) = outcome?;
     let modseq = told_modseq(s, search, &found).await?;
     // IMAP4rev2 has no SEARCH response (RFC 9051 §6.4.4).
-    match search.ret.or(s.dialect.rev2.then_some(SearchReturn::ALL)) {
-        None => write_plain(s, search.uid, &found.uids, modseq).await?,
+    let ret = search.ret.or((s.dialect.rev2 && search.order.is_none()).then_some(SearchReturn::ALL));
+    match ret {
+        None => write::plain(s, search.uid, &found, modseq).await?,
         Some(ret) if ret == SearchReturn::SAVE => {}
-        Some(ret) => write_extended(s, tag, search.uid, ret, &found.uids, modseq)?,
+        Some(ret) => write::extended(s, tag, (search, ret), &found, modseq)?,
+    }
+    if updates {
+        context::open(s, tag, search, query, found)?;
     }
     if search.uid
         && let Some(view) = s.selected.as_deref_mut()
     {
         view.tell_gone(&mut s.out);
     }
-    Ok(Reply::Ok("SEARCH completed".into()))
+    Ok(Reply::Ok(if search.order.is_some() { "SORT completed" } else { "SEARCH completed" }.into()))
 }
 
-async fn find(s: &mut Session, search: &Search) -> Result<Found, Failure> {
+/// What `key` comes to, once everything that has happened is known.
+pub async fn prepare(s: &mut Session, key: &SearchKey) -> Result<Query, Failure> {
     // Numbers are the client's of now: they are resolved before news is looked for.
-    let mailbox = s.mailbox()?;
-    let scanned = scan::scan(s, &mailbox, &search.key).await?;
-    let query = compile::compile(s.view()?, &search.key, &scanned)?;
-    if uses_modseq(&search.key) {
+    let query = compile::compile(s.view()?, key)?;
+    if uses_modseq(key) {
         s.enable_condstore();
     }
     // Before, so that what has just arrived is found.
     let synced = s.sync(Expunges::Hold, &[]).await;
     passed_over(synced)?;
+    Ok(query)
+}
+
+async fn find(s: &mut Session, search: &Search) -> Result<(Query, Found), Failure> {
+    let mailbox = s.mailbox()?;
+    let query = prepare(s, &search.key).await?;
     let view = s.view()?;
+    if let Some(by) = &search.order {
+        let (within, expr) = (query.within.clone(), query.expr.clone());
+        let (mut order, highest_modseq) = mailbox.sort(view.folder, within, expr, by.clone()).await?;
+        // What arrived in between has no number yet.
+        let view = s.view()?;
+        order.retain(|uid| view.uids.contains(*uid));
+        let mut uids = order.clone();
+        uids.sort_unstable();
+        return Ok((query, Found { uids: uids.into_iter().collect(), order: Some(order), highest_modseq }));
+    }
     if let Some(uids) = query.answer(view) {
-        return Ok(Found { uids: without(&uids, &view.gone), highest_modseq: None });
+        let uids = without(&uids, &view.gone);
+        return Ok((query, Found { uids, order: None, highest_modseq: None }));
     }
-    let (uids, highest_modseq) = mailbox.search(view.folder, query.within, query.expr).await?;
-    // What arrived in between has no number yet.
-    Ok(Found { uids: uids.intersect(&s.view()?.uids), highest_modseq })
+    let (uids, highest_modseq) = mailbox.search(view.folder, query.within.clone(), query.expr.clone()).await?;
+    let uids = uids.intersect(&s.view()?.uids);
+    Ok((query, Found { uids, order: None, highest_modseq }))
 }
 
-/// What `$` stands for afterwards (RFC 5182 §2.4): all, unless only the ends were asked for.
-fn kept(search: &Search, uids: &UidSet) -> UidSet {
+/// What `$` stands for afterwards (RFC 5182 §2.4, RFC 9394 §3.2): all, unless only the ends or some were asked for.
+fn kept(search: &Search, found: &Found) -> UidSet {
     let ret = search.ret.unwrap_or_default();
-    let ends = ret.any(SearchReturn::MIN.with(SearchReturn::MAX));
-    if !ends || ret.any(SearchReturn::ALL.with(SearchReturn::COUNT)) {
-        return uids.clone();
+    let some = ret.any(SearchReturn::MIN.with(SearchReturn::MAX).with(SearchReturn::PARTIAL));
+    if !some || ret.any(SearchReturn::ALL.with(SearchReturn::COUNT)) {
+        return found.uids.clone();
     }
-    told_ends(ret, uids)
+    let mut kept = told_ends(ret, found);
+    for (first, last) in part(search, found).ranges() {
+        kept.insert_range(first, last);
+    }
+    kept
 }
 
-fn told_ends(ret: SearchReturn, uids: &UidSet) -> UidSet {
-    let min = uids.first().filter(|_| ret.has(SearchReturn::MIN));
-    let max = uids.last().filter(|_| ret.has(SearchReturn::MAX));
+/// The messages that PARTIAL tells.
+fn part(search: &Search, found: &Found) -> UidSet {
+    let Some(partial) = search.partial else { return UidSet::new() };
+    match &found.order {
+        Some(order) => order.get(partial.within(order.len())).unwrap_or_default().iter().copied().collect(),
+        None => positions(&found.uids, partial.within(usize::try_from(found.uids.len()).unwrap_or(usize::MAX))),
+    }
+}
+
+fn told_ends(ret: SearchReturn, found: &Found) -> UidSet {
+    let (first, last) = found.ends();
+    let min = first.filter(|_| ret.has(SearchReturn::MIN));
+    let max = last.filter(|_| ret.has(SearchReturn::MAX));
     min.into_iter().chain(max).collect()
 }
 
@@ -95,63 +148,13 @@ async fn told_modseq(s: &Session, search: &Search, found: &Found) -> Result<Opti
         return Ok(None);
     }
     let ret = search.ret.unwrap_or(SearchReturn::ALL);
-    if ret.any(SearchReturn::ALL.with(SearchReturn::COUNT)) {
+    if ret.any(SearchReturn::ALL.with(SearchReturn::COUNT).with(SearchReturn::PARTIAL)) {
         return Ok(found.highest_modseq);
     }
-    let ends = told_ends(ret, &found.uids);
+    let ends = told_ends(ret, found);
     if ends.is_empty() {
         return Ok(None);
     }
     let (messages, _) = s.mailbox()?.messages(s.view()?.folder, ends, Want::default(), None, 2).await?;
     Ok(messages.iter().map(|m| m.modseq).max())
-}
-
-/// `* SEARCH` (RFC 3501 §7.2.5), written as it goes.
-async fn write_plain(s: &mut Session, uid: bool, uids: &UidSet, modseq: Option<ModSeq>) -> Result<(), Failure> {
-    let numbers = Numbers::new(&s.view()?.uids);
-    s.out.extend_from_slice(b"* SEARCH");
-    for (first, last) in uids.ranges() {
-        let shift = if uid { first } else { numbers.of(first).unwrap_or(0) };
-        for i in 0..=last - first {
-            s.out.push(b' ');
-            number((shift + i).into(), &mut s.out);
-        }
-        s.spill_if_full().await?;
-    }
-    if let Some(modseq) = modseq {
-        let _ = write!(s.out, " (MODSEQ {modseq})");
-    }
-    s.out.extend_from_slice(b"\r\n");
-    Ok(())
-}
-
-/// `* ESEARCH` (RFC 4731 §3.1): MIN, MAX and ALL are left out when nothing was found.
-fn write_extended(
-    s: &mut Session,
-    tag: &str,
-    uid: bool,
-    ret: SearchReturn,
-    uids: &UidSet,
-    modseq: Option<ModSeq>,
-) -> Result<(), Failure> {
-    let view = s.view()?;
-    let shown = if uid { uids.clone() } else { Numbers::new(&view.uids).set(&view.uids, uids) };
-    // A tag has no quotes inside.
-    let _ = write!(s.out, "* ESEARCH (TAG \"{tag}\"){}", if uid { " UID" } else { "" });
-    for (bit, name, value) in [(SearchReturn::MIN, "MIN", shown.first()), (SearchReturn::MAX, "MAX", shown.last())] {
-        if let Some(value) = value.filter(|_| ret.has(bit)) {
-            let _ = write!(s.out, " {name} {value}");
-        }
-    }
-    if ret.has(SearchReturn::COUNT) {
-        let _ = write!(s.out, " COUNT {}", shown.len());
-    }
-    if ret.has(SearchReturn::ALL) && !shown.is_empty() {
-        let _ = write!(s.out, " ALL {shown}");
-    }
-    if let Some(modseq) = modseq {
-        let _ = write!(s.out, " MODSEQ {modseq}");
-    }
-    s.out.extend_from_slice(b"\r\n");
-    Ok(())
 }

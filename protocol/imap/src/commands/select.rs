@@ -54,6 +54,7 @@ pub async fn select(
         notified: found.uids.last().unwrap_or(0),
         mute_flags: false,
         saved: UidSet::new(),
+        contexts: Vec::new(),
         looked_at: Instant::now(),
         dialect: s.dialect,
     };

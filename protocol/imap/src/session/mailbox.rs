@@ -258,6 +258,32 @@ impl Mailbox {
             _ => unexpected("Search"),
         }
     }
+    /// Which messages match, in order, and the highest mod-sequence among them.
+    pub async fn sort(
+        &self,
+        folder: FolderId,
+        within: Option<UidSet>,
+        expr: SearchExpr,
+        by: Vec<sort::SortCriterion>,
+    ) -> Result<(Vec<u32>, Option<ModSeq>)> {
+        match self.read(MailboxQuery::Sort { folder, within, expr, by }).await? {
+            MailboxReply::Sorted { uids, highest_modseq } => Ok((uids, highest_modseq)),
+            _ => unexpected("Sort"),
+        }
+    }
+    /// Which messages match, in threads.
+    pub async fn threads(
+        &self,
+        folder: FolderId,
+        within: Option<UidSet>,
+        expr: SearchExpr,
+        threading: sort::Threading,
+    ) -> Result<Vec<sort::ThreadNode>> {
+        match self.read(MailboxQuery::Thread { folder, within, expr, threading }).await? {
+            MailboxReply::Threads(nodes) => Ok(nodes),
+            _ => unexpected("Thread"),
+        }
+    }
     /// A body's bytes as a stream.
     pub async fn get(&self, blob: BlobRef, range: Range<u64>) -> Result<BodyStream> {
         self.api.get(self.call(blob), range).await

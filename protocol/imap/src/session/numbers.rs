@@ -80,6 +80,20 @@ pub fn from(set: &UidSet, from: u32) -> UidSet {
     set.intersect(&UidSet::range(from, u32::MAX))
 }
 
+/// The members at the positions in `at`, counted from 0.
+pub fn positions(set: &UidSet, at: std::ops::Range<usize>) -> UidSet {
+    let (mut out, mut before) = (UidSet::new(), 0usize);
+    for (first, last) in set.ranges() {
+        let len = (last - first) as usize + 1;
+        let (from, to) = (at.start.max(before), at.end.min(before.saturating_add(len)));
+        if from < to {
+            out.insert_range(first + (from - before) as u32, first + (to - 1 - before) as u32);
+        }
+        before = before.saturating_add(len);
+    }
+    out
+}
+
 /// `set` cut into pieces of at most `max` members, rising.
 pub fn pieces(set: &UidSet, max: u64) -> Vec<UidSet> {
     let mut out = Vec::new();
@@ -134,6 +148,9 @@ mod tests {
             let parts = pieces(&x, max);
             prop_assert!(parts.iter().all(|p| p.len() <= max && !p.is_empty()));
             prop_assert!(parts.iter().rev().skip(1).all(|p| p.len() == max));
+            let (some, at) = (positions(&x, max as usize..2 * max as usize), a.len().min(max as usize));
+            let expect: UidSet = a.iter().skip(at).take(max as usize).copied().collect();
+            prop_assert_eq!(some, expect);
             prop_assert_eq!(parts.iter().fold(UidSet::new(), |all, p| with(&all, p)), x);
         }
     }

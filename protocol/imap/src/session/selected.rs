@@ -4,6 +4,7 @@ use super::numbers::{Numbers, from, with, without};
 use super::{Mailbox, Session};
 use crate::codec::flags::{NAMED, write_flags, write_keyword};
 use crate::codec::write::number;
+use crate::commands::Context;
 use crate::config::PAGE_MESSAGES;
 use crate::errors::Failure;
 use zcluster_api::mailbox::{StoredFlags, Want};
@@ -88,6 +89,8 @@ pub struct Selected {
     pub keywords: Vec<String>,
     /// SEARCHRES's `$` (RFC 5182).
     pub saved: UidSet,
+    /// Results that are kept up to date (RFC 5267).
+    pub contexts: Vec<Context>,
     /// When changes were last looked for.
     pub looked_at: Instant,
     /// How the client is told.
@@ -194,6 +197,9 @@ impl Selected {
         if self.gone.is_empty() {
             return;
         }
+        for context in &mut self.contexts {
+            context.remove(&self.uids, &self.gone, out);
+        }
         let numbers = match self.dialect.vanished() {
             true => UidSet::new(),
             false => Numbers::new(&self.uids).set(&self.uids, &self.gone),
@@ -231,7 +237,9 @@ impl Selected {
     /// Moves the position on behind a command of our own, if nothing else happened since the last look. A command that
     /// `changed` something raises the mailbox's mod-sequence by one; any other leaves it.
     pub fn passed(&mut self, modseq: ModSeq, changed: bool) -> bool {
-        let alone = modseq.0 == self.modseq.0.saturating_add(u64::from(changed));
+        // What keeps results up to date sees changes, its own session's too, only by looking.
+        let alone =
+            modseq.0 == self.modseq.0.saturating_add(u64::from(changed)) && (!changed || self.contexts.is_empty());
         if alone {
             self.modseq = modseq;
         }
@@ -251,6 +259,7 @@ impl Session {
     /// under way.
     pub async fn sync(&mut self, expunges: Expunges, told: &[StoredFlags]) -> Result<(), Failure> {
         let (mailbox, condstore) = (self.mailbox()?, self.condstore);
+        let mut touched = UidSet::new();
         for _ in 0..CHANGES_MAX {
             let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
             let changes = match mailbox.changes(view.folder, view.modseq).await {
@@ -265,7 +274,12 @@ impl Session {
             };
             if changes.resync {
                 self.resync(&mailbox, expunges).await?;
-                return Ok(());
+                let all = self.selected.as_ref().map(|v| v.uids.clone()).unwrap_or_default();
+                return Box::pin(self.update_contexts(&all)).await;
+            }
+            if !view.contexts.is_empty() {
+                touched = with(&touched, &changes.added);
+                changes.flags.iter().for_each(|m| touched.insert(m.uid.0));
             }
             view.mark_gone(&changes.expunged);
             if expunges == Expunges::Tell {
@@ -290,7 +304,11 @@ impl Session {
         if let Some(view) = self.selected.as_deref_mut().filter(|_| expunges == Expunges::Tell) {
             view.tell_gone(&mut self.out);
         }
-        Ok(())
+        if touched.is_empty() {
+            return Ok(());
+        }
+        // Boxed: hardly any session has some.
+        Box::pin(self.update_contexts(&touched)).await
     }
 
     /// Compares the view with the whole folder: the change log does not reach back far enough.

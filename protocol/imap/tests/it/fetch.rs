@@ -27,7 +27,7 @@ async fn metadata() {
         ("(UID PREVIEW)", "UID 1 PREVIEW \"text\"".into()),
         ("PREVIEW (LAZY)", "PREVIEW \"text\"".into()),
         ("BODYSTRUCTURE", "BODYSTRUCTURE (\"text\" \"plain\" NIL NIL NIL \"7BIT\" 6 1 NIL NIL NIL NIL)".into()),
-        ("THREADID", "THREADID NIL".into()),
+        ("THREADID", "THREADID (T256)".into()),
     ] {
         c.expect(&format!("FETCH 1 {items}"), &[&format!("* 1 FETCH ({expect})"), "# OK FETCH completed"]).await;
     }

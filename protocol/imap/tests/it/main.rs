@@ -7,6 +7,7 @@ mod compress;
 mod concurrent;
 mod faults;
 mod fetch;
+mod finding;
 mod folders;
 mod hostile;
 mod notify;

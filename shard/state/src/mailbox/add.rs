@@ -1,17 +1,19 @@
 //! `AddMessage`, `AddMessages` and `Replace`: delivery, APPEND and REPLACE.
 
-use super::deliveries;
+use super::{deliveries, thread_ids};
 use super::rows::{self, ColdRow, DeliveryRow, HotRow};
 use super::tags::NewTags;
 use super::work::Work;
 use crate::bodies;
 use crate::kv::{Table, save};
 use std::collections::BTreeSet;
-use zcluster_api::mailbox::{ADD_BYTES_MAX, ADD_MESSAGES_MAX, NewMessage};
-use zcluster_api::{Body, Error, Flags, FolderId, ItemId, ModSeq, Receipt, Result, Uid, UidSet};
+use zcluster_api::mailbox::{ADD_BYTES_MAX, ADD_MESSAGES_MAX, NewMessage, Parsed};
+use zcluster_api::{BlobId, Body, Error, Flags, FolderId, ItemId, ModSeq, Receipt, Result, Uid, UidSet};
 
 /// Bytes of a message's summary at most.
 const SUMMARY_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a message's sort keys at most.
+const KEYS_BYTES_MAX: usize = 4 * 1024;
 
 pub(super) fn add_message(work: &mut Work<'_>, message: &NewMessage) -> Result<Receipt> {
     if let Some(key) = message.delivery_key
@@ -94,6 +96,7 @@ fn insert_all(work: &mut Work<'_>, messages: &[NewMessage], bytes: u64) -> Resul
         if message.parsed.summary.len() > SUMMARY_BYTES_MAX {
             return Err(Error::TooLarge("summary".into()));
         }
+        encoded_keys(&message.parsed)?;
         tags.push(new_tags.plan(work, &message.keywords)?);
         bodies::plan(work.view(), work.mailbox, &message.body)?;
     }
@@ -119,22 +122,67 @@ fn insert_all(work: &mut Work<'_>, messages: &[NewMessage], bytes: u64) -> Resul
     Ok((last, uids))
 }
 
-fn put(work: &mut Work<'_>, message: &NewMessage, tags: Vec<u32>) -> Result<DeliveryRow> {
+/// The sort keys as they are stored.
+///
+/// # Errors
+/// `TooLarge`.
+pub(super) fn encoded_keys(parsed: &Parsed) -> Result<Option<Vec<u8>>> {
+    let keys = parsed.keys.as_deref().map(zcluster_api::codec::encode);
+    if keys.as_ref().is_some_and(|k| k.len() > KEYS_BYTES_MAX) {
+        return Err(Error::TooLarge("sort keys".into()));
+    }
+    Ok(keys)
+}
+
+/// What makes a message, its body stored.
+pub(super) struct NewItem<'a> {
+    pub blob: BlobId,
+    pub size: u64,
+    pub parsed: &'a Parsed,
+    pub flags: Flags,
+    /// Tag ids, rising.
+    pub tags: Vec<u32>,
+    pub internal_ms: i64,
+}
+
+/// Puts a new message into a folder. Its summary and keys were found to be within bounds.
+pub(super) fn put_item(work: &mut Work<'_>, folder: FolderId, new: NewItem<'_>) -> Result<(ItemId, Uid)> {
     let item = ItemId(work.next_item());
-    let parsed = &message.parsed;
-    let cold = ColdRow { blob: message.body.id(), sent_ms: parsed.sent_ms, summary: parsed.summary.clone() };
+    let parsed = new.parsed;
+    let cold = ColdRow { blob: new.blob, sent_ms: parsed.sent_ms, summary: parsed.summary.clone() };
     save(work.kv, Table::Cold, &rows::number_key(work.mailbox, item.0), &cold);
+    if let Some(keys) = encoded_keys(parsed)? {
+        work.kv.put(Table::Keys, &rows::number_key(work.mailbox, item.0), keys);
+    }
+    let thread = match &parsed.keys {
+        Some(keys) => Some(thread_ids::assign(work, item, keys)?),
+        None => None,
+    };
     let attached = if parsed.has_attachment { Flags::ATTACHED } else { Flags::default() };
     let row = HotRow {
         item,
         modseq: ModSeq(0),
-        flags: message.flags.with(attached),
-        tags,
-        size: message.body.size(),
-        internal_ms: message.internal_ms,
+        flags: new.flags.with(attached),
+        tags: new.tags,
+        size: new.size,
+        internal_ms: new.internal_ms,
         saved_ms: 0,
+        thread,
+        copy_of: None,
     };
-    let uid = work.insert(message.folder, row)?;
+    Ok((item, work.insert(folder, row)?))
+}
+
+fn put(work: &mut Work<'_>, message: &NewMessage, tags: Vec<u32>) -> Result<DeliveryRow> {
+    let new = NewItem {
+        blob: message.body.id(),
+        size: message.body.size(),
+        parsed: &message.parsed,
+        flags: message.flags,
+        tags,
+        internal_ms: message.internal_ms,
+    };
+    let (item, uid) = put_item(work, message.folder, new)?;
     let (modseq, uid_validity) = (work.modseq(), work.folder(message.folder)?.uid_validity);
     Ok(DeliveryRow { item, uid, uid_validity, modseq })
 }

@@ -63,6 +63,8 @@ fn new_header(epoch: Epoch) -> Header {
         delivery_next: 0,
         delivery_due_ms: 0,
         filters: None,
+        thread_from: None,
+        thread_next: None,
     }
 }
 

@@ -13,7 +13,7 @@ const MESSAGES_PER_STEP: usize = 500;
 /// Other rows of a mailbox removed by one command at most.
 const ROWS_PER_STEP: usize = 5_000;
 /// The tables of a mailbox that are emptied after its messages.
-const TABLES: [Table; 13] = [
+const TABLES: [Table; 16] = [
     Table::Page,
     Table::Folder,
     Table::FolderName,
@@ -27,6 +27,9 @@ const TABLES: [Table; 13] = [
     Table::SeenOrder,
     Table::UrlAuthKey,
     Table::LostSubscription,
+    Table::Keys,
+    Table::Thread,
+    Table::ThreadOrder,
 ];
 
 /// RFC 3501 §6.3.4.
@@ -101,6 +104,7 @@ fn empty(kv: &mut dyn Kv, group: &mut Group, mailbox: MailboxId) -> Result<bool>
         let cold = rows::cold(kv, mailbox, *item)?;
         kv.delete(Table::Hot, key);
         kv.delete(Table::Cold, &rows::number_key(mailbox, item.0));
+        kv.delete(Table::Keys, &rows::number_key(mailbox, item.0));
         bodies::release(kv, group, cold.blob)?;
     }
     if messages.len() == MESSAGES_PER_STEP {

@@ -1,11 +1,11 @@
 //! `Deliver`: a message with what the recipient's filters decided. Which folders there are is found out here, at the
 //! message's place in the order of things, and not when the filters ran.
 
-use super::rows::{self, ColdRow, DeliveryRow, HotRow};
+use super::add::{self, NewItem};
+use super::rows::{self, DeliveryRow};
 use super::work::Work;
 use super::{deliveries, folders, names, outgoing, seen, tags};
 use crate::bodies;
-use crate::kv::{Table, save};
 use std::collections::{BTreeMap, BTreeSet};
 use zcluster_api::delivery::{
     CONTENTS_MAX, Content, Delivered, Delivery, FILINGS_MAX, Filed, Filing, QuotaWarning, SEEN_PER_COMMAND_MAX, Target,
@@ -116,9 +116,11 @@ fn check(work: &Work<'_>, delivery: &Delivery) -> Result<()> {
             return Err(Error::Invalid("a filing without a parsed content".into()));
         }
     }
-    let long = |c: &Content| c.parsed.as_ref().is_some_and(|p| p.summary.len() > SUMMARY_BYTES_MAX);
-    if delivery.contents.iter().any(long) {
-        return Err(Error::TooLarge("summary".into()));
+    for parsed in delivery.contents.iter().filter_map(|c| c.parsed.as_ref()) {
+        if parsed.summary.len() > SUMMARY_BYTES_MAX {
+            return Err(Error::TooLarge("summary".into()));
+        }
+        add::encoded_keys(parsed)?;
     }
     outgoing::check(work, &delivery.outgoing, delivery.contents.len())
 }
@@ -242,27 +244,16 @@ fn file(
 ) -> Result<Filed> {
     let parsed = parsed(delivery, filing).ok_or_else(|| Error::Internal("no parsed content".into()))?;
     let size = delivery.contents.get(filing.content as usize).map_or(0, |c| c.body.size());
-    let item = ItemId(work.next_item());
     let blob = prepared.claim(work, filing.content)?;
-    let cold = ColdRow { blob, sent_ms: parsed.sent_ms, summary: parsed.summary.clone() };
-    save(work.kv, Table::Cold, &rows::number_key(work.mailbox, item.0), &cold);
     let mut tags = Vec::new();
     for name in &filing.keywords {
         tags.extend(tags::find(work.view(), work.mailbox, name)?);
     }
     tags.sort_unstable();
     tags.dedup();
-    let attached = if parsed.has_attachment { Flags::ATTACHED } else { Flags::default() };
-    let row = HotRow {
-        item,
-        modseq: ModSeq(0),
-        flags: filing.flags.with(attached),
-        tags,
-        size,
-        internal_ms: delivery.internal_ms,
-        saved_ms: 0,
-    };
-    let uid = work.insert(folder, row)?;
+    let internal_ms = delivery.internal_ms;
+    let new = NewItem { blob, size, parsed, flags: filing.flags, tags, internal_ms };
+    let (item, uid) = add::put_item(work, folder, new)?;
     Ok(Filed { item, folder, uid })
 }
 

@@ -4,7 +4,7 @@ use super::names;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
-use super::{Place, at_home, each_message, missed, outgoing, pages, scripts, search, seen, subscriptions, url_auth};
+use super::{Place, at_home, each_message, missed, outgoing, pages, scripts, search, seen, sort, subscriptions, thread, url_auth};
 use crate::bodies;
 use crate::content::Content;
 use crate::group::Group;
@@ -61,6 +61,12 @@ pub fn read_mailbox(
         MailboxQuery::UrlAuthKey(folder) => {
             view.row(*folder)?;
             Ok(MailboxReply::UrlAuthKey(url_auth::key(kv, mailbox, *folder)?))
+        }
+        MailboxQuery::Sort { folder, within, expr, by } => {
+            sort::sort(&view, *folder, within.as_ref(), expr, by, content)
+        }
+        MailboxQuery::Thread { folder, within, expr, threading } => {
+            thread::thread(&view, *folder, within.as_ref(), expr, *threading, content)
         }
     }
 }
@@ -194,6 +200,8 @@ impl View<'_> {
             saved_ms: row.saved_ms,
             summary,
             blob,
+            thread: row.thread,
+            copy_of: row.copy_of,
         })
     }
 

@@ -58,6 +58,11 @@ pub(crate) struct Header {
     /// Before this time no delivery key is old enough to go.
     #[n(12)]
     pub delivery_due_ms: u64,
+    /// Numbers of the message ids kept for threads: `[from, next)`.
+    #[n(16)]
+    pub thread_from: Option<u64>,
+    #[n(17)]
+    pub thread_next: Option<u64>,
     /// Scripts, outbox and what filters remember; absent in a mailbox that never had any.
     #[n(20)]
     pub filters: Option<Filters>,
@@ -161,6 +166,12 @@ pub(crate) struct HotRow {
     /// When it entered the folder.
     #[n(6)]
     pub saved_ms: i64,
+    /// The item that began its thread.
+    #[n(7)]
+    pub thread: Option<ItemId>,
+    /// The item it was first copied from, if it is a copy.
+    #[n(8)]
+    pub copy_of: Option<ItemId>,
 }
 
 /// A row of [`Table::Cold`]: written once per item.
@@ -173,6 +184,17 @@ pub(crate) struct ColdRow {
     /// An encoded `zcluster_mail::Summary`.
     #[cbor(n(2), with = "zcluster_api::codec::bytes_field")]
     pub summary: Bytes,
+}
+
+/// A [`ColdRow`] read where it lies.
+#[derive(Debug, Decode)]
+pub(crate) struct ColdRef<'b> {
+    #[n(0)]
+    pub blob: BlobId,
+    #[n(1)]
+    pub sent_ms: Option<i64>,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub summary: &'b [u8],
 }
 
 /// A row of [`Table::Change`]: what one command touched.

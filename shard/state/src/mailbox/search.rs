@@ -1,16 +1,18 @@
-//! `Search`: what the stored rows decide is decided here, cheap conditions first; text is left to [`Content`].
+//! `Search`: each message is tried with what is at hand first (its hot row), then with its sort keys, and only if that
+//! does not decide, with its summary and body. Text is left to [`Content`].
 
-use super::rows::{self, ColdRow, HotRow};
-use super::tags;
+mod expr;
+
+use super::items;
+use super::rows::{ColdRef, HotRow};
 use super::{each_message, read::View};
-use crate::bodies;
 use crate::content::{Candidate, Content};
-use std::collections::BTreeMap;
-use zcluster_api::search::SEARCH_DEPTH_MAX;
-use zcluster_api::{BlobRef, Error, FolderId, MailboxReply, ModSeq, Result, SearchExpr, Uid, UidSet};
+use crate::kv::Table;
+use expr::{Facts, Node, Plan};
+use zcluster_api::{FolderId, MailboxReply, Result, SearchExpr, Uid, UidSet, codec};
 
-/// Conditions (of all depths) that one expression may have.
-const CONDITIONS_MAX: usize = 10_000;
+/// Messages decided together, so that rows that lie together are read together.
+const BATCH: usize = 512;
 
 pub(super) fn search(
     view: &View<'_>,
@@ -19,150 +21,101 @@ pub(super) fn search(
     expr: &SearchExpr,
     content: &dyn Content,
 ) -> Result<MailboxReply> {
-    view.row(folder)?;
-    let mut plan = Plan { keywords: BTreeMap::new(), conditions: 0 };
-    let expr = plan.prepare(view, expr, 0)?;
-    let everything = UidSet::range(1, u32::MAX);
     let (mut uids, mut highest) = (UidSet::new(), None);
-    each_message(view.kv, (view.mailbox, folder), within.unwrap_or(&everything), |uid, row| {
-        let mut one = One { view, content, keywords: &plan.keywords, uid, row: &row, cold: None };
-        if one.holds(&expr)? {
-            uids.insert(uid.0);
-            highest = highest.max(Some(row.modseq));
-        }
-        Ok(true)
+    each_match(view, folder, within, expr, content, |uid, row| {
+        uids.insert(uid.0);
+        highest = highest.max(Some(row.modseq));
+        Ok(())
     })?;
     Ok(MailboxReply::Found { uids, highest_modseq: highest })
 }
 
-/// The expression with the conditions of each And and Or sorted by cost.
-enum Node<'e> {
-    And(Vec<Node<'e>>),
-    Or(Vec<Node<'e>>),
-    Not(Box<Node<'e>>),
-    Leaf(&'e SearchExpr),
-}
-
-/// What one decision costs: the hot row at hand, the cold row, the body.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Cost {
-    Hot,
-    Cold,
-    Header,
-    Body,
-}
-
-struct Plan {
-    /// Lower-case keyword -> tag id, if the mailbox has it.
-    keywords: BTreeMap<String, Option<u32>>,
-    conditions: usize,
-}
-
-impl Plan {
-    fn prepare<'e>(&mut self, view: &View<'_>, expr: &'e SearchExpr, depth: usize) -> Result<Node<'e>> {
-        self.conditions += 1;
-        if depth > SEARCH_DEPTH_MAX || self.conditions > CONDITIONS_MAX {
-            return Err(Error::Invalid("search is too deep or too long".into()));
-        }
-        Ok(match expr {
-            SearchExpr::And(list) => Node::And(self.sorted(view, list, depth)?),
-            SearchExpr::Or(list) => Node::Or(self.sorted(view, list, depth)?),
-            SearchExpr::Not(one) => Node::Not(Box::new(self.prepare(view, one, depth + 1)?)),
-            SearchExpr::Keyword(name) => {
-                let id = tags::find(view.kv, view.mailbox, name)?;
-                self.keywords.insert(rows::fold(name), id);
-                Node::Leaf(expr)
-            }
-            _ => Node::Leaf(expr),
-        })
-    }
-
-    fn sorted<'e>(&mut self, view: &View<'_>, list: &'e [SearchExpr], depth: usize) -> Result<Vec<Node<'e>>> {
-        let mut nodes = list.iter().map(|e| self.prepare(view, e, depth + 1)).collect::<Result<Vec<_>>>()?;
-        nodes.sort_by_key(Node::cost);
-        Ok(nodes)
-    }
-}
-
-impl Node<'_> {
-    fn cost(&self) -> Cost {
-        match self {
-            Node::And(list) | Node::Or(list) => list.iter().map(Node::cost).max().unwrap_or(Cost::Hot),
-            Node::Not(one) => one.cost(),
-            Node::Leaf(SearchExpr::Sent { .. }) => Cost::Cold,
-            Node::Leaf(SearchExpr::Header { .. }) => Cost::Header,
-            Node::Leaf(SearchExpr::Text(_) | SearchExpr::Body(_)) => Cost::Body,
-            Node::Leaf(_) => Cost::Hot,
-        }
-    }
-}
-
-/// One message being tried.
-struct One<'a> {
-    view: &'a View<'a>,
-    content: &'a dyn Content,
-    keywords: &'a BTreeMap<String, Option<u32>>,
-    uid: Uid,
-    row: &'a HotRow,
-    cold: Option<(ColdRow, BlobRef)>,
-}
-
-impl One<'_> {
-    fn holds(&mut self, node: &Node<'_>) -> Result<bool> {
-        match node {
-            Node::And(list) => self.all(list, true),
-            // An Or is an And seen from the other side: it stops at the first condition that holds.
-            Node::Or(list) => Ok(!self.all(list, false)?),
-            Node::Not(one) => Ok(!self.holds(one)?),
-            Node::Leaf(leaf) => self.leaf(leaf),
-        }
-    }
-
-    /// Whether every condition comes out as `wanted`.
-    fn all(&mut self, list: &[Node<'_>], wanted: bool) -> Result<bool> {
-        for node in list {
-            if self.holds(node)? != wanted {
-                return Ok(false);
-            }
+/// Calls `found` with each message that matches, by rising UID.
+///
+/// # Errors
+/// `NotFound` (folder), `Invalid` when the expression is too deep or too long; what reading bodies reported.
+pub(super) fn each_match(
+    view: &View<'_>,
+    folder: FolderId,
+    within: Option<&UidSet>,
+    expr: &SearchExpr,
+    content: &dyn Content,
+    mut found: impl FnMut(Uid, &HotRow) -> Result<()>,
+) -> Result<()> {
+    view.row(folder)?;
+    let (plan, node) = Plan::new(view, expr)?;
+    let everything = UidSet::range(1, u32::MAX);
+    let mut batch = Batch { view, content, plan: &plan, node: &node, open: Vec::new() };
+    each_message(view.kv, (view.mailbox, folder), within.unwrap_or(&everything), |uid, row| {
+        batch.take(uid, row)?;
+        if batch.open.len() == BATCH {
+            batch.flush(&mut found)?;
         }
         Ok(true)
-    }
+    })?;
+    batch.flush(&mut found)
+}
 
-    fn leaf(&mut self, leaf: &SearchExpr) -> Result<bool> {
-        let row = self.row;
-        Ok(match leaf {
-            SearchExpr::All => true,
-            SearchExpr::Uids(set) => set.contains(self.uid.0),
-            SearchExpr::Flags(flags) => row.flags.contains(*flags),
-            SearchExpr::Keyword(name) => {
-                self.keywords.get(&rows::fold(name)).copied().flatten().is_some_and(|id| row.tags.contains(&id))
-            }
-            SearchExpr::Larger(size) => row.size > *size,
-            SearchExpr::Smaller(size) => row.size < *size,
-            SearchExpr::Internal { from_ms, to_ms } => (*from_ms..*to_ms).contains(&row.internal_ms),
-            SearchExpr::ModSeq(ModSeq(least)) => row.modseq.0 >= *least,
-            SearchExpr::Sent { from_day, to_day } => {
-                let content = self.content;
-                let (cold, _) = self.cold()?;
-                content.sent_day(&cold.summary, cold.sent_ms).is_some_and(|day| (*from_day..*to_day).contains(&day))
-            }
-            SearchExpr::Header { .. } | SearchExpr::Text(_) | SearchExpr::Body(_) => {
-                let (content, kv) = (self.content, self.view.kv);
-                let (cold, blob) = self.cold()?;
-                content.matches(leaf, &Candidate { kv, summary: &cold.summary, sent_ms: cold.sent_ms, blob })?
-            }
-            SearchExpr::And(_) | SearchExpr::Or(_) | SearchExpr::Not(_) => {
-                return Err(Error::Internal("a branch is no leaf".into()));
-            }
-        })
-    }
+/// Messages that match, or may yet.
+struct Batch<'a> {
+    view: &'a View<'a>,
+    content: &'a dyn Content,
+    plan: &'a Plan,
+    node: &'a Node<'a>,
+    open: Vec<(Uid, HotRow, Option<bool>)>,
+}
 
-    fn cold(&mut self) -> Result<&(ColdRow, BlobRef)> {
-        if self.cold.is_none() {
-            let cold = rows::cold(self.view.kv, self.view.mailbox, self.row.item)?;
-            let blob = bodies::blob_ref(self.view.kv, cold.blob)?;
-            self.cold = Some((cold, blob));
+impl Batch<'_> {
+    /// Tries what the hot row tells; who fails is out.
+    fn take(&mut self, uid: Uid, row: HotRow) -> Result<()> {
+        let facts = Facts { uid, row: &row, sent_day: None, text: None };
+        let verdict = self.plan.holds(self.node, &facts)?;
+        if verdict != Some(false) {
+            self.open.push((uid, row, verdict));
         }
-        self.cold.as_ref().ok_or_else(|| Error::Internal("cold row".into()))
+        Ok(())
+    }
+
+    /// Decides whoever is undecided and tells who matches.
+    fn flush(&mut self, found: &mut impl FnMut(Uid, &HotRow) -> Result<()>) -> Result<()> {
+        if self.plan.uses_sent {
+            self.look(Table::Keys)?;
+        }
+        self.look(Table::Cold)?;
+        for (uid, row, verdict) in self.open.drain(..) {
+            if verdict == Some(true) {
+                found(uid, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries the undecided with what the table's row tells.
+    fn look(&mut self, table: Table) -> Result<()> {
+        let at: Vec<usize> = (0..self.open.len()).filter(|i| self.open[*i].2.is_none()).collect();
+        let ids: Vec<u32> = at.iter().map(|i| self.open[*i].1.item.0).collect();
+        let (view, content, plan, node, open) = (self.view, self.content, self.plan, self.node, &mut self.open);
+        items::each_row(view.kv, table, view.mailbox, &ids, |i, row| {
+            let Some((uid, hot, verdict)) = at.get(i).and_then(|at| open.get_mut(*at)) else { return Ok(()) };
+            let mut facts = Facts { uid: *uid, row: hot, sent_day: None, text: None };
+            match (table, row) {
+                (Table::Keys, None) => {}
+                (Table::Keys, Some(row)) => {
+                    facts.sent_day = Some(codec::decode::<super::sort::Texts<'_>>(row)?.sent_day);
+                    *verdict = plan.holds(node, &facts)?;
+                }
+                (_, None) => return Err(items::missing(view.mailbox, hot.item.0)),
+                (_, Some(row)) => {
+                    let cold: ColdRef<'_> = codec::decode(row)?;
+                    let candidate = Candidate::new(view.kv, cold.summary, cold.sent_ms, cold.blob);
+                    if plan.uses_sent {
+                        facts.sent_day = Some(content.sent_day(cold.summary, cold.sent_ms));
+                    }
+                    facts.text = Some((content, &candidate));
+                    *verdict = plan.holds(node, &facts)?;
+                }
+            }
+            Ok(())
+        })
     }
 }

@@ -21,9 +21,16 @@ pub(super) fn copy(work: &mut Work<'_>, from: FolderId, uids: &UidSet, to: Folde
 
 fn copy_one(work: &mut Work<'_>, mut row: HotRow, to: FolderId) -> Result<Uid> {
     let cold = rows::cold(work.view(), work.mailbox, row.item)?;
+    let keys = work.view().get(Table::Keys, &rows::number_key(work.mailbox, row.item.0));
+    // RFC 8474 §5.1: a copy has its source's EMAILID.
+    row.copy_of = row.copy_of.or(Some(row.item));
     row.item = ItemId(work.next_item());
     bodies::share(work.kv, cold.blob)?;
-    save(work.kv, Table::Cold, &rows::number_key(work.mailbox, row.item.0), &cold);
+    let key = rows::number_key(work.mailbox, row.item.0);
+    save(work.kv, Table::Cold, &key, &cold);
+    if let Some(keys) = keys {
+        work.kv.put(Table::Keys, &key, keys);
+    }
     work.insert(to, row)
 }
 

@@ -212,6 +212,7 @@ impl<'a> Work<'a> {
     pub fn forget_content(&mut self, item: ItemId) -> Result<()> {
         let cold = rows::cold(self.view(), self.mailbox, item)?;
         self.kv.delete(Table::Cold, &rows::number_key(self.mailbox, item.0));
+        self.kv.delete(Table::Keys, &rows::number_key(self.mailbox, item.0));
         crate::bodies::release(self.kv, self.group, cold.blob)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{MemoryKv, PlainText, unpack, watch};
 use crate::proposal::{Applied, Change, Proposal, Reply};
-use crate::{Candidate, Content, apply, read_directory, read_mailbox};
+use crate::{Content, apply, read_directory, read_mailbox};
 use bytes::Bytes;
 use futures::future::{self, BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
@@ -223,7 +223,7 @@ impl Memory {
 
     fn load(&self, blob: &BlobRef) -> Result<Vec<u8>> {
         let kv = &self.lock().mailboxes;
-        let stored = Candidate { kv, summary: &[], sent_ms: None, blob }.stored()?;
+        let stored = crate::content::stored(kv, blob)?;
         match blob.place {
             Place::Shard { codec, .. } | Place::Object { codec, .. } => unpack(codec, stored),
         }

@@ -9,7 +9,7 @@ pub struct PlainText;
 
 impl Content for PlainText {
     fn matches(&self, leaf: &SearchExpr, candidate: &Candidate<'_>) -> Result<bool> {
-        let raw = super::unpack(codec_of(candidate), candidate.stored()?)?;
+        let raw = super::unpack(codec_of(candidate)?, candidate.stored()?)?;
         let raw = String::from_utf8_lossy(&raw).replace("\r\n", "\n").to_lowercase();
         let (header, body) = raw.split_once("\n\n").unwrap_or((&raw, ""));
         Ok(match leaf {
@@ -21,10 +21,10 @@ impl Content for PlainText {
     }
 }
 
-fn codec_of(candidate: &Candidate<'_>) -> Codec {
-    match &candidate.blob.place {
+fn codec_of(candidate: &Candidate<'_>) -> Result<Codec> {
+    Ok(match &candidate.blob()?.place {
         Place::Shard { codec, .. } | Place::Object { codec, .. } => *codec,
-    }
+    })
 }
 
 /// Unfolds (RFC 5322 §2.2.3) and looks at the fields called `name`.

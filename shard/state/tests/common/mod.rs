@@ -127,7 +127,12 @@ pub fn message(folder: FolderId, body: Body) -> NewMessage {
         flags: Flags::UNREAD,
         keywords: vec![],
         internal_ms: 1_000,
-        parsed: Parsed { summary: Bytes::from_static(b"summary"), sent_ms: Some(86_400_000), has_attachment: false },
+        parsed: Parsed {
+            summary: Bytes::from_static(b"summary"),
+            sent_ms: Some(86_400_000),
+            has_attachment: false,
+            keys: None,
+        },
         body,
         delivery_key: None,
     }

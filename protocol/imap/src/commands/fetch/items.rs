@@ -109,14 +109,22 @@ impl Writer<'_> {
             self.item(b"SAVEDATE ");
             write_date_time(line.message.saved_ms, self.out);
         }
-        // RFC 8474 §5: an item keeps its id when it is moved; there are no thread ids.
+        // RFC 8474 §5: a message keeps its id when it is moved and shares it with its copies.
         if items.has(FetchItems::EMAILID) {
             self.item(b"EMAILID (M");
-            number(line.message.item.0.into(), self.out);
+            number(line.message.copy_of.unwrap_or(line.message.item).0.into(), self.out);
             self.out.push(b')');
         }
         if items.has(FetchItems::THREADID) {
-            self.item(b"THREADID NIL");
+            self.item(b"THREADID ");
+            match line.message.thread {
+                Some(thread) => {
+                    self.out.extend_from_slice(b"(T");
+                    number(thread.0.into(), self.out);
+                    self.out.push(b')');
+                }
+                None => self.out.extend_from_slice(b"NIL"),
+            }
         }
     }
 }

@@ -5,16 +5,16 @@ pub mod bodies;
 mod items;
 pub mod source;
 
-use crate::codec::command::{BodyForm, Fetch, FetchItems, SectionText};
+use crate::codec::command::{BodyForm, Fetch, FetchItems, Partial, SectionText};
 use crate::config::{FETCH_SYNC_AFTER, PAGE_MESSAGES, PAGE_MESSAGES_WITH_BODIES};
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::numbers::{Numbers, from, pieces, without};
+use crate::session::numbers::{Numbers, from, pieces, positions, without};
 use crate::session::selected::write_vanished;
 use crate::session::{Expunges, Mailbox, Selected, Session, passed_over};
 use items::Line;
 use std::collections::VecDeque;
 use zcluster_api::mailbox::{KeywordChange, Message, Want};
-use zcluster_api::{Flags, FolderId, MailboxCommand, ModSeq, UidSet};
+use zcluster_api::{Flags, FolderId, MailboxCommand, ModSeq, SearchExpr, UidSet};
 use zcluster_mail::Summary;
 
 /// What a FETCH needs, found out once.
@@ -58,7 +58,10 @@ pub async fn fetch(s: &mut Session, fetch: &Fetch) -> Answer {
     if fetch.vanished && !s.dialect.qresync {
         return Err(Failure::bad("VANISHED needs QRESYNC to be enabled"));
     }
-    let uids = s.resolve(fetch.uid, &fetch.set)?;
+    let mut uids = s.resolve(fetch.uid, &fetch.set)?;
+    if let Some(partial) = fetch.partial {
+        uids = part(s, fetch, uids, partial).await?;
+    }
     if fetch.items.has(FetchItems::MODSEQ) {
         s.enable_condstore();
     }
@@ -69,6 +72,15 @@ pub async fn fetch(s: &mut Session, fetch: &Fetch) -> Answer {
     Ok(Reply::Ok(
         if some_gone { "[EXPUNGEISSUED] FETCH completed, some messages are gone" } else { "FETCH completed" }.into(),
     ))
+}
+
+/// The messages at these positions of the set (RFC 9394 §3.3); CHANGEDSINCE, if it is there, comes first (§3.4).
+async fn part(s: &Session, fetch: &Fetch, mut uids: UidSet, partial: Partial) -> Result<UidSet, Failure> {
+    if let Some(since) = fetch.changed_since {
+        let newer = SearchExpr::ModSeq(ModSeq(since.saturating_add(1)));
+        uids = s.mailbox()?.search(s.view()?.folder, Some(uids), newer).await?.0;
+    }
+    Ok(positions(&uids, partial.within(usize::try_from(uids.len()).unwrap_or(usize::MAX))))
 }
 
 /// Writes what `fetch` asks of these messages; says how many of them there were not.

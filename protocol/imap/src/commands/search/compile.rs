@@ -1,13 +1,13 @@
 //! From IMAP's search keys to the inner API's expression.
 
-use super::scan::Scanned;
 use crate::codec::command::SearchKey;
 use crate::codec::date::DAY_MS;
 use crate::errors::Failure;
 use crate::session::{Selected, numbers::from};
-use zcluster_api::{SearchExpr, UidSet};
+use zcluster_api::{ItemId, SearchExpr, UidSet};
 
 /// What to ask.
+#[derive(Clone)]
 pub struct Query {
     /// Only among these.
     pub within: Option<UidSet>,
@@ -27,10 +27,10 @@ impl Query {
     }
 }
 
-/// Compiles `key`; `scanned` holds the answers to keys that the inner API does not have.
-pub fn compile(view: &Selected, key: &SearchKey, scanned: &Scanned) -> Result<Query, Failure> {
+/// Compiles `key`, in the numbers that the client knows now.
+pub fn compile(view: &Selected, key: &SearchKey) -> Result<Query, Failure> {
     let now_ms = i64::try_from(zcluster_runtime::wall_ms()).unwrap_or(i64::MAX);
-    let compiler = Compiler { view, scanned, now_ms };
+    let compiler = Compiler { view, now_ms };
     let SearchKey::And(keys) = key else {
         return Ok(Query { within: None, expr: compiler.expr(key)? });
     };
@@ -53,7 +53,6 @@ pub fn compile(view: &Selected, key: &SearchKey, scanned: &Scanned) -> Result<Qu
 
 struct Compiler<'a> {
     view: &'a Selected,
-    scanned: &'a Scanned,
     now_ms: i64,
 }
 
@@ -79,12 +78,15 @@ impl Compiler<'_> {
             }
             SearchKey::Within(seconds, younger) => self.within(*seconds, *younger),
             SearchKey::Sent(from, to) => SearchExpr::Sent { from_day: *from, to_day: *to },
-            SearchKey::Saved(..) | SearchKey::EmailId(_) => SearchExpr::Uids(self.scanned.answer(key)),
+            SearchKey::Saved(from, to) => {
+                SearchExpr::Saved { from_ms: from.saturating_mul(DAY_MS), to_ms: to.saturating_mul(DAY_MS) }
+            }
+            SearchKey::EmailId(id) => object(id, 'M').map_or_else(none, SearchExpr::Email),
+            SearchKey::ThreadId(id) => object(id, 'T').map_or_else(none, SearchExpr::Thread),
             SearchKey::Header(name, text) => SearchExpr::Header { name: name.clone(), text: text.clone() },
             SearchKey::Text(text) => SearchExpr::Text(text.clone()),
             SearchKey::Body(text) => SearchExpr::Body(text.clone()),
             SearchKey::ModSeq(n) => SearchExpr::ModSeq((*n).into()),
-            SearchKey::Never => SearchExpr::Not(Box::new(SearchExpr::All)),
         })
     }
 
@@ -98,4 +100,14 @@ impl Compiler<'_> {
             SearchExpr::Internal { from_ms: i64::MIN, to_ms: edge.saturating_add(1) }
         }
     }
+}
+
+/// The item that an EMAILID or a THREADID of ours names.
+fn object(id: &str, kind: char) -> Option<ItemId> {
+    id.strip_prefix(kind)?.parse().ok().map(ItemId)
+}
+
+/// No message.
+fn none() -> SearchExpr {
+    SearchExpr::Not(Box::new(SearchExpr::All))
 }
