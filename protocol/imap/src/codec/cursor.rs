@@ -53,7 +53,7 @@ impl<'a> Cursor<'a> {
     }
     /// At `pos` of `buf` (at its end, if that lies behind it).
     pub fn at(buf: &'a [u8], pos: usize, utf8: bool) -> Self {
-        Cursor { buf, pos: pos.min(buf.len()), utf8 }
+        Cursor { buf, pos: pos.min(buf.len()), utf8, rev2: false }
     }
     /// Where in the buffer it stands.
     pub fn pos(&self) -> usize {

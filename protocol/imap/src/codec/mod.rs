@@ -17,7 +17,6 @@ mod parse_notify;
 mod parse_search;
 mod parse_select;
 mod parse_return;
-mod parse_search;
 mod parse_sort;
 mod parse_store;
 pub mod pattern;

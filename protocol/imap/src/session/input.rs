@@ -1,7 +1,7 @@
 //! Reading commands: lines, literals, and what to do with those that are refused.
 
 use super::{Expunges, Session};
-use crate::codec::command::{Command, Request};
+use crate::codec::command::Command;
 use crate::codec::cursor::Fault;
 use crate::codec::fragment::{Literal, literal_at_end};
 use crate::codec::parse;
