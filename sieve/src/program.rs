@@ -19,8 +19,6 @@ pub(crate) enum StmtKind {
         arms: Vec<(TestNode, Vec<Stmt>)>,
         otherwise: Vec<Stmt>,
     },
-    /// `require`: nothing to do.
-    Nothing,
     Stop,
     Return,
     Keep {

@@ -1,0 +1,1 @@
+//! The same scripts and messages through Pigeonhole's `sieve-test`, where it is installed.
