@@ -46,7 +46,10 @@ fn keeps_and_copies() {
         ("reject \"no\"; vacation \"x\";", "`vacation` cannot"),
         ("reject \"no\"; ereject \"no\";", "another reject"),
         ("vacation \"a\"; vacation \"b\";", "said already"),
-        ("redirect \"a@b.org\"; redirect \"b@b.org\"; redirect \"c@b.org\"; redirect \"d@b.org\"; redirect \"e@b.org\";", "more than 4 addresses"),
+        (
+            "redirect \"a@b.org\"; redirect \"b@b.org\"; redirect \"c@b.org\"; redirect \"d@b.org\"; redirect \"e@b.org\";",
+            "more than 4 addresses",
+        ),
     ] {
         let got = does(&format!("{r}{script}"), MESSAGE_A);
         assert!(got.starts_with("error ") && got.contains(says), "{script}: {got}");
@@ -72,13 +75,24 @@ fn sequences() {
     let run = |scripts: &[&str]| words(&sequence(scripts, MESSAGE_A));
     let f = "require [\"fileinto\", \"copy\", \"imap4flags\", \"editheader\"]; ";
     let f = |s: &str| format!("{f}{s}");
-    assert_eq!(run(&[&f("fileinto :copy \"archive\"; addflag \"x\";"), "", &f("fileinto \"a\";")]), "fileinto archive copy (x)".replace(" (x)", "") + "; fileinto a (x)");
+    assert_eq!(
+        run(&[&f("fileinto :copy \"archive\"; addflag \"x\";"), "", &f("fileinto \"a\";")]),
+        "fileinto archive copy (x)".replace(" (x)", "") + "; fileinto a (x)"
+    );
     assert_eq!(run(&["discard;", &f("fileinto \"a\";")]), "discard");
     assert_eq!(run(&["keep;", &f("fileinto \"a\";")]), "keep; fileinto a");
     assert_eq!(run(&["stop;", "discard;"]), "discard");
     assert_eq!(run(&[&f("addheader \"X-A\" \"1\";"), "if exists \"x-a\" { keep; } else { discard; }"]), "keep edited");
     // What an earlier script did stands when a later one fails; the message is in INBOX.
-    let o = sequence(&[&f("fileinto :copy \"archive\";"), &f("discard; fileinto \"b\"; redirect \"a@b.org\";\nredirect \"b@b.org\"; redirect \"c@b.org\"; redirect \"d@b.org\"; redirect \"e@b.org\";")], MESSAGE_A);
+    let o = sequence(
+        &[
+            &f("fileinto :copy \"archive\";"),
+            &f(
+                "discard; fileinto \"b\"; redirect \"a@b.org\";\nredirect \"b@b.org\"; redirect \"c@b.org\"; redirect \"d@b.org\"; redirect \"e@b.org\";",
+            ),
+        ],
+        MESSAGE_A,
+    );
     assert_eq!(o.error.as_ref().map(|e| (e.number, e.line)), Some((1, 2)));
     assert_eq!(o.actions.len(), 2);
     assert!(matches!(&o.actions[1], Action::Keep { implicit: true, message: None, .. }));

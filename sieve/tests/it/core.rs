@@ -64,7 +64,8 @@ fn example_scripts() {
                      header :matches "subject" ["*make*money*fast*", "*university*dipl*mas*"]) { fileinto "spam"; }
         else { fileinto "personal"; }
     "#;
-    assert_eq!(does(extended, MESSAGE_A), "keep");
+    assert_eq!(does(extended, MESSAGE_A), "fileinto spam");
+    assert_eq!(does(extended, "To: me@example.com.au\r\n\r\n"), "fileinto personal");
     assert_eq!(does(extended, "Sender: owner-ietf-mta-filters@imc.org\r\n\r\n"), "fileinto filter");
     assert_eq!(does(extended, "From: a@b.org\r\n\r\n"), "fileinto spam");
     assert_eq!(does(extended, "From: a@b.org\r\nTo: Me <me@Example.com>\r\n\r\n"), "keep");
@@ -94,7 +95,11 @@ fn headers_are_decoded_and_trimmed() {
     // The phrase is no address (§5.1), and groups' names are none.
     assert!(!holds("", "address :contains \"from\" \"jörg\"", m));
     let group = "To: friends: a@x.org, B <b@y.org>;, c@z.org\r\n\r\n";
-    assert!(holds("", "allof (address \"to\" \"b@y.org\", address \"to\" \"c@z.org\", not address :contains \"to\" \"friends\")", group));
+    assert!(holds(
+        "",
+        "allof (address \"to\" \"b@y.org\", address \"to\" \"c@z.org\", not address :contains \"to\" \"friends\")",
+        group
+    ));
 }
 
 /// §5.4.

@@ -3,7 +3,9 @@
 use crate::support::*;
 use proptest::prelude::*;
 use zcluster_api::Bytes;
-use zcluster_sieve::{Action, Envelope, Limits, ReplyBody, Stamp, compile, render_notification, render_reject, render_vacation, run};
+use zcluster_sieve::{
+    Action, Envelope, Limits, ReplyBody, Stamp, compile, render_notification, render_reject, render_vacation, run,
+};
 
 const ALL: &str = "require [\"fileinto\", \"envelope\", \"encoded-character\", \"copy\", \"body\", \"regex\", \"relational\", \
     \"comparator-i;ascii-numeric\", \"comparator-i;unicode-casemap\", \"subaddress\", \"variables\", \"vacation\", \"vacation-seconds\", \
@@ -27,13 +29,28 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn header() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["\"subject\"", "\"from\"", "[\"to\", \"cc\"]", "\"content-type\"", "\"received\"", "\"date\"", "\"x-none\""])
+    prop::sample::select(vec![
+        "\"subject\"",
+        "\"from\"",
+        "[\"to\", \"cc\"]",
+        "\"content-type\"",
+        "\"received\"",
+        "\"date\"",
+        "\"x-none\"",
+    ])
 }
 
 fn how() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "", ":is", ":contains", ":matches", ":count \"gt\"", ":value \"le\"", ":comparator \"i;octet\" :matches",
-        ":comparator \"i;unicode-casemap\" :contains", ":comparator \"i;ascii-numeric\"",
+        "",
+        ":is",
+        ":contains",
+        ":matches",
+        ":count \"gt\"",
+        ":value \"le\"",
+        ":comparator \"i;octet\" :matches",
+        ":comparator \"i;unicode-casemap\" :contains",
+        ":comparator \"i;ascii-numeric\"",
     ])
 }
 
@@ -92,27 +109,45 @@ fn command() -> impl Strategy<Value = String> {
         let block = prop::collection::vec(inner, 0..4).prop_map(|c| c.join(" "));
         prop_oneof![
             (test(), block.clone(), block.clone()).prop_map(|(t, a, b)| format!("if {t} {{ {a} }} else {{ {b} }}")),
-            block.prop_map(|b| format!("foreverypart {{ {b} extracttext :first 9 \"a\"; if size :under 1K {{ break; }} }}")),
+            block.prop_map(|b| format!(
+                "foreverypart {{ {b} extracttext :first 9 \"a\"; if size :under 1K {{ break; }} }}"
+            )),
         ]
     })
 }
 
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let line = prop::sample::select(vec![
-        "Subject: =?utf-8?b?4pg=?= [x] y", "From: \"A\" <a@b.org>, g: c@d;", "To: bob@example.org", "Date: Fri, 21 Nov 1997 09:55:06 -0600",
-        "Message-ID: <1@x>", "Content-Type: multipart/mixed; boundary=b", "Content-Type: message/rfc822",
-        "Content-Type: text/plain; charset=utf-7; name*0=a; name*1*=%zz", "Content-Transfer-Encoding: base64", " folded", "", "", "--b", "--b--",
-        "junk =C3", "Received: x; 1 Jan 2020 00:00:00 +0000", "Subject:", "References: <a> <b> <c",
+        "Subject: =?utf-8?b?4pg=?= [x] y",
+        "From: \"A\" <a@b.org>, g: c@d;",
+        "To: bob@example.org",
+        "Date: Fri, 21 Nov 1997 09:55:06 -0600",
+        "Message-ID: <1@x>",
+        "Content-Type: multipart/mixed; boundary=b",
+        "Content-Type: message/rfc822",
+        "Content-Type: text/plain; charset=utf-7; name*0=a; name*1*=%zz",
+        "Content-Transfer-Encoding: base64",
+        " folded",
+        "",
+        "",
+        "--b",
+        "--b--",
+        "junk =C3",
+        "Received: x; 1 Jan 2020 00:00:00 +0000",
+        "Subject:",
+        "References: <a> <b> <c",
     ]);
-    (prop::collection::vec((line, any::<bool>()), 0..30), prop::collection::vec(any::<u8>(), 0..30)).prop_map(|(lines, junk)| {
-        let mut out = Vec::new();
-        for (line, crlf) in lines {
-            out.extend(line.bytes());
-            out.extend(if crlf { &b"\r\n"[..] } else { b"\n" });
-        }
-        out.extend(junk);
-        out
-    })
+    (prop::collection::vec((line, any::<bool>()), 0..30), prop::collection::vec(any::<u8>(), 0..30)).prop_map(
+        |(lines, junk)| {
+            let mut out = Vec::new();
+            for (line, crlf) in lines {
+                out.extend(line.bytes());
+                out.extend(if crlf { &b"\r\n"[..] } else { b"\n" });
+            }
+            out.extend(junk);
+            out
+        },
+    )
 }
 
 proptest! {

@@ -12,7 +12,9 @@ fn work_is_bounded() {
     let m = format!("Subject: {long}\r\n\r\n{long}");
     let stars = "*a".repeat(200) + "*b";
     let tests = format!("header :matches \"subject\" \"{stars}\",").repeat(200);
-    let s = format!("require [\"regex\", \"body\", \"variables\"]; if anyof({tests} body :regex \"(a*)*b\", header :regex \"subject\" \"(a|aa)+b\") {{ discard; }}");
+    let s = format!(
+        "require [\"regex\", \"body\", \"variables\"]; if anyof({tests} body :regex \"(a*)*b\", header :regex \"subject\" \"(a|aa)+b\") {{ discard; }}"
+    );
     let o = outcome(&s, &m);
     assert!(o.instructions <= Limits::default().instructions);
     let got = words(&o);
@@ -22,7 +24,9 @@ fn work_is_bounded() {
 #[test]
 fn variables_are_bounded() {
     let doubling = "set \"a\" \"xxxxxxxxxxxxxxxx\";".to_string() + &"set \"a\" \"${a}${a}\";".repeat(60);
-    let s = format!("require [\"variables\", \"fileinto\", \"relational\", \"comparator-i;ascii-numeric\"]; {doubling} set :length \"n\" \"${{a}}\"; fileinto \"${{n}}\";");
+    let s = format!(
+        "require [\"variables\", \"fileinto\", \"relational\", \"comparator-i;ascii-numeric\"]; {doubling} set :length \"n\" \"${{a}}\"; fileinto \"${{n}}\";"
+    );
     assert_eq!(does(&s, "\r\n"), "fileinto 16384");
     let many: String = (0..300).map(|i| format!("set \"v{i}\" \"\";")).collect();
     assert!(does(&format!("require \"variables\"; {many}"), "\r\n").contains("more than 256 variables"));
@@ -67,7 +71,9 @@ fn deep_mail_and_long_headers_end_in_time() {
     for i in 0..200 {
         m.push_str(&format!("Content-Type: multipart/mixed; boundary=b{i}\r\n\r\n--b{i}\r\n"));
     }
-    let s = good("require [\"foreverypart\", \"mime\", \"variables\", \"replace\", \"body\"]; foreverypart { foreverypart { foreverypart { if header :mime :anychild :contains \"content-type\" \"zzz\" { replace \"x\"; } } } } if body :content \"\" :contains \"zz\" { discard; }");
+    let s = good(
+        "require [\"foreverypart\", \"mime\", \"variables\", \"replace\", \"body\"]; foreverypart { foreverypart { foreverypart { if header :mime :anychild :contains \"content-type\" \"zzz\" { replace \"x\"; } } } } if body :content \"\" :contains \"zz\" { discard; }",
+    );
     let fields = "X-A: b\r\n".repeat(100_000) + "\r\n";
     for m in [m, fields] {
         let start = zcluster_sieve_clock();

@@ -96,7 +96,9 @@ fn enclosing() {
     assert!(parts.len() == 2 && parts[0].is("text", "plain") && parts[1].is("message", "rfc822"), "{got}");
     let range = parts[1].body_range();
     assert_eq!(&got[range.start as usize..range.end as usize], M);
-    assert!(got.starts_with("From: a@b.org\r\nSubject: Warning\r\nX-Why: virus\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed;"));
+    assert!(got.starts_with(
+        "From: a@b.org\r\nSubject: Warning\r\nX-Why: virus\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed;"
+    ));
     assert!(!got.contains("x-evil") && got.matches("Subject: Warning").count() == 1);
     let twice = kept(&outcome(&format!("{R}enclose \"one\"; enclose \"two\";"), M));
     assert!(twice.find("two").unwrap() < twice.find("one").unwrap());

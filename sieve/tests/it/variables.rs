@@ -50,10 +50,22 @@ fn match_variables() {
     for (script, want) in [
         // §3.2's example
         ("if header :matches \"List-ID\" \"*<*@*\" { set \"v\" \"${2}\"; }", "acme-users"),
-        ("if header :matches \"Subject\" \"[*] *\" { set \"v\" \"${1}/${2}\"; }", "acme-users/[fwd] version 1.0 is out"),
-        ("if header :matches \"subject\" \"*\" { } if header :is \"subject\" \"x\" { } set \"v\" \"${0}\";", "[acme-users] [fwd] version 1.0 is out"),
-        ("if header :matches \"subject\" \"[*]*\" { } if header :matches \"subject\" \"nope*\" { } set \"v\" \"${1}\";", "acme-users"),
-        ("if header :regex \"subject\" \"version ([0-9]+)\\\\.([0-9]+)\" { set \"v\" \"${1}-${2}-${0}\"; }", "1-0-version 1.0"),
+        (
+            "if header :matches \"Subject\" \"[*] *\" { set \"v\" \"${1}/${2}\"; }",
+            "acme-users/[fwd] version 1.0 is out",
+        ),
+        (
+            "if header :matches \"subject\" \"*\" { } if header :is \"subject\" \"x\" { } set \"v\" \"${0}\";",
+            "[acme-users] [fwd] version 1.0 is out",
+        ),
+        (
+            "if header :matches \"subject\" \"[*]*\" { } if header :matches \"subject\" \"nope*\" { } set \"v\" \"${1}\";",
+            "acme-users",
+        ),
+        (
+            "if header :regex \"subject\" \"version ([0-9]+)\\\\.([0-9]+)\" { set \"v\" \"${1}-${2}-${0}\"; }",
+            "1-0-version 1.0",
+        ),
         ("if header :regex :comparator \"i;octet\" \"subject\" \"VERSION\" { set \"v\" \"no\"; }", ""),
         ("if header :regex \"subject\" \"VERS(x)?\" { set \"v\" \"<${1}>\"; }", "<>"),
         ("if string :matches \"a-b-c\" \"*-*\" { set \"v\" \"${1},${2},${3}\"; }", "a,b-c,"),
@@ -70,7 +82,10 @@ fn match_variables() {
 
 #[test]
 fn a_bad_expression_at_run_time_is_an_error() {
-    let got = does("require [\"variables\", \"regex\"]; set \"p\" \"(\"; if header :regex \"subject\" \"${p}\" { }", MESSAGE_A);
+    let got = does(
+        "require [\"variables\", \"regex\"]; set \"p\" \"(\"; if header :regex \"subject\" \"${p}\" { }",
+        MESSAGE_A,
+    );
     assert!(got.starts_with("error ") && got.contains("regular expression is wrong"), "{got}");
 }
 
@@ -82,7 +97,11 @@ fn includes() {
         world.scripts.insert((location, name.into()), source.into());
     };
     let r = "require [\"include\", \"variables\", \"fileinto\", \"relational\"];\n";
-    put(Location::Personal, "set", &format!("{r}global \"out\"; set \"out\" \"from-include\"; set \"mine\" \"x\"; return; discard;"));
+    put(
+        Location::Personal,
+        "set",
+        &format!("{r}global \"out\"; set \"out\" \"from-include\"; set \"mine\" \"x\"; return; discard;"),
+    );
     put(Location::Global, "set", &format!("{r}set \"global.out\" \"from-global\";"));
     put(Location::Personal, "stop", "fileinto \"x\";");
     put(Location::Personal, "halt", "stop;");
@@ -93,10 +112,16 @@ fn includes() {
     let does = |script: &str| words(&outcome_in(&format!("{r}{script}"), MESSAGE_A, &envelope(), &world));
     assert_eq!(does("include \"set\"; fileinto \"${global.out}${mine}\";"), "fileinto from-include");
     assert_eq!(does("global [\"out\"]; include :global \"set\"; fileinto \"${out}\";"), "fileinto from-global");
-    assert_eq!(does("set \"n\" \"set\"; include :personal \"${n}\"; fileinto \"${global.out}\";"), "fileinto from-include");
+    assert_eq!(
+        does("set \"n\" \"set\"; include :personal \"${n}\"; fileinto \"${global.out}\";"),
+        "fileinto from-include"
+    );
     assert_eq!(does("include \"halt\"; discard;"), "keep implicit");
     assert_eq!(does("include :optional \"none\"; fileinto \"a\";"), "fileinto a");
-    assert_eq!(does("include \"one\"; include :once \"two\"; fileinto \"${global.n}\";").contains("includes itself"), false);
+    assert_eq!(
+        does("include \"one\"; include :once \"two\"; fileinto \"${global.n}\";").contains("includes itself"),
+        false
+    );
     assert!(does("include \"none\";").contains("there is no such script"));
     assert!(does("include \"self\";").contains("it includes itself"));
     assert!(does("include \"stop\";").contains("does not compile: line 1, column 1"));
