@@ -390,12 +390,16 @@ impl Compiler<'_> {
         for (pos, name) in list {
             match Ext::named(&self.constant(pos, &name)?) {
                 Some(ext) => extensions.push(ext),
-                None => return Ok(TestKind::Constant(false)),
+                None => {
+                    self.lacks = true;
+                    return Ok(TestKind::Constant(false));
+                }
             }
         }
         // The two `notify` commands exclude each other.
         let clash = |a: Ext, b: Ext| extensions.contains(&a) && (self.has(b) || extensions.contains(&b));
         if clash(Ext::Notify, Ext::Enotify) || clash(Ext::Enotify, Ext::Notify) {
+            self.lacks = true;
             return Ok(TestKind::Constant(false));
         }
         extensions.into_iter().for_each(|e| self.extensions.insert(e));

@@ -21,6 +21,10 @@ impl Runner<'_> {
         if std::mem::replace(&mut self.vacation_said, true) {
             return Err("`vacation` was said already: one reply is enough".into());
         }
+        // The administrator's script replied already.
+        if self.actions.iter().any(|a| matches!(a, Action::Vacation(_))) {
+            return Ok(());
+        }
         let mut own = self.context.own_addresses();
         own.push(self.envelope.to.clone());
         own.extend(self.expand_all(&vacation.addresses)?);

@@ -80,8 +80,14 @@ fn sequences() {
         "fileinto archive copy (x)".replace(" (x)", "") + "; fileinto a (x)"
     );
     assert_eq!(run(&["discard;", &f("fileinto \"a\";")]), "discard");
-    assert_eq!(run(&["keep;", &f("fileinto \"a\";")]), "keep; fileinto a");
+    assert_eq!(run(&["keep;", &f("fileinto \"a\";")]), "fileinto a");
     assert_eq!(run(&["stop;", "discard;"]), "discard");
+    assert_eq!(run(&[&f("keep :flags \"x\";"), ""]), "keep implicit (x)");
+    // The administrator's copy is no reason not to refuse.
+    let r = "require \"reject\"; reject \"no\";";
+    assert_eq!(run(&[&f("fileinto :copy \"archive\";"), r]), "fileinto archive copy; reject no");
+    let v = "require \"vacation\"; vacation :addresses \"roadrunner@acme.example.com\" \"x\";";
+    assert_eq!(run(&[v, v]), "vacation alice@example.net; keep implicit");
     assert_eq!(run(&[&f("addheader \"X-A\" \"1\";"), "if exists \"x-a\" { keep; } else { discard; }"]), "keep edited");
     // What an earlier script did stands when a later one fails; the message is in INBOX.
     let o = sequence(
