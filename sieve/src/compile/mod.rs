@@ -121,6 +121,8 @@ pub(crate) struct Compiler<'l> {
     regexes: usize,
     /// Names of the `foreverypart` loops around.
     loops: Vec<Option<String>>,
+    /// An `ihave` asked for what is not here: what follows may be meant for others.
+    lacks: bool,
 }
 
 impl<'l> Compiler<'l> {
@@ -132,6 +134,7 @@ impl<'l> Compiler<'l> {
             diagnostics: Vec::new(),
             regexes: 0,
             loops: Vec::new(),
+            lacks: false,
         }
     }
 
@@ -158,9 +161,9 @@ impl<'l> Compiler<'l> {
         unknown(pos, format!("`{what}` needs `require {};` at the top of the script", names.join(" or ")))
     }
 
-    /// The error itself, or with `ihave` what to do when it is reached.
+    /// The error itself, or after an `ihave` that fails what to say when it is reached.
     fn defer(&mut self, error: Bad) -> Option<String> {
-        if error.deferrable && self.has(Ext::Ihave) {
+        if error.deferrable && self.lacks {
             let Diagnostic { message, .. } = error.diagnostic.clone();
             self.report(Diagnostic { severity: Severity::Warning, ..error.diagnostic });
             return Some(message);

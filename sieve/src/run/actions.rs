@@ -131,7 +131,7 @@ impl Runner<'_> {
 
     pub(super) fn reject(&mut self, reason: &Text, ereject: bool) -> Run<()> {
         let others = |a: &Action| !matches!(a, Action::Notify(_));
-        if self.actions.iter().any(others) {
+        if self.actions.iter().skip(self.earlier).any(others) {
             return Err("`reject` cannot go together with what was done before: keep, fileinto, redirect, vacation or another reject".into());
         }
         let reason = self.expand(reason)?;
@@ -190,7 +190,7 @@ pub(super) fn split(flags: &str) -> Vec<String> {
 }
 
 /// Adds what is not there yet, case aside.
-fn merge(flags: &mut Vec<String>, more: &[String], max: usize) {
+pub(super) fn merge(flags: &mut Vec<String>, more: &[String], max: usize) {
     for flag in more {
         if flags.len() < max && !flags.iter().any(|f| f.eq_ignore_ascii_case(flag)) {
             flags.push(flag.clone());

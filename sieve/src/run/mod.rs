@@ -42,8 +42,8 @@ pub fn run(script: &Script, raw: &Bytes, envelope: &Envelope, context: &dyn Cont
 }
 
 /// Runs several scripts, such as the administrator's before and after the owner's. The next one runs if after the one
-/// before the message would be stored in INBOX, by the implicit keep or by `keep`; an explicit `keep` of one script then
-/// is what the next one's implicit keep would be. Edits, flags, actions and limits carry over; variables do not.
+/// before the message would be stored in INBOX, by the implicit keep or by `keep`, and decides about that anew: only the
+/// last one's keep counts. The first script that replies (`vacation`) is the only one that does. Edits, flags, actions and limits carry over; variables do not.
 pub fn run_sequence(
     scripts: &[Script],
     raw: &Bytes,
@@ -53,10 +53,8 @@ pub fn run_sequence(
 ) -> Outcome {
     let mut runner = Runner::new(raw, envelope, context, limits);
     for (number, script) in scripts.iter().enumerate() {
+        runner.begin_script();
         let before = (runner.actions.clone(), runner.remember.clone());
-        runner.frames = vec![Frame::default()];
-        runner.globals.clear();
-        runner.count_variables();
         match runner.whole(&script.0) {
             Ok(()) => {}
             Err(failure) => {
@@ -122,7 +120,10 @@ pub(crate) struct Runner<'a> {
     remember: Vec<Remember>,
     /// Answers of `duplicate` in this run.
     asked: BTreeMap<[u8; 32], bool>,
+    /// By this script.
     vacation_said: bool,
+    /// Actions of the scripts before this one.
+    earlier: usize,
     includes: usize,
     included: BTreeSet<(Location, String)>,
     header_edits: usize,
@@ -150,11 +151,30 @@ impl<'a> Runner<'a> {
             remember: Vec::new(),
             asked: BTreeMap::new(),
             vacation_said: false,
+            earlier: 0,
             includes: 0,
             included: BTreeSet::new(),
             header_edits: 0,
             loops: Vec::new(),
         }
+    }
+
+    /// Makes ready for the first or next script: what was kept is not stored yet.
+    fn begin_script(&mut self) {
+        for action in std::mem::take(&mut self.actions) {
+            match action {
+                Action::Keep { flags, .. } => {
+                    self.implicit_keep = true;
+                    actions::merge(&mut self.flags, &flags, self.limits.flags);
+                }
+                action => self.actions.push(action),
+            }
+        }
+        self.frames = vec![Frame::default()];
+        self.globals.clear();
+        self.count_variables();
+        self.vacation_said = false;
+        self.earlier = self.actions.len();
     }
 
     /// Runs a script to its end.
@@ -241,7 +261,6 @@ impl<'a> Runner<'a> {
             StmtKind::Include { location, once, optional, name } => {
                 return self.include(*location, *once, *optional, name);
             }
-            StmtKind::Nothing => {}
             StmtKind::Keep { flags } => {
                 let flags = self.action_flags(flags.as_ref())?;
                 self.keep(flags, false)?;

@@ -21,6 +21,10 @@ impl Runner<'_> {
         if std::mem::replace(&mut self.vacation_said, true) {
             return Err("`vacation` was said already: one reply is enough".into());
         }
+        // The administrator's script replied already.
+        if self.actions.iter().any(|a| matches!(a, Action::Vacation(_))) {
+            return Ok(());
+        }
         let mut own = self.context.own_addresses();
         own.push(self.envelope.to.clone());
         own.extend(self.expand_all(&vacation.addresses)?);
@@ -100,8 +104,18 @@ fn same(a: &Mailbox, b: &Mailbox) -> bool {
 /// The sender, unless it is nobody, a machine or the owner (RFC 5230 §4.6, RFC 3834 §2).
 fn answerable(sender: &str, own: &[Mailbox]) -> Option<Mailbox> {
     const MACHINES: [&str; 12] = [
-        "mailer-daemon", "listserv", "majordomo", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply",
-        "bounce", "bounces", "root", "daemon",
+        "mailer-daemon",
+        "listserv",
+        "majordomo",
+        "postmaster",
+        "noreply",
+        "no-reply",
+        "donotreply",
+        "do-not-reply",
+        "bounce",
+        "bounces",
+        "root",
+        "daemon",
     ];
     let sender = address::parse(sender)?;
     let local = sender.local.to_ascii_lowercase();

@@ -8,6 +8,9 @@ use crate::program::{AddressPart, Index, Mime, MimeWhat, Texts, Transform};
 use std::rc::Rc;
 use zcluster_mail::{decode_part, decode_text, decoded_param, to_utf8};
 
+/// A part in its list.
+type Place = (Rc<Vec<Node>>, usize);
+
 /// Bytes of one header field's value that tests look at.
 const FIELD_BYTES_MAX: usize = 256 * 1024;
 
@@ -63,7 +66,7 @@ impl Runner<'_> {
         mime: Option<&Mime>,
         index: Option<Index>,
         names: &[String],
-    ) -> Run<Vec<(Field, Option<(Rc<Vec<Node>>, usize)>)>> {
+    ) -> Run<Vec<(Field, Option<Place>)>> {
         let mut out = Vec::new();
         let Some(mime) = mime else {
             let all = std::mem::take(&mut self.mail.fields);
