@@ -55,7 +55,7 @@ fn simple(value: &[u8]) -> Option<Address> {
     let name = match inner[..at].trim_ascii_end() {
         [] => None,
         [b'"', text @ .., b'"'] if memchr::memchr2(b'"', b'\\', text).is_none() => Some(text),
-        text if text.split(|b| *b == b' ').all(|atom| is_plain(atom)) => Some(text),
+        text if text.split(|b| *b == b' ').all(is_plain) => Some(text),
         _ => return None,
     };
     pair(&inner[at + 1..], name)
