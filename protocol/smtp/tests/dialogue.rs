@@ -66,7 +66,7 @@ async fn order_matters() {
 #[tokio::test]
 async fn syntax_errors_leave_the_session_in_sync() {
     let site = Site::new();
-    let long = "x".repeat(5000);
+    let long = "x".repeat(15000);
     for (line, code) in [
         ("WIZ\r\n", "500 5.5.1"),
         ("EXPN all\r\n", "502 5.5.1"),
