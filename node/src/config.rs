@@ -327,8 +327,7 @@ impl Config {
     fn relative_to(mut self, file: &Path) -> Config {
         let dir = file.parent().unwrap_or(Path::new("."));
         let oauth = &mut self.oauth;
-        let paths =
-            [&mut self.tls.certificate, &mut self.tls.key, &mut oauth.jwks_file, &mut oauth.client_secret_file];
+        let paths = [&mut self.tls.certificate, &mut self.tls.key, &mut oauth.jwks_file, &mut oauth.client_secret_file];
         for path in paths.into_iter().flatten() {
             *path = dir.join(&path);
         }

@@ -43,7 +43,8 @@ pub fn verifier(settings: &Oauth) -> Result<Option<Arc<dyn TokenVerifier>>> {
         leeway_seconds: LEEWAY_SECONDS,
     };
     let keys = settings.jwks_file.as_deref().map(|path| Keys::new(path, config.clone())).transpose()?;
-    let issuer = settings.introspection_url.clone().map(|url| Issuer::new(url, settings, config.clone())).transpose()?;
+    let issuer =
+        settings.introspection_url.clone().map(|url| Issuer::new(url, settings, config.clone())).transpose()?;
     Ok(Some(Arc::new(Verifier { hints: config.hints(), keys, issuer })))
 }
 
@@ -243,8 +244,7 @@ mod tests {
     fn key_files() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("jwks.json");
-        let settings =
-            Oauth { issuer: Some("x".into()), jwks_file: Some(path.clone()), ..Oauth::default() };
+        let settings = Oauth { issuer: Some("x".into()), jwks_file: Some(path.clone()), ..Oauth::default() };
         assert!(verifier(&Oauth::default()).unwrap().is_none());
         assert!(verifier(&settings).is_err(), "no file");
         std::fs::write(&path, "{\"keys\":[]}").unwrap();

@@ -24,6 +24,9 @@ pub struct Entry {
     unread: bool,
 }
 
+// What a maildrop of `MESSAGES_MAX` costs hangs on it.
+const _: () = assert!(size_of::<Entry>() == 16);
+
 /// The messages at sign-in, oldest first, those of Junk behind the others; message `n` of the protocol is
 /// `entries[n - 1]`.
 pub struct Maildrop {

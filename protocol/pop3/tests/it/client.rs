@@ -6,7 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use zcluster_api::directory::Modification;
 use zcluster_api::mailbox::{Message, NewMessage, Want, folders};
 use zcluster_api::{
-    AccountId, Actor, Bytes, Call, DirectoryCommand, Flags, FolderId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, RequestId, UidSet,
+    AccountId, Actor, Bytes, Call, DirectoryCommand, Flags, FolderId, MailboxApi, MailboxCommand, MailboxQuery,
+    MailboxReply, RequestId, UidSet,
 };
 use zcluster_auth::{AuthConfig, Authenticator, HashParams, hash_password_with};
 use zcluster_listener::{Connection, Protocol, Shutdown};
@@ -66,13 +67,7 @@ impl Cluster {
 
     pub async fn messages(&self, folder: FolderId) -> Vec<Message> {
         let uids = UidSet::range(1, u32::MAX);
-        let query = MailboxQuery::Messages {
-            folder,
-            uids,
-            want: Want::default(),
-            changed_since: None,
-            limit: 1_000,
-        };
+        let query = MailboxQuery::Messages { folder, uids, want: Want::default(), changed_since: None, limit: 1_000 };
         match self.memory.read(self.call(query)).await.expect("read") {
             MailboxReply::Messages { messages, .. } => messages,
             other => panic!("{other:?}"),

@@ -31,8 +31,7 @@ async fn scram_from_afar() {
     let mailboxes = std::sync::Arc::new(cluster.memory.clone());
     for initial in [true, false] {
         let config = Config::default();
-        let mut c =
-            cluster.connect_over(mailboxes.clone(), "192.0.2.1:4000", config, &Shutdown::new()).greeted().await;
+        let mut c = cluster.connect_over(mailboxes.clone(), "192.0.2.1:4000", config, &Shutdown::new()).greeted().await;
         assert_eq!(scram(&mut c, "wrong", initial).await, "-ERR [AUTH] invalid user name or password");
         assert_eq!(scram(&mut c, PASSWORD, initial).await, "+OK 0 messages (0 octets)");
         c.ask("STAT", "+OK 0 0").await;

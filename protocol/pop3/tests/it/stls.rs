@@ -57,7 +57,9 @@ async fn sign_in_bound_to_the_connection() {
         let end_point = digest(&SHA256, &certificate);
         let tls = handshake(client, certificate).await;
         let mut binding = match header {
-            "p=tls-exporter,," => tls.get_ref().1.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")),
+            "p=tls-exporter,," => {
+                tls.get_ref().1.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""))
+            }
             _ => Ok(end_point.as_ref().try_into().expect("32 bytes")),
         }
         .expect("a binding");

@@ -55,11 +55,10 @@ impl Session {
         initial: Option<Vec<u8>>,
     ) -> Result<Result<Box<Account>, Reply>, ReadError> {
         let authenticator = self.smtp.backend.authenticator.clone();
-        let (mut exchange, mut step) =
-            match authenticator.start(self.channel(), mechanism, initial.as_deref()).await {
-                Ok(begun) => begun,
-                Err(error) => return Ok(Err(self.refused(error))),
-            };
+        let (mut exchange, mut step) = match authenticator.start(self.channel(), mechanism, initial.as_deref()).await {
+            Ok(begun) => begun,
+            Err(error) => return Ok(Err(self.refused(error))),
+        };
         loop {
             let challenge = match step {
                 Step::Done { account, .. } => return Ok(Ok(account)),
