@@ -1,0 +1,9 @@
+//! Conversations with the service over a back end in memory.
+
+mod client;
+mod dialogue;
+mod faults;
+mod garbage;
+mod sasl;
+mod starttls;
+mod validation;
