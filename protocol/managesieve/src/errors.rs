@@ -74,9 +74,7 @@ pub fn refusal(error: &Error) -> Reply {
         Error::Conflict(why) => Reply::no(format!("conflict: {}", clean(why))),
         Error::TooLarge(what) => Reply::no(format!("too large: {}", clean(what))).with(Code::Quota),
         Error::Invalid(why) => Reply::no(format!("invalid: {}", clean(why))),
-        Error::Unavailable(_) => {
-            Reply::no("the mailbox is not available now, try again later").with(Code::TryLater)
-        }
+        Error::Unavailable(_) => Reply::no("the mailbox is not available now, try again later").with(Code::TryLater),
         Error::Internal(why) => {
             tracing::error!(error = %why, "internal error while serving scripts");
             Reply::no("internal error")
@@ -92,9 +90,7 @@ pub fn auth_refusal(error: &AuthError) -> Reply {
         AuthError::Invalid => Reply::no("invalid user name or password"),
         AuthError::Disabled(status) => Reply::no(format!("the account is {}", clean(status))),
         AuthError::SwitchedOff => Reply::no("managing scripts is switched off for this account"),
-        AuthError::TryLater => {
-            Reply::no("temporary authentication failure, try again later").with(Code::TryLater)
-        }
+        AuthError::TryLater => Reply::no("temporary authentication failure, try again later").with(Code::TryLater),
     }
 }
 

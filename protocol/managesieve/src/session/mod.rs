@@ -53,8 +53,15 @@ pub fn too_large(max: usize) -> Reply {
 
 /// Speaks to one client until the conversation is over.
 pub async fn serve(service: Arc<ManageSieve>, conn: Connection) {
-    let mut session =
-        Session { service, conn, user: None, login_failures: 0, bad_commands: 0, login_by: Instant::now(), leaving: false };
+    let mut session = Session {
+        service,
+        conn,
+        user: None,
+        login_failures: 0,
+        bad_commands: 0,
+        login_by: Instant::now(),
+        leaving: false,
+    };
     session.await_sign_in();
     commands::capability::list(&mut session);
     session.say(&Reply::ok("ManageSieve ready"));

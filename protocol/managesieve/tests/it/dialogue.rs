@@ -214,7 +214,8 @@ async fn only_some_commands_before_sign_in() {
 async fn commands_come_without_waiting_for_answers() {
     let cluster = Cluster::new();
     let mut c: Client = cluster.connect().signed_in().await;
-    c.send(b"PUTSCRIPT \"a\" {5+}\r\nkeep;\r\nSETACTIVE \"a\"\nBOGUS\r\nLISTSCRIPTS\r\nGETSCRIPT \"a\"\r\nLOGOUT\r\n").await;
+    c.send(b"PUTSCRIPT \"a\" {5+}\r\nkeep;\r\nSETACTIVE \"a\"\nBOGUS\r\nLISTSCRIPTS\r\nGETSCRIPT \"a\"\r\nLOGOUT\r\n")
+        .await;
     for answer in [
         "OK\r\n",
         "OK\r\n",

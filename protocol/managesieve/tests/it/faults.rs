@@ -21,20 +21,32 @@ async fn mistakes_leave_the_session_in_step() {
     let long = "x".repeat(5_000);
     for (bytes, answer) in [
         ("BOGUS {10+}\r\nNOOP\r\nNOOP\r\n".to_owned(), "NO \"unknown command\"\r\n"),
-        ("PUTSCRIPT \"a\\b\" {6+}\r\nNOOP\r\n\r\n".into(), "NO \"only \\\" and \\\\ can stand behind a backslash\"\r\n"),
+        (
+            "PUTSCRIPT \"a\\b\" {6+}\r\nNOOP\r\n\r\n".into(),
+            "NO \"only \\\" and \\\\ can stand behind a backslash\"\r\n",
+        ),
         ("PUTSCRIPT \"a {6+}\r\nNOOP\r\n\r\n".into(), "NO \"a quoted string has no end\"\r\n"),
         ("PUTSCRIPT {1+}\r\na{6+}\r\nNOOP\r\n\r\n".into(), "NO \"a space is missing between two words\"\r\n"),
-        ("PUTSCRIPT {1+}\r\na x{6+} {6+}\r\nNOOP\r\n {1}\r\nx\r\n".into(), "NO \"a space is missing between two words\"\r\n"),
+        (
+            "PUTSCRIPT {1+}\r\na x{6+} {6+}\r\nNOOP\r\n {1}\r\nx\r\n".into(),
+            "NO \"a space is missing between two words\"\r\n",
+        ),
         (format!("GETSCRIPT \"{long}\"\r\n"), "NO \"a line is too long\"\r\n"),
         (format!("PUTSCRIPT \"{long}\" {{6+}}\r\nNOOP\r\n\r\n"), "NO \"a line is too long\"\r\n"),
         (format!("GETSCRIPT \"{}\"\r\n", &long[..1_025]), "NO \"a quoted string is too long: use a literal\"\r\n"),
         ("NOOP {1+}\r\na {1+}\r\nb {1+}\r\nc {1+}\r\nd\r\n".into(), "NO \"too many arguments\"\r\n"),
-        ("NOOP {1+}\r\na {1+}\r\nb {1+}\r\nc {1+}\r\nd {1+}\r\ne\r\n".into(), "NO \"too many literals in one command\"\r\n"),
+        (
+            "NOOP {1+}\r\na {1+}\r\nb {1+}\r\nc {1+}\r\nd {1+}\r\ne\r\n".into(),
+            "NO \"too many literals in one command\"\r\n",
+        ),
         (
             "NOOP {1+}\r\na {1+}\r\nb {1+}\r\nc {1+}\r\nd {1+}\r\ne {6+}\r\nNOOP\r\n\r\n".into(),
             "NO \"too many literals in one command\"\r\n",
         ),
-        ("RENAMESCRIPT \"a\" {262145+}\r\n".to_owned() + &"x".repeat(262_145) + "\r\n", "NO \"a literal is too large\"\r\n"),
+        (
+            "RENAMESCRIPT \"a\" {262145+}\r\n".to_owned() + &"x".repeat(262_145) + "\r\n",
+            "NO \"a literal is too large\"\r\n",
+        ),
         ("\r\n".into(), "NO \"empty command\"\r\n"),
         ("\0\r\n".into(), "NO \"unexpected character\"\r\n"),
         ("HAVESPACE \"a\" 99999999999999999999\r\n".into(), "NO \"a number of 32 bits is expected\"\r\n"),
@@ -165,8 +177,7 @@ async fn a_cluster_that_fails() {
         (Error::Internal("secret".into()), "NO \"internal error\"\r\n"),
     ] {
         let failing = Arc::new(Failing(cluster.memory.clone(), error));
-        let mut c =
-            cluster.connect_over(failing, NEAR, Config::default(), &Shutdown::new(), None).signed_in().await;
+        let mut c = cluster.connect_over(failing, NEAR, Config::default(), &Shutdown::new(), None).signed_in().await;
         for command in [
             "PUTSCRIPT \"b\" \"keep;\"",
             "SETACTIVE \"a\"",

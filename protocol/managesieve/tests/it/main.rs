@@ -4,6 +4,7 @@ mod client;
 mod dialogue;
 mod faults;
 mod garbage;
+mod programs;
 mod sasl;
 mod starttls;
 mod validation;

@@ -33,7 +33,8 @@ async fn capabilities_come_again_after_the_handshake() {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").expect("name");
-    let mut tls = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, plain.stream).await.expect("handshake");
+    let mut tls =
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, plain.stream).await.expect("handshake");
     let script = format!("STARTTLS\r\nAUTHENTICATE \"PLAIN\" \"{PLAIN}\"\r\nSTARTTLS\r\nCAPABILITY\r\nLOGOUT\r\n");
     tls.write_all(script.as_bytes()).await.expect("write");
     let mut all = String::new();
