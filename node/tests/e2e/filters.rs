@@ -50,7 +50,7 @@ fn scripts_put_on_one_node_are_there_on_the_others() {
     let refused =
         text(&sieve_connect(&cluster, 2, &format!("--localsieve {} --remotesieve lists --upload", path(&bad))));
     assert!(refused.contains("line 3, column 5: "), "{refused}");
-    done(&cluster, 1, "--remotesieve lists --deactivate");
+    done(&cluster, 1, "--deactivate");
     done(&cluster, 1, "--remotesieve lists --delete");
     assert!(!done(&cluster, 2, "--list").contains("lists"));
 }

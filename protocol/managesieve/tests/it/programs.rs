@@ -28,8 +28,7 @@ async fn sieve_connect_manages_scripts() {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
     let tls = TlsSettings::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes());
     let authenticator = Authenticator::new(Arc::new(cluster.memory.clone()), AuthConfig::cheap());
-    let service =
-        ManageSieve::new(Arc::new(cluster.memory.clone()), Arc::new(authenticator), Config::default());
+    let service = ManageSieve::new(Arc::new(cluster.memory.clone()), Arc::new(authenticator), Config::default());
     let config = ListenerConfig {
         tls: TlsMode::StartTls(tls.expect("settings")),
         ..ListenerConfig::new("127.0.0.1:0".parse().expect("address"))
@@ -39,7 +38,8 @@ async fn sieve_connect_manages_scripts() {
     zcluster_runtime::spawn(listener.run());
     let folder = std::env::temp_dir().join(format!("zcluster-managesieve-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("folder");
-    let good = "require [\"fileinto\"];\r\nif header :contains \"subject\" \"[list]\" {\r\n    fileinto \"Lists\";\r\n}\r\n";
+    let good =
+        "require [\"fileinto\"];\r\nif header :contains \"subject\" \"[list]\" {\r\n    fileinto \"Lists\";\r\n}\r\n";
     let large = format!("{}keep;\r\n", "# nothing to see here\r\n".repeat(10_000));
     for (name, text) in [
         ("password", PASSWORD),
@@ -64,7 +64,7 @@ async fn sieve_connect_manages_scripts() {
         ("--localsieve worse --checkscript", false, "line 2, column 1: error: "),
         ("--localsieve bad --remotesieve lists --upload", false, "line 3, column 5: error: "),
         ("--remotesieve lists --delete", false, "active"),
-        ("--remotesieve lists --deactivate", true, ""),
+        ("--deactivate", true, ""),
         ("--remotesieve lists --delete", true, ""),
         ("--authmech LOGIN --list", true, "\"large\""),
     ] {
