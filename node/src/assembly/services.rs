@@ -159,11 +159,8 @@ impl Mail<'_> {
             self.imap_config(),
         ));
         let pop3 = Arc::new(Pop3::new(self.mailboxes.clone(), self.authenticator.clone(), self.pop3_config()));
-        let managesieve = Arc::new(ManageSieve::new(
-            self.mailboxes.clone(),
-            self.authenticator.clone(),
-            self.managesieve_config(),
-        ));
+        let managesieve =
+            Arc::new(ManageSieve::new(self.mailboxes.clone(), self.authenticator.clone(), self.managesieve_config()));
         let (start_tls, implicit) = (TlsMode::StartTls(self.tls.clone()), TlsMode::Implicit(self.tls.clone()));
         let ports = &self.config.ports;
         let plan: [(&str, u16, TlsMode, Arc<dyn Protocol>); 9] = [

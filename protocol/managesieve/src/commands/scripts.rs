@@ -58,7 +58,7 @@ pub async fn check(session: &Session, source: &Bytes) -> Outcome {
     if source.len() > max {
         return Err(Failure::Refused(too_large(max)));
     }
-    let limits = Limits { script_bytes: max, ..session.service.config.limits.clone() };
+    let limits = Limits { script_bytes: max, ..session.service.config.limits };
     let source = source.clone();
     // Not among the sessions: many large regular expressions take their time.
     let compiled = zcluster_runtime::spawn_blocking(move || zcluster_sieve::compile(&source, &limits)).await;
