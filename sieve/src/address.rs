@@ -79,11 +79,16 @@ pub(crate) fn parse(text: &str) -> Option<Mailbox> {
 
 fn is_domain(domain: &str) -> bool {
     if let Some(literal) = domain.strip_prefix('[') {
-        return literal.strip_suffix(']').is_some_and(|l| l.chars().all(|c| c.is_ascii_alphanumeric() || ".:-".contains(c)));
+        return literal
+            .strip_suffix(']')
+            .is_some_and(|l| l.chars().all(|c| c.is_ascii_alphanumeric() || ".:-".contains(c)));
     }
     let label = |l: &str| {
         let ends = !l.starts_with('-') && !l.ends_with('-');
-        !l.is_empty() && ends && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || (!c.is_ascii() && c.is_alphanumeric()))
+        !l.is_empty()
+            && ends
+            && l.chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || (!c.is_ascii() && c.is_alphanumeric()))
     };
     domain.split('.').all(label)
 }

@@ -126,7 +126,10 @@ mod tests {
 
     #[test]
     fn zones() {
-        assert_eq!((offset("+0130"), offset("-0800"), offset("0100"), offset("+9900")), (Some(90), Some(-480), None, None));
+        assert_eq!(
+            (offset("+0130"), offset("-0800"), offset("0100"), offset("+9900")),
+            (Some(90), Some(-480), None, None)
+        );
         assert_eq!(written_offset(b"Fri, 21 Nov 1997 09:55:06 -0600 (CST)"), -360);
         assert_eq!(written_offset(b"21 Nov 1997 09:55:06 EST"), -300);
         assert_eq!((written_offset(b""), written_offset(b"x GMT")), (0, 0));

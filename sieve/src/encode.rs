@@ -98,9 +98,7 @@ pub(crate) fn text_entity(text: &str) -> String {
     }
     let plain = text.is_ascii() && !text.contains('\0') && text.split("\r\n").all(|l| l.len() <= WORD_MAX);
     if plain {
-        return format!(
-            "Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n{text}"
-        );
+        return format!("Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n{text}");
     }
     let mut out = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n".to_string();
     let encoded = STANDARD.encode(text.as_bytes());

@@ -73,8 +73,16 @@ fn flatten(mut part: Part, out: &mut Vec<Node>) {
 enum Change {
     /// These bytes stand for a part (header and body).
     Part(Range<usize>, String),
-    Whole { entity: String, subject: Option<String>, from: Option<String> },
-    Enclose { subject: Option<String>, headers: Vec<(String, String)>, text: String },
+    Whole {
+        entity: String,
+        subject: Option<String>,
+        from: Option<String>,
+    },
+    Enclose {
+        subject: Option<String>,
+        headers: Vec<(String, String)>,
+        text: String,
+    },
 }
 
 #[derive(Debug)]
@@ -149,7 +157,11 @@ impl Mail {
         let raw = encode::field(name, value).into_bytes();
         self.end_fields();
         let field = Field { name: name.to_ascii_lowercase(), value_at: name.len() + 1, raw };
-        if last { self.fields.push(field) } else { self.fields.insert(0, field) }
+        if last {
+            self.fields.push(field)
+        } else {
+            self.fields.insert(0, field)
+        }
         self.edited();
     }
 
@@ -365,6 +377,19 @@ impl Mail {
 
 /// Fields that a message put around another one takes from it.
 const KEPT_AROUND: [&str; 15] = [
-    "return-path", "received", "date", "from", "sender", "reply-to", "to", "cc", "bcc", "subject", "message-id",
-    "in-reply-to", "references", "auto-submitted", "precedence",
+    "return-path",
+    "received",
+    "date",
+    "from",
+    "sender",
+    "reply-to",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "message-id",
+    "in-reply-to",
+    "references",
+    "auto-submitted",
+    "precedence",
 ];

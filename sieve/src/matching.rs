@@ -281,7 +281,8 @@ mod tests {
         let some = |list: &[&str]| Some(list.iter().map(|s| s.to_string()).collect::<Vec<_>>());
         assert_eq!(globs("frop frop", "*p*"), some(&["frop frop", "fro", " frop"]));
         assert_eq!(globs("[fileserver] disk", "[*] *"), some(&["[fileserver] disk", "fileserver", "disk"]));
-        assert_eq!(globs("aXbXc", "*x?"), None);
+        assert_eq!(globs("aXbXc", "*x?"), some(&["aXbXc", "aXb", "c"]));
+        assert_eq!(globs("aXbXc", "?x?"), None);
         assert_eq!(globs("aXbXc", "*x*?"), some(&["aXbXc", "a", "bX", "c"]));
         assert_eq!(globs("a*b", "a\\*b"), some(&["a*b"]));
         assert_eq!(globs("axb", "a\\*b"), None);

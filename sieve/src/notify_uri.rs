@@ -13,9 +13,23 @@ const URI_BYTES_MAX: usize = 8 * 1024;
 
 /// What RFC 5436 §2.7 forbids a URI to set, and what would break the message.
 const UNSAFE: [&str; 17] = [
-    "auto-submitted", "received", "from", "sender", "date", "message-id", "return-path", "mime-version",
-    "content-type", "content-transfer-encoding", "content-disposition", "resent-from", "resent-to", "resent-date",
-    "resent-message-id", "apparently-to", "reply-to",
+    "auto-submitted",
+    "received",
+    "from",
+    "sender",
+    "date",
+    "message-id",
+    "return-path",
+    "mime-version",
+    "content-type",
+    "content-transfer-encoding",
+    "content-disposition",
+    "resent-from",
+    "resent-to",
+    "resent-date",
+    "resent-message-id",
+    "apparently-to",
+    "reply-to",
 ];
 
 /// A parsed URI.

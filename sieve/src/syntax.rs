@@ -140,7 +140,8 @@ impl Parser<'_> {
             match self.next()? {
                 (Token::Mark(';'), _) => None,
                 (token, pos) => {
-                    let text = format!("`;` or a block is missing before {}, after `{}`", name_of(&token), shown(&name));
+                    let text =
+                        format!("`;` or a block is missing before {}, after `{}`", name_of(&token), shown(&name));
                     return Err(Diagnostic::error(pos, text));
                 }
             }

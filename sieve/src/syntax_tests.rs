@@ -36,18 +36,22 @@ fn arguments(tests: impl Strategy<Value = Vec<Test>>) -> impl Strategy<Value = A
 fn test() -> impl Strategy<Value = Test> {
     let leaf = (name(), arguments(Just(Vec::new()))).prop_map(|(name, arguments)| Test { pos: HERE, name, arguments });
     leaf.prop_recursive(3, 12, 3, |inner| {
-        (name(), arguments(prop::collection::vec(inner, 0..3)))
-            .prop_map(|(name, arguments)| Test { pos: HERE, name, arguments })
+        (name(), arguments(prop::collection::vec(inner, 0..3))).prop_map(|(name, arguments)| Test {
+            pos: HERE,
+            name,
+            arguments,
+        })
     })
 }
 
 fn commands() -> impl Strategy<Value = Vec<Command>> {
     let head = || (name(), arguments(prop::collection::vec(test(), 0..2)));
     let leaf = head().prop_map(|(name, arguments)| Command { pos: HERE, name, arguments, block: None });
-    let command = leaf.prop_recursive(3, 12, 3, move |inner| {
-        (head(), prop::option::of(prop::collection::vec(inner, 0..3)))
-            .prop_map(|((name, arguments), block)| Command { pos: HERE, name, arguments, block })
-    });
+    let command =
+        leaf.prop_recursive(3, 12, 3, move |inner| {
+            (head(), prop::option::of(prop::collection::vec(inner, 0..3)))
+                .prop_map(|((name, arguments), block)| Command { pos: HERE, name, arguments, block })
+        });
     prop::collection::vec(command, 0..4)
 }
 

@@ -71,7 +71,12 @@ pub async fn start(
     faults: Option<FaultSwitch>,
 ) -> Result<Services> {
     let directory: Arc<dyn DirectoryApi> = router.clone();
-    let authenticator = Arc::new(Authenticator::new(directory.clone(), AuthConfig::default()));
+    let auth = AuthConfig { scram: config.auth.scram, ..AuthConfig::default() };
+    let authenticator = Authenticator::new(directory.clone(), auth);
+    let authenticator = Arc::new(match crate::oauth::verifier(&config.oauth)? {
+        Some(verifier) => authenticator.with_tokens(verifier),
+        None => authenticator,
+    });
     let files = match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
         _ => dir.client_tls(),
@@ -220,7 +225,11 @@ impl Mail<'_> {
     }
 
     fn pop3_config(&self) -> zcluster_pop3::Config {
-        zcluster_pop3::Config { allow_plaintext_auth: self.config.plaintext_auth(), ..zcluster_pop3::Config::default() }
+        zcluster_pop3::Config {
+            allow_plaintext_auth: self.config.plaintext_auth(),
+            login_delay: Duration::from_secs(self.config.mail.pop3_login_delay_seconds),
+            ..zcluster_pop3::Config::default()
+        }
     }
 
     fn managesieve_config(&self) -> zcluster_managesieve::Config {

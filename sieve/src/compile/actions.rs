@@ -54,9 +54,7 @@ impl Compiler<'_> {
             "return" => StmtKind::Return,
             "fileinto" => self.file_into(&mut r)?,
             "redirect" => self.redirect(&mut r)?,
-            "reject" | "ereject" => {
-                StmtKind::Reject { reason: r.text(self, "a reason")?, ereject: name == "ereject" }
-            }
+            "reject" | "ereject" => StmtKind::Reject { reason: r.text(self, "a reason")?, ereject: name == "ereject" },
             "set" => self.set(&mut r)?,
             "setflag" => self.flag_command(&mut r, FlagOp::Set)?,
             "addflag" => self.flag_command(&mut r, FlagOp::Add)?,
@@ -182,7 +180,10 @@ impl Compiler<'_> {
         if let Some(constant) = name.constant()
             && PROTECTED_FIELDS.iter().any(|p| p.eq_ignore_ascii_case(constant))
         {
-            self.report(Diagnostic::warning(pos, format!("`{}` cannot be changed: this does nothing", shown(constant))));
+            self.report(Diagnostic::warning(
+                pos,
+                format!("`{}` cannot be changed: this does nothing", shown(constant)),
+            ));
         }
         Ok(name)
     }

@@ -11,9 +11,29 @@ use crate::text::Text;
 
 /// Header fields that hold addresses: others have no address to test.
 const ADDRESS_FIELDS: [&str; 24] = [
-    "from", "to", "cc", "bcc", "sender", "reply-to", "resent-from", "resent-to", "resent-cc", "resent-bcc",
-    "resent-sender", "resent-reply-to", "return-path", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to",
-    "errors-to", "disposition-notification-to", "return-receipt-to", "mail-followup-to", "mail-reply-to", "apparently-to",
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "sender",
+    "reply-to",
+    "resent-from",
+    "resent-to",
+    "resent-cc",
+    "resent-bcc",
+    "resent-sender",
+    "resent-reply-to",
+    "return-path",
+    "delivered-to",
+    "x-original-to",
+    "envelope-to",
+    "x-envelope-to",
+    "errors-to",
+    "disposition-notification-to",
+    "return-receipt-to",
+    "mail-followup-to",
+    "mail-reply-to",
+    "apparently-to",
     "x-forwarded-to",
 ];
 
@@ -196,7 +216,10 @@ impl Compiler<'_> {
         }
         let pos = r.pos;
         let headers = self.field_names(r)?;
-        let odd = headers.iter().filter_map(Text::constant).find(|h| !ADDRESS_FIELDS.iter().any(|a| a.eq_ignore_ascii_case(h)));
+        let odd = headers
+            .iter()
+            .filter_map(Text::constant)
+            .find(|h| !ADDRESS_FIELDS.iter().any(|a| a.eq_ignore_ascii_case(h)));
         if let Some(odd) = odd {
             let text = format!("`{}` may have no addresses in it; did you mean the `header` test?", shown(odd));
             self.report(Diagnostic::warning(pos, text));

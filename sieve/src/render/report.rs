@@ -52,7 +52,13 @@ pub fn render_reject(reason: &str, original: &[u8], envelope: &Envelope, stamp: 
     out.push_str("Subject: Automatically rejected mail\r\n");
     out.push_str("Auto-Submitted: auto-replied (rejected)\r\n");
     out.push_str(&stamped(stamp));
-    report(out, "disposition-notification", stamp, &[("", &text), ("message/disposition-notification", &about)], original)
+    report(
+        out,
+        "disposition-notification",
+        stamp,
+        &[("", &text), ("message/disposition-notification", &about)],
+        original,
+    )
 }
 
 /// A mail that tells a script's owner that it failed, and that the message is in the inbox.
@@ -69,7 +75,10 @@ pub fn render_script_error(
         value(script)
     );
     let mut out = String::new();
-    out.push_str(&encode::folded("From", &encode::mailbox(Some("Mail filter"), &format!("postmaster@{}", value(stamp.server)))));
+    out.push_str(&encode::folded(
+        "From",
+        &encode::mailbox(Some("Mail filter"), &format!("postmaster@{}", value(stamp.server))),
+    ));
     out.push_str(&encode::folded("To", &mailbox(owner)));
     out.push_str("Subject: Your mail filter failed\r\n");
     out.push_str("Auto-Submitted: auto-generated\r\n");

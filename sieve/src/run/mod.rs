@@ -241,7 +241,6 @@ impl<'a> Runner<'a> {
             StmtKind::Include { location, once, optional, name } => {
                 return self.include(*location, *once, *optional, name);
             }
-            StmtKind::Nothing => {}
             StmtKind::Keep { flags } => {
                 let flags = self.action_flags(flags.as_ref())?;
                 self.keep(flags, false)?;

@@ -54,13 +54,7 @@ impl Runner<'_> {
         Ok(out)
     }
 
-    pub(super) fn replace(
-        &mut self,
-        mime: bool,
-        subject: Option<&Text>,
-        from: Option<&Text>,
-        text: &Text,
-    ) -> Run<()> {
+    pub(super) fn replace(&mut self, mime: bool, subject: Option<&Text>, from: Option<&Text>, text: &Text) -> Run<()> {
         let text = self.expand(text)?;
         let entity = if mime {
             let mut entity = encode::crlf(&text);

@@ -100,8 +100,18 @@ fn same(a: &Mailbox, b: &Mailbox) -> bool {
 /// The sender, unless it is nobody, a machine or the owner (RFC 5230 §4.6, RFC 3834 §2).
 fn answerable(sender: &str, own: &[Mailbox]) -> Option<Mailbox> {
     const MACHINES: [&str; 12] = [
-        "mailer-daemon", "listserv", "majordomo", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply",
-        "bounce", "bounces", "root", "daemon",
+        "mailer-daemon",
+        "listserv",
+        "majordomo",
+        "postmaster",
+        "noreply",
+        "no-reply",
+        "donotreply",
+        "do-not-reply",
+        "bounce",
+        "bounces",
+        "root",
+        "daemon",
     ];
     let sender = address::parse(sender)?;
     let local = sender.local.to_ascii_lowercase();
