@@ -115,7 +115,7 @@ async fn silence_and_shutdown() {
             Some(line) => last = line,
             None => break,
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        zcluster_runtime::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(last, "BYE \"no sign-in in time\"\r\n");
     let config = Config { idle_timeout: Duration::from_millis(50), ..Config::default() };

@@ -36,8 +36,8 @@ async fn sieve_connect_manages_scripts() {
     let listener = Listener::bind(config, Arc::new(service), Shutdown::new()).expect("a port");
     let port = listener.local_addr().expect("address").port();
     zcluster_runtime::spawn(listener.run());
-    let folder = std::env::temp_dir().join(format!("zcluster-managesieve-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("folder");
+    let scratch = tempfile::tempdir().expect("folder");
+    let folder = scratch.path();
     let good =
         "require [\"fileinto\"];\r\nif header :contains \"subject\" \"[list]\" {\r\n    fileinto \"Lists\";\r\n}\r\n";
     let large = format!("{}keep;\r\n", "# nothing to see here\r\n".repeat(10_000));
@@ -68,12 +68,11 @@ async fn sieve_connect_manages_scripts() {
         ("--remotesieve lists --delete", true, ""),
         ("--authmech LOGIN --list", true, "\"large\""),
     ] {
-        let (ok, text) = sieve_connect(port, &folder, action).await;
+        let (ok, text) = sieve_connect(port, folder, action).await;
         println!("{action}: {ok}\n{text}");
         assert!(ok == success && text.contains(want), "{action}: {text}");
     }
     let back = std::fs::read_to_string(folder.join("back")).expect("downloaded");
     assert_eq!(back.replace("\r\n", "\n"), good.replace("\r\n", "\n"));
     assert_eq!(cluster.scripts().await.len(), 2);
-    std::fs::remove_dir_all(&folder).expect("tidy");
 }
