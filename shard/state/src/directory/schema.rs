@@ -230,6 +230,7 @@ static RULES: &[(&str, bool, Kind)] = &[
     ("zimbraMailQuota", true, Long(0, MAX)),
     ("zimbraMailReferMode", true, Enum("always,wronghost,reverse-proxied")),
     ("zimbraMailSieveScript", true, Text(ANY)),
+    ("zimbraMailSieveScriptMaxSize", true, Long(0, MAX)),
     ("zimbraMailSignatureMaxLength", true, Long(0, MAX)),
     ("zimbraMailSpamLifetime", true, Duration),
     ("zimbraMailSSLPort", true, Integer(0, 65_535)),
