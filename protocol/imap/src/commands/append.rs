@@ -39,7 +39,7 @@ pub async fn append(s: &mut Session, append: Append) -> Answer {
 }
 
 async fn admit(s: &Session, append: &Append) -> Result<(Mailbox, Folder), Failure> {
-    let mailbox = s.mailbox()?;
+    s.mailbox()?;
     if append.literal.size > s.config().append_bytes_max {
         return Err(Failure::no("[TOOBIG] message is larger than APPENDLIMIT"));
     }
@@ -47,8 +47,7 @@ async fn admit(s: &Session, append: &Append) -> Result<(Mailbox, Folder), Failur
     if append.literal.size == 0 {
         return Err(Failure::no("[CANNOT] a message of no bytes"));
     }
-    let folder = target(&mailbox, &append.mailbox).await?;
-    Ok((mailbox, folder))
+    target(s, &append.mailbox).await
 }
 
 /// Reads a message. Memory, and `room` among what all sessions may hold, are taken as bytes come: a client that

@@ -11,8 +11,8 @@ pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, mov
         s.writable_view()?;
     }
     let uids = s.resolve(uid, set)?;
-    let mailbox = s.mailbox()?;
-    let target = target(&mailbox, name).await?;
+    let mailbox = s.selected_mailbox()?;
+    let (_, target) = target(s, name).await?;
     let done = if moving { "MOVE completed" } else { "COPY completed" };
     let outcome = carry_out(s, &mailbox, &uids, &target, moving).await;
     // What has been copied is told even if more could not be.
@@ -38,11 +38,12 @@ pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, mov
     }))
 }
 
-/// The mailbox to put messages into: TRYCREATE when it is not there (RFC 3501 §6.3.11, §6.4.7).
-pub async fn target(mailbox: &Mailbox, name: &str) -> Result<Folder, Failure> {
-    match mailbox.folder(super::names::trimmed(name)).await {
+/// The mailbox to put messages into, and whose it is: TRYCREATE when it is not there (RFC 3501 §6.3.11, §6.4.7).
+pub async fn target(s: &Session, name: &str) -> Result<(Mailbox, Folder), Failure> {
+    let named = s.named(name).await?;
+    match named.folder().await {
         Err(Error::NotFound(_)) => Err(Failure::no("[TRYCREATE] no such mailbox")),
-        other => Ok(other?),
+        other => Ok((named.mailbox, other?)),
     }
 }
 

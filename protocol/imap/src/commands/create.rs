@@ -10,6 +10,7 @@ pub async fn create(s: &mut Session, name: &str, special_use: Option<SpecialUse>
     if is_inbox(name) {
         return Err(Failure::no("[ALREADYEXISTS] INBOX is always there"));
     }
-    let folder = s.mailbox()?.create(name, special_use).await?;
+    let named = s.named(name).await?;
+    let folder = named.mailbox.create(&named.path, special_use).await?;
     Ok(Reply::Ok(format!("[MAILBOXID (F{})] CREATE completed", folder.id).into()))
 }

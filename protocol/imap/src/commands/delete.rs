@@ -10,8 +10,8 @@ pub async fn delete(s: &mut Session, name: &str) -> Answer {
     if is_inbox(name) {
         return Err(Failure::no("[CANNOT] INBOX cannot be deleted"));
     }
-    let mailbox = s.mailbox()?;
-    match mailbox.delete(name).await {
+    let named = s.named(name).await?;
+    match named.mailbox.delete(&named.path).await {
         Err(Error::Conflict(_)) => Err(Failure::no("[HASCHILDREN] mailbox has mailboxes inside")),
         Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be deleted")),
         other => {

@@ -31,7 +31,7 @@ pub async fn remove_deleted(s: &mut Session, candidates: UidSet, expunges: Expun
     if candidates.is_empty() {
         return Ok(());
     }
-    let (mailbox, folder) = (s.mailbox()?, s.view()?.folder);
+    let (mailbox, folder) = (s.selected_mailbox()?, s.view()?.folder);
     let (deleted, _) = mailbox.search(folder, Some(candidates.clone()), SearchExpr::Flags(Flags::DELETED)).await?;
     for piece in pieces(&deleted.intersect(&candidates), UIDS_PER_COMMAND_MAX) {
         let (gone, modseq) = mailbox.expunge(folder, piece).await?;

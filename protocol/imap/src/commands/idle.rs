@@ -34,7 +34,7 @@ pub async fn idle(s: &mut Session) -> Answer {
     s.connection.push(b"+ idling\r\n");
     // Whether changes are known of that could not be read: their rise will not be told again.
     let mut behind = look(s).await?;
-    let mut news = watch(s)?;
+    let mut news = watch(s);
     loop {
         s.send().await?;
         let line = s.connection.read_line(LINE_BYTES_MAX);
@@ -53,9 +53,8 @@ pub async fn idle(s: &mut Session) -> Answer {
 }
 
 /// Follows the mailbox from what the client knows on. Without a selected mailbox there is nothing to tell.
-fn watch(s: &Session) -> Result<Option<BoxStream<'static, ModSeq>>, Failure> {
-    let Some(view) = s.selected.as_deref() else { return Ok(None) };
-    Ok(Some(s.mailbox()?.watch(view.modseq)))
+fn watch(s: &Session) -> Option<BoxStream<'static, ModSeq>> {
+    s.selected.as_deref().map(|view| view.mailbox.watch(view.modseq))
 }
 
 /// Tells what is new; says whether that could not be read just now. Boxed, so that a session that waits does not pay

@@ -5,7 +5,7 @@ use super::status::{Line, recent_count, write_status};
 use crate::codec::command::{List, ListReturn, ListSelect, StatusItems};
 use crate::codec::pattern::matches;
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::Session;
+use crate::session::{Mailbox, Session};
 use std::collections::BTreeSet;
 use zcluster_api::FolderId;
 use zcluster_api::mailbox::Folder;
@@ -24,14 +24,15 @@ pub async fn list(s: &mut Session, list: &List) -> Answer {
     let patterns: Vec<String> =
         list.patterns.iter().filter(|p| !p.is_empty()).map(|p| format!("{}{p}", list.reference)).collect();
     check_patterns(&patterns)?;
-    let folders = s.mailbox()?.folders().await?;
+    let mailbox = s.mailbox()?;
+    let folders = mailbox.folders().await?;
     let tree = Tree::new(list.select, &folders);
     for (i, folder) in folders.iter().enumerate() {
         breathe(i).await;
         if let Some(child_info) = chosen(list, &patterns, folder, &tree) {
             write_folder(s, list, folder, &tree, child_info);
             if list.ret.has(ListReturn::STATUS) {
-                write_status_line(s, list.status, folder).await?;
+                write_status_line(s, &mailbox, list.status, folder).await?;
             }
             s.spill_if_full().await?;
         }
@@ -72,8 +73,13 @@ impl<'a> Tree<'a> {
     }
 }
 
-async fn write_status_line(s: &mut Session, items: StatusItems, folder: &Folder) -> Result<(), Failure> {
-    let recent = recent_count(s, items, folder).await?;
+async fn write_status_line(
+    s: &mut Session,
+    mailbox: &Mailbox,
+    items: StatusItems,
+    folder: &Folder,
+) -> Result<(), Failure> {
+    let recent = recent_count(mailbox, items, folder).await?;
     let limit = s.config().append_bytes_max;
     let utf8 = s.utf8;
     write_status(&Line { name: &shown(folder), folder, items, recent, append_limit: limit, utf8 }, &mut s.out);

@@ -1,6 +1,5 @@
 //! GETQUOTA and GETQUOTAROOT (RFC 9208): one root, named by the empty string, for the whole account.
 
-use super::names::shown;
 use crate::codec::write;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::Session;
@@ -14,9 +13,10 @@ pub async fn get_quota(s: &mut Session, root: &str) -> Answer {
 }
 
 pub async fn get_quota_root(s: &mut Session, name: &str) -> Answer {
-    let folder = s.mailbox()?.folder(name).await?;
+    let named = s.named(name).await?;
+    let folder = named.folder().await?;
     s.out.extend_from_slice(b"* QUOTAROOT ");
-    write::mailbox(&shown(&folder), s.utf8, &mut s.out);
+    write::mailbox(&named.shown(&folder), s.utf8, &mut s.out);
     s.out.extend_from_slice(b" \"\"\r\n");
     tell(s).await?;
     Ok(Reply::Ok("GETQUOTAROOT completed".into()))

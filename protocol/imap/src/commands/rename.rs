@@ -11,12 +11,12 @@ pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
     if is_inbox(to) {
         return Err(Failure::no("[ALREADYEXISTS] INBOX is always there"));
     }
-    let mailbox = s.mailbox()?;
+    let (old, new) = (s.named(from).await?, s.named(to).await?);
     if is_inbox(from) {
-        rename_inbox(&mailbox, folders::INBOX, to).await?;
+        rename_inbox(&new.mailbox, folders::INBOX, &new.path).await?;
         return Ok(Reply::Ok("RENAME completed, INBOX is empty now".into()));
     }
-    match mailbox.rename(from, to).await {
+    match old.mailbox.rename(&old.path, &new.path).await {
         Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be renamed")),
         other => {
             other?;

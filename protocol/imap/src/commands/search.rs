@@ -43,7 +43,7 @@ pub async fn search(s: &mut Session, tag: &str, search: &Search) -> Answer {
 
 async fn find(s: &mut Session, search: &Search) -> Result<Found, Failure> {
     // Numbers are the client's of now: they are resolved before news is looked for.
-    let mailbox = s.mailbox()?;
+    let mailbox = s.selected_mailbox()?;
     let scanned = scan::scan(s, &mailbox, &search.key).await?;
     let query = compile::compile(s.view()?, &search.key, &scanned)?;
     if uses_modseq(&search.key) {
@@ -101,7 +101,7 @@ async fn told_modseq(s: &Session, search: &Search, found: &Found) -> Result<Opti
     if ends.is_empty() {
         return Ok(None);
     }
-    let (messages, _) = s.mailbox()?.messages(s.view()?.folder, ends, Want::default(), None, 2).await?;
+    let (messages, _) = s.selected_mailbox()?.messages(s.view()?.folder, ends, Want::default(), None, 2).await?;
     Ok(messages.iter().map(|m| m.modseq).max())
 }
 

@@ -8,17 +8,18 @@ use zcluster_runtime::Instant;
 
 /// SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2; RFC 7162 §3.1.2 and §3.1.8).
 pub async fn select(s: &mut Session, name: &str, read_only: bool, condstore: bool) -> Answer {
-    let mailbox = s.mailbox()?;
     // The old mailbox is left even if the new one cannot be opened (RFC 3501 §6.3.1).
     if s.selected.is_some() {
         s.deselect().await;
         s.line(format_args!("* OK [CLOSED] previous mailbox is closed"));
     }
-    let folder = mailbox.folder(name).await?;
+    let named = s.named(name).await?;
+    let (mailbox, folder) = (&named.mailbox, named.folder().await?);
     let found = mailbox.uids(folder.id).await?;
-    let recent_from = recent_from(&mailbox, &found, read_only).await?;
+    let recent_from = recent_from(mailbox, &found, read_only).await?;
     s.condstore |= condstore;
     let view = Selected {
+        mailbox: mailbox.clone(),
         folder: found.folder.id,
         read_only,
         uids: found.uids.clone(),

@@ -1,30 +1,30 @@
 //! STATUS (RFC 3501 §6.3.10) with the items of RFC 7162, 7889, 8438, 8474 and 9051.
 
-use super::names::shown;
 use crate::codec::command::StatusItems;
 use crate::codec::write::{self, number};
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::{Session, numbers};
+use crate::session::{Mailbox, Session, numbers};
 use zcluster_api::mailbox::Folder;
 
 pub async fn status(s: &mut Session, name: &str, items: StatusItems) -> Answer {
-    let folder = s.mailbox()?.folder(name).await?;
+    let named = s.named(name).await?;
+    let folder = named.folder().await?;
     if items.has(StatusItems::HIGHESTMODSEQ) {
         s.enable_condstore();
     }
-    let recent = recent_count(s, items, &folder).await?;
+    let recent = recent_count(&named.mailbox, items, &folder).await?;
     let append_limit = s.config().append_bytes_max;
     let utf8 = s.utf8;
-    write_status(&Line { name: &shown(&folder), folder: &folder, items, recent, append_limit, utf8 }, &mut s.out);
+    write_status(&Line { name: &named.shown(&folder), folder: &folder, items, recent, append_limit, utf8 }, &mut s.out);
     Ok(Reply::Ok("STATUS completed".into()))
 }
 
 /// Messages that no session has yet been told of; the UIDs are read only when there may be some.
-pub async fn recent_count(s: &Session, items: StatusItems, folder: &Folder) -> Result<u64, Failure> {
+pub async fn recent_count(mailbox: &Mailbox, items: StatusItems, folder: &Folder) -> Result<u64, Failure> {
     if !items.has(StatusItems::RECENT) || folder.recent_from >= folder.uid_next {
         return Ok(0);
     }
-    let uids = s.mailbox()?.uids(folder.id).await?.uids;
+    let uids = mailbox.uids(folder.id).await?.uids;
     Ok(numbers::from(&uids, folder.recent_from.0).len())
 }
 

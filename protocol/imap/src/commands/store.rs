@@ -13,7 +13,7 @@ pub async fn store(s: &mut Session, store: &Store) -> Answer {
     if store.unchanged_since.is_some() {
         s.enable_condstore();
     }
-    let mailbox = s.mailbox()?;
+    let mailbox = s.selected_mailbox()?;
     let (mut modified, mut seen) = (UidSet::new(), 0);
     for piece in pieces(&uids, UIDS_PER_COMMAND_MAX) {
         let stored = mailbox.store(command(store, folder, piece)).await?;

@@ -2,6 +2,7 @@
 
 mod input;
 pub mod mailbox;
+mod named;
 pub mod numbers;
 pub mod selected;
 
@@ -188,6 +189,11 @@ impl Session {
     pub fn mailbox(&self) -> Result<Mailbox, Failure> {
         let user = self.user.as_ref().ok_or_else(|| Failure::bad("sign in first"))?;
         Ok(user.mailbox.clone())
+    }
+
+    /// The mailbox that the selected folder is in, which may be another account's.
+    pub fn selected_mailbox(&self) -> Result<Mailbox, Failure> {
+        self.view().map(|view| view.mailbox.clone())
     }
 
     /// The selected mailbox.

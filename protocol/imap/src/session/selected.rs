@@ -25,6 +25,8 @@ pub enum Expunges {
 
 /// The selected mailbox as the client knows it.
 pub struct Selected {
+    /// Whose mailbox the folder is in.
+    pub mailbox: Mailbox,
     pub folder: FolderId,
     /// EXAMINE.
     pub read_only: bool,
@@ -182,7 +184,7 @@ impl Session {
     /// Looks for changes and tells them. `told`: messages whose present state the client has been told by the command
     /// under way.
     pub async fn sync(&mut self, expunges: Expunges, told: &[StoredFlags]) -> Result<(), Failure> {
-        let (mailbox, condstore) = (self.mailbox()?, self.condstore);
+        let (mailbox, condstore) = (self.selected_mailbox()?, self.condstore);
         for _ in 0..CHANGES_MAX {
             let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
             let changes = match mailbox.changes(view.folder, view.modseq).await {
@@ -264,8 +266,7 @@ impl Session {
         if !view.arrived || view.read_only {
             return;
         }
-        let Ok(mailbox) = self.mailbox() else { return };
-        if let Err(error) = mailbox.take_recent(view.folder).await {
+        if let Err(error) = view.mailbox.take_recent(view.folder).await {
             tracing::debug!(%error, "cannot claim recent messages");
         }
     }

@@ -52,7 +52,7 @@ pub async fn fetch(s: &mut Session, fetch: &Fetch) -> Answer {
     }
     let plan = Plan::new(fetch, s.view()?.read_only);
     let numbers = Numbers::new(&s.view()?.uids);
-    let (mailbox, folder) = (s.mailbox()?, s.view()?.folder);
+    let (mailbox, folder) = (s.selected_mailbox()?, s.view()?.folder);
     let mut missing = 0;
     for piece in questions(&plan, &uids) {
         let asked = piece.len();
