@@ -48,6 +48,12 @@ pub enum Table {
     Delivery = 25,
     /// (mailbox, number) -> delivery key and time, for pruning `Delivery`.
     DeliveryOrder = 26,
+    /// (mailbox, folder) -> whom the folder is shared with; without a row: as the parent.
+    Acl = 39,
+    /// (mailbox, folder or 0, whose, name) -> value of an annotation, as it is.
+    Annotation = 40,
+    /// (mailbox, name) -> nothing: another account's folder that the owner is subscribed to.
+    SubscribedName = 41,
     /// One row: the cluster's facts and the directory's counters.
     Cluster = 48,
     /// Node id -> node.
@@ -70,11 +76,15 @@ pub enum Table {
     DeletingHome = 57,
     /// Group -> number of mailboxes.
     MailboxCount = 58,
+    /// Account -> whom it shares folders with.
+    ShareOwner = 59,
+    /// (grantee, account) -> nothing: the same the other way round.
+    ShareGrantee = 60,
 }
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 30] = [
+    pub const ALL: [Table; 35] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -94,6 +104,9 @@ impl Table {
         Table::Change,
         Table::Delivery,
         Table::DeliveryOrder,
+        Table::Acl,
+        Table::Annotation,
+        Table::SubscribedName,
         Table::Cluster,
         Table::Node,
         Table::Token,
@@ -105,6 +118,8 @@ impl Table {
         Table::Address,
         Table::DeletingHome,
         Table::MailboxCount,
+        Table::ShareOwner,
+        Table::ShareGrantee,
     ];
 
     /// The stable code.

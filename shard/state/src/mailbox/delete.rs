@@ -2,7 +2,7 @@
 
 use super::rows::{self, HotRow, Life};
 use super::work::Work;
-use super::{Place, create, folders, names};
+use super::{Place, create, folders, metadata, names, sharing};
 use crate::bodies;
 use crate::group::Group;
 use crate::kv::{Kv, Table, behind, each, save};
@@ -13,7 +13,7 @@ const MESSAGES_PER_STEP: usize = 500;
 /// Other rows of a mailbox removed by one command at most.
 const ROWS_PER_STEP: usize = 5_000;
 /// The tables of a mailbox that are emptied after its messages.
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 11] = [
     Table::Page,
     Table::Folder,
     Table::FolderName,
@@ -22,6 +22,9 @@ const TABLES: [Table; 8] = [
     Table::Change,
     Table::Delivery,
     Table::DeliveryOrder,
+    Table::Acl,
+    Table::Annotation,
+    Table::SubscribedName,
 ];
 
 /// RFC 3501 §6.3.4.
@@ -48,6 +51,8 @@ pub(super) fn delete_folder(work: &mut Work<'_>, id: FolderId, was: Option<&str>
         return Ok(Receipt::Deleted { more: true });
     }
     work.tree_changed();
+    sharing::forget(work, id);
+    metadata::forget(work, id);
     work.remove_folder(id)?;
     Ok(Receipt::Deleted { more: false })
 }

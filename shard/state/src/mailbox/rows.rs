@@ -57,6 +57,12 @@ pub(crate) struct Header {
     /// Before this time no delivery key is old enough to go.
     #[n(12)]
     pub delivery_due_ms: u64,
+    /// Bytes that annotations take.
+    #[n(18)]
+    pub annotation_bytes: Option<u64>,
+    /// Names of others' folders subscribed to.
+    #[n(19)]
+    pub subscribed_names: Option<u32>,
 }
 
 /// A row of [`Table::Folder`].
