@@ -21,6 +21,7 @@ use zcluster_listener::{Connection, Protocol, Refusal};
 /// The IMAP service: serves each connection that a listener admits.
 pub struct Imap {
     mailboxes: Arc<dyn MailboxApi>,
+    directory: Arc<dyn DirectoryApi>,
     authenticator: Arc<Authenticator>,
     config: ImapConfig,
     /// Room for messages under way into APPEND, in KiB.
@@ -28,19 +29,18 @@ pub struct Imap {
 }
 
 impl Imap {
-    /// A service over the cluster's mailboxes. Accounts come from `authenticator`; the directory is taken for what
-    /// later commands (ACL, shared folders) will ask of it.
+    /// A service over the cluster's mailboxes. Accounts sign in by `authenticator`; the directory tells of others, whose
+    /// folders may be shared.
     pub fn new(
         mailboxes: Arc<dyn MailboxApi>,
         directory: Arc<dyn DirectoryApi>,
         authenticator: Arc<Authenticator>,
         config: ImapConfig,
     ) -> Self {
-        drop(directory);
         // One message of the largest size must fit, rounded up to a step.
         let bytes = config.append_memory_bytes.max(config.append_bytes_max.saturating_add(1024 * 1024));
         let kib = usize::try_from(bytes / 1024).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Imap { mailboxes, authenticator, config, append_memory: Arc::new(Semaphore::new(kib)) }
+        Imap { mailboxes, directory, authenticator, config, append_memory: Arc::new(Semaphore::new(kib)) }
     }
 }
 

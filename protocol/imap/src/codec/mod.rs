@@ -13,6 +13,7 @@ pub mod parse;
 mod parse_fetch;
 mod parse_list;
 mod parse_search;
+mod parse_sharing;
 mod parse_store;
 pub mod pattern;
 pub mod sequence;

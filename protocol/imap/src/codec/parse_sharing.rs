@@ -7,7 +7,7 @@ use zcluster_api::sharing::{ANNOTATION_NAME_BYTES_MAX, Annotation, Depth, Rights
 /// Annotations named in one command.
 const ENTRIES_MAX: usize = 100;
 
-/// `setacl = "SETACL" SP mailbox SP identifier SP mod-rights` (RFC 4314 §5).
+/// `setacl = "SETACL" SP mailbox SP identifier SP mod-rights` (RFC 4314 §7).
 pub(super) fn set_acl(c: &mut Cursor<'_>) -> Parse<Request> {
     let mailbox = c.mailbox()?;
     c.sp()?;
@@ -23,14 +23,14 @@ pub(super) fn set_acl(c: &mut Cursor<'_>) -> Parse<Request> {
     Ok(Request::SetAcl { mailbox, identifier, change })
 }
 
-/// `deleteacl = "DELETEACL" SP mailbox SP identifier` (RFC 4314 §5).
+/// `deleteacl = "DELETEACL" SP mailbox SP identifier` (RFC 4314 §7).
 pub(super) fn delete_acl(c: &mut Cursor<'_>) -> Parse<Request> {
     let mailbox = c.mailbox()?;
     c.sp()?;
     Ok(Request::DeleteAcl { mailbox, identifier: c.astring_text()? })
 }
 
-/// `listrights = "LISTRIGHTS" SP mailbox SP identifier` (RFC 4314 §5).
+/// `listrights = "LISTRIGHTS" SP mailbox SP identifier` (RFC 4314 §7).
 pub(super) fn list_rights(c: &mut Cursor<'_>) -> Parse<Request> {
     let mailbox = c.mailbox()?;
     c.sp()?;
@@ -147,11 +147,14 @@ mod tests {
 
     #[test]
     fn values_are_strings_of_any_kind() {
-        let set = parsed("SETMETADATA \"\" (/private/a NIL /private/b \"x\" /private/c {2}\r\nyz /private/d ~{2}\r\n\0z)");
+        let set =
+            parsed("SETMETADATA \"\" (/private/a NIL /private/b \"x\" /private/c {2}\r\nyz /private/d ~{2}\r\n\0z)");
         let Ok(Request::SetMetadata(set)) = set else { panic!("{set:?}") };
         let values: Vec<Option<&[u8]>> = set.entries.iter().map(|e| e.value.as_deref()).collect();
         assert_eq!(values, [None, Some(&b"x"[..]), Some(b"yz"), Some(b"\0z")]);
-        assert!(matches!(parsed("SETMETADATA INBOX (/shared/a ~{2}"), Err(Fault::Literal(l)) if l.binary && l.size == 2));
+        assert!(
+            matches!(parsed("SETMETADATA INBOX (/shared/a ~{2}"), Err(Fault::Literal(l)) if l.binary && l.size == 2)
+        );
         for bad in ["(/shared NIL)", "(/shared/ NIL)", "(/shared//x NIL)", "(/shared/x% NIL)", "()", "(/shared/x)"] {
             assert!(matches!(parsed(&format!("SETMETADATA INBOX {bad}")), Err(Fault::Bad(_))), "{bad}");
         }

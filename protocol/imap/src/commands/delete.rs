@@ -13,7 +13,9 @@ pub async fn delete(s: &mut Session, name: &str) -> Answer {
     let named = s.named(name).await?;
     match named.mailbox.delete(&named.path).await {
         Err(Error::Conflict(_)) => Err(Failure::no("[HASCHILDREN] mailbox has mailboxes inside")),
-        Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be deleted")),
+        Err(Error::Denied(_)) if !named.mailbox.is_others() => {
+            Err(Failure::no("[CANNOT] this mailbox cannot be deleted"))
+        }
         other => {
             other?;
             Ok(Reply::Ok("DELETE completed".into()))

@@ -1,10 +1,12 @@
 //! LIST (RFC 3501 §6.3.8, RFC 5258, RFC 6154, RFC 5819).
 
 use super::names::{shown, special_use, write_entry};
+use super::shared;
 use super::status::{Line, recent_count, write_status};
 use crate::codec::command::{List, ListReturn, ListSelect, StatusItems};
 use crate::codec::pattern::matches;
 use crate::errors::{Answer, Failure, Reply};
+use crate::session::named::OTHERS;
 use crate::session::{Mailbox, Session};
 use std::collections::BTreeSet;
 use zcluster_api::FolderId;
@@ -18,7 +20,8 @@ const NAMES_AT_ONCE: usize = 64;
 pub async fn list(s: &mut Session, list: &List) -> Answer {
     // An empty pattern asks for the delimiter and the root of the reference (RFC 3501 §6.3.8).
     if !list.extended && list.patterns.iter().all(String::is_empty) {
-        s.line(format_args!("* LIST (\\Noselect) \"/\" \"\""));
+        let root = if list.reference.starts_with(OTHERS) { OTHERS } else { "" };
+        s.line(format_args!("* LIST (\\Noselect) \"/\" \"{root}\""));
         return Ok(Reply::Ok("LIST completed".into()));
     }
     let patterns: Vec<String> =
@@ -34,9 +37,11 @@ pub async fn list(s: &mut Session, list: &List) -> Answer {
             if list.ret.has(ListReturn::STATUS) {
                 write_status_line(s, &mailbox, list.status, folder).await?;
             }
+            shared::extras(s, list, &mailbox, folder, &shown(folder)).await?;
             s.spill_if_full().await?;
         }
     }
+    shared::list(s, list, &patterns).await?;
     Ok(Reply::Ok("LIST completed".into()))
 }
 

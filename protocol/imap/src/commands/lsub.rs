@@ -12,9 +12,11 @@ pub async fn lsub(s: &mut Session, reference: &str, pattern: &str) -> Answer {
     let pattern = format!("{reference}{pattern}");
     check_patterns(std::slice::from_ref(&pattern))?;
     let folders = s.mailbox()?.folders().await?;
+    // Others' folders that the user is subscribed to are his subscriptions too.
+    let others = s.mailbox()?.subscribed_names().await?;
     // Name -> whether it is itself subscribed.
     let mut found: BTreeMap<String, bool> = BTreeMap::new();
-    for (i, name) in folders.iter().filter(|f| f.subscribed).map(shown).enumerate() {
+    for (i, name) in folders.iter().filter(|f| f.subscribed).map(shown).chain(others).enumerate() {
         breathe(i).await;
         if matches(&pattern, &name) {
             found.insert(name, true);

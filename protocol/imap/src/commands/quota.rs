@@ -2,13 +2,21 @@
 
 use crate::codec::write;
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::Session;
+use crate::session::named::OTHERS;
+use crate::session::{Mailbox, Session};
 
 pub async fn get_quota(s: &mut Session, root: &str) -> Answer {
     if !root.is_empty() {
-        return Err(Failure::no("[NONEXISTENT] no such quota root"));
+        let of_other = root.strip_prefix(OTHERS).is_some_and(|user| !user.is_empty() && !user.contains('/'));
+        if !of_other {
+            return Err(Failure::no("[NONEXISTENT] no such quota root"));
+        }
+        let mailbox = s.named(root).await?.mailbox;
+        tell(s, &mailbox, root).await?;
+        return Ok(Reply::Ok("GETQUOTA completed".into()));
     }
-    tell(s).await?;
+    let own = s.mailbox()?;
+    tell(s, &own, root).await?;
     Ok(Reply::Ok("GETQUOTA completed".into()))
 }
 
@@ -17,18 +25,24 @@ pub async fn get_quota_root(s: &mut Session, name: &str) -> Answer {
     let folder = named.folder().await?;
     s.out.extend_from_slice(b"* QUOTAROOT ");
     write::mailbox(&named.shown(&folder), s.utf8, &mut s.out);
-    s.out.extend_from_slice(b" \"\"\r\n");
-    tell(s).await?;
+    // Another account's quota is told under the name that its folders are below.
+    let root = named.prefix.trim_end_matches('/');
+    s.out.push(b' ');
+    write::astring(root.as_bytes(), &mut s.out);
+    s.out.extend_from_slice(b"\r\n");
+    tell(s, &named.mailbox, root).await?;
     Ok(Reply::Ok("GETQUOTAROOT completed".into()))
 }
 
 /// `STORAGE` counts units of 1,024 octets (RFC 9208 §5.1), rounded up. No limit: no resource.
-async fn tell(s: &mut Session) -> Result<(), Failure> {
-    let (used, limit) = s.mailbox()?.usage().await?;
+async fn tell(s: &mut Session, mailbox: &Mailbox, root: &str) -> Result<(), Failure> {
+    let (used, limit) = mailbox.usage().await?;
+    s.out.extend_from_slice(b"* QUOTA ");
+    write::astring(root.as_bytes(), &mut s.out);
     if limit == 0 {
-        s.line(format_args!("* QUOTA \"\" ()"));
+        s.line(format_args!(" ()"));
     } else {
-        s.line(format_args!("* QUOTA \"\" (STORAGE {} {})", used.div_ceil(1024), limit.div_ceil(1024)));
+        s.line(format_args!(" (STORAGE {} {})", used.div_ceil(1024), limit.div_ceil(1024)));
     }
     Ok(())
 }

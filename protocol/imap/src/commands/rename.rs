@@ -12,12 +12,17 @@ pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
         return Err(Failure::no("[ALREADYEXISTS] INBOX is always there"));
     }
     let (old, new) = (s.named(from).await?, s.named(to).await?);
+    if old.mailbox.owner() != new.mailbox.owner() {
+        return Err(Failure::no("[CANNOT] a mailbox cannot be moved from one account to another"));
+    }
     if is_inbox(from) {
         rename_inbox(&new.mailbox, folders::INBOX, &new.path).await?;
         return Ok(Reply::Ok("RENAME completed, INBOX is empty now".into()));
     }
     match old.mailbox.rename(&old.path, &new.path).await {
-        Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be renamed")),
+        Err(Error::Denied(_)) if !old.mailbox.is_others() => {
+            Err(Failure::no("[CANNOT] this mailbox cannot be renamed"))
+        }
         other => {
             other?;
             Ok(Reply::Ok("RENAME completed".into()))

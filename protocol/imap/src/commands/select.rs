@@ -2,12 +2,13 @@
 
 use super::expunge;
 use crate::errors::{Answer, Reply};
-use crate::session::{Expunges, Mailbox, Selected, Session, mailbox, numbers::Numbers};
+use crate::session::{Expunges, Mailbox, Selected, Session, mailbox, numbers::Numbers, sharing::rights};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Error, Uid, UidSet};
 use zcluster_runtime::Instant;
 
 /// SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2; RFC 7162 §3.1.2 and §3.1.8).
-pub async fn select(s: &mut Session, name: &str, read_only: bool, condstore: bool) -> Answer {
+pub async fn select(s: &mut Session, name: &str, examine: bool, condstore: bool) -> Answer {
     // The old mailbox is left even if the new one cannot be opened (RFC 3501 §6.3.1).
     if s.selected.is_some() {
         s.deselect().await;
@@ -16,12 +17,17 @@ pub async fn select(s: &mut Session, name: &str, read_only: bool, condstore: boo
     let named = s.named(name).await?;
     let (mailbox, folder) = (&named.mailbox, named.folder().await?);
     let found = mailbox.uids(folder.id).await?;
+    let rights = rights(&found.folder);
+    // RFC 4314 §5.2: read-write is what something may be changed in.
+    let changing = [Rights::SEEN, Rights::WRITE, Rights::INSERT, Rights::DELETE, Rights::EXPUNGE];
+    let read_only = examine || !changing.into_iter().any(|r| rights.has(r));
     let recent_from = recent_from(mailbox, &found, read_only).await?;
     s.condstore |= condstore;
     let view = Selected {
         mailbox: mailbox.clone(),
         folder: found.folder.id,
         read_only,
+        rights,
         uids: found.uids.clone(),
         gone: UidSet::new(),
         modseq: found.modseq,
@@ -34,7 +40,8 @@ pub async fn select(s: &mut Session, name: &str, read_only: bool, condstore: boo
     };
     tell(s, &view, &found);
     s.selected = Some(Box::new(view));
-    let (code, verb) = if read_only { ("READ-ONLY", "EXAMINE") } else { ("READ-WRITE", "SELECT") };
+    let code = if read_only { "READ-ONLY" } else { "READ-WRITE" };
+    let verb = if examine { "EXAMINE" } else { "SELECT" };
     Ok(Reply::Ok(format!("[{code}] {verb} completed").into()))
 }
 
@@ -42,6 +49,10 @@ pub async fn select(s: &mut Session, name: &str, read_only: bool, condstore: boo
 /// claims nothing (RFC 3501 §6.3.2).
 async fn recent_from(mailbox: &Mailbox, found: &mailbox::Uids, read_only: bool) -> Result<Uid, Error> {
     let folder = &found.folder;
+    if mailbox.is_others() {
+        // What is recent is told to a session of the owner.
+        return Ok(folder.uid_next);
+    }
     if read_only || folder.recent_from >= folder.uid_next {
         return Ok(folder.recent_from);
     }
@@ -74,7 +85,9 @@ pub async fn unselect(s: &mut Session) -> Answer {
 
 /// CLOSE (RFC 3501 §6.4.2): removes what has `\Deleted`, untold, unless the mailbox was opened with EXAMINE.
 pub async fn close(s: &mut Session) -> Answer {
-    if !s.view()?.read_only {
+    let view = s.view()?;
+    // RFC 4314 §4: without the right nothing is removed, and that is no error.
+    if !view.read_only && view.rights.has(Rights::EXPUNGE) {
         // What was deleted elsewhere meanwhile is not the client's concern any more.
         let all = s.view()?.uids.clone();
         expunge::remove_deleted(s, all, Expunges::Hold).await?;

@@ -3,12 +3,16 @@
 use crate::codec::command::StatusItems;
 use crate::codec::write::{self, number};
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::{Mailbox, Session, numbers};
+use crate::session::{Mailbox, Session, numbers, sharing::rights};
 use zcluster_api::mailbox::Folder;
+use zcluster_api::sharing::Rights;
 
 pub async fn status(s: &mut Session, name: &str, items: StatusItems) -> Answer {
     let named = s.named(name).await?;
     let folder = named.folder().await?;
+    if !rights(&folder).has(Rights::READ) {
+        return Err(Failure::no("[NOPERM] right r is needed"));
+    }
     if items.has(StatusItems::HIGHESTMODSEQ) {
         s.enable_condstore();
     }
@@ -21,7 +25,8 @@ pub async fn status(s: &mut Session, name: &str, items: StatusItems) -> Answer {
 
 /// Messages that no session has yet been told of; the UIDs are read only when there may be some.
 pub async fn recent_count(mailbox: &Mailbox, items: StatusItems, folder: &Folder) -> Result<u64, Failure> {
-    if !items.has(StatusItems::RECENT) || folder.recent_from >= folder.uid_next {
+    // Nothing is recent to who is not the owner: he must not take it from the owner.
+    if !items.has(StatusItems::RECENT) || mailbox.is_others() || folder.recent_from >= folder.uid_next {
         return Ok(0);
     }
     let uids = mailbox.uids(folder.id).await?.uids;

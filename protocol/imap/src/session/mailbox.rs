@@ -9,11 +9,14 @@ use zcluster_api::*;
 /// How often a name is looked up for one command: each time but the first somebody else was faster.
 const LOOK_UPS_MAX: usize = 8;
 
-/// A signed-in account's mailbox.
+/// A mailbox with the eyes and rights of the signed-in account: its own, or another's.
 #[derive(Clone)]
 pub struct Mailbox {
     api: Arc<dyn MailboxApi>,
-    account: AccountId,
+    /// Whose mailbox.
+    pub(super) account: AccountId,
+    /// Who acts.
+    pub(super) actor: AccountId,
     timeout: Duration,
 }
 
@@ -71,7 +74,7 @@ pub struct Copied {
     pub modseq: ModSeq,
 }
 
-fn unexpected<T>(what: &str) -> Result<T> {
+pub(super) fn unexpected<T>(what: &str) -> Result<T> {
     Err(Error::Internal(format!("unexpected reply to {what}")))
 }
 
@@ -83,17 +86,21 @@ pub fn is_shown(folder: &Folder) -> bool {
 impl Mailbox {
     /// The mailbox of `account`.
     pub fn new(api: Arc<dyn MailboxApi>, account: AccountId, timeout: Duration) -> Self {
-        Mailbox { api, account, timeout }
+        Mailbox { api, account, actor: account, timeout }
     }
 
+    /// The mailbox of another account, with the eyes and rights of this one's user.
+    pub fn of(&self, account: AccountId) -> Mailbox {
+        Mailbox { account, ..self.clone() }
+    }
     fn call<T>(&self, body: T) -> Call<T> {
         let request = RequestId(zcluster_runtime::random_bytes());
-        Call { actor: Actor::Account(self.account), account: self.account, request, timeout: self.timeout, body }
+        Call { actor: Actor::Account(self.actor), account: self.account, request, timeout: self.timeout, body }
     }
-    async fn read(&self, query: MailboxQuery) -> Result<MailboxReply> {
+    pub(super) async fn read(&self, query: MailboxQuery) -> Result<MailboxReply> {
         self.api.read(self.call(query)).await
     }
-    async fn write(&self, command: MailboxCommand) -> Result<Receipt> {
+    pub(super) async fn write(&self, command: MailboxCommand) -> Result<Receipt> {
         self.api.write(self.call(command)).await
     }
 

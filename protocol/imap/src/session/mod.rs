@@ -2,11 +2,13 @@
 
 mod input;
 pub mod mailbox;
-mod named;
+pub mod named;
 pub mod numbers;
 pub mod selected;
+pub mod sharing;
 
 pub use mailbox::Mailbox;
+pub use named::Named;
 pub use selected::{Expunges, Selected};
 
 use crate::codec::command::{Command, Request};
@@ -47,6 +49,8 @@ pub struct Session {
 /// Who signed in.
 pub struct User {
     pub mailbox: Mailbox,
+    /// The account's address.
+    pub name: String,
     /// Parent of what this session logs.
     pub span: tracing::Span,
 }

@@ -7,6 +7,7 @@ use crate::codec::write::number;
 use crate::config::PAGE_MESSAGES;
 use crate::errors::Failure;
 use zcluster_api::mailbox::{StoredFlags, Want};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Error, Flags, FolderId, ModSeq, Uid, UidSet};
 use zcluster_runtime::Instant;
 
@@ -28,8 +29,10 @@ pub struct Selected {
     /// Whose mailbox the folder is in.
     pub mailbox: Mailbox,
     pub folder: FolderId,
-    /// EXAMINE.
+    /// EXAMINE, or nothing may be changed.
     pub read_only: bool,
+    /// What the user may do with it, as of the SELECT.
+    pub rights: Rights,
     /// All UIDs the client knows of: the n-th is sequence number n.
     pub uids: UidSet,
     /// Those of them that are gone, untold.
@@ -73,27 +76,44 @@ impl Selected {
         }
     }
 
-    /// Appends `* FLAGS` and `* OK [PERMANENTFLAGS]` (RFC 3501 §7.2.6, §7.1). Keywords can be made at will: `\*`.
+    /// Appends `* FLAGS` and `* OK [PERMANENTFLAGS]` (RFC 3501 §7.2.6, §7.1; RFC 4314 §4: those that may be set). Keywords
+    /// can be made at will: `\*`.
     pub fn write_flags(&self, out: &mut Vec<u8>) {
-        let all = |out: &mut Vec<u8>| {
-            out.extend_from_slice(b"\\Seen");
-            for name in NAMED.iter().map(|(name, _)| name) {
-                out.push(b' ');
-                out.extend_from_slice(name.as_bytes());
-            }
-            for keyword in &self.keywords {
-                out.push(b' ');
-                write_keyword(keyword, out);
-            }
-        };
         out.extend_from_slice(b"* FLAGS (");
-        all(out);
+        self.write_flags_of(Rights::ALL, out);
         out.extend_from_slice(b")\r\n* OK [PERMANENTFLAGS (");
         if !self.read_only {
-            all(out);
-            out.extend_from_slice(b" \\*");
+            let begin = out.len();
+            self.write_flags_of(self.rights, out);
+            if self.rights.has(Rights::WRITE) {
+                out.extend_from_slice(if out.len() > begin { b" \\*" } else { b"\\*" });
+            }
         }
         out.extend_from_slice(b")] flags that can be set\r\n");
+    }
+
+    /// The flags and keywords that somebody with these rights may set.
+    fn write_flags_of(&self, rights: Rights, out: &mut Vec<u8>) {
+        let begin = out.len();
+        let space = |out: &mut Vec<u8>| {
+            if out.len() > begin {
+                out.push(b' ');
+            }
+        };
+        if rights.has(Rights::SEEN) {
+            out.extend_from_slice(b"\\Seen");
+        }
+        for (name, bit) in NAMED {
+            let right = if bit == Flags::DELETED { Rights::DELETE } else { Rights::WRITE };
+            if rights.has(right) {
+                space(out);
+                out.extend_from_slice(name.as_bytes());
+            }
+        }
+        for keyword in self.keywords.iter().filter(|_| rights.has(Rights::WRITE)) {
+            space(out);
+            write_keyword(keyword, out);
+        }
     }
 
     /// Appends EXISTS and RECENT (RFC 3501 §7.3).
@@ -189,6 +209,8 @@ impl Session {
             let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
             let changes = match mailbox.changes(view.folder, view.modseq).await {
                 Err(Error::NotFound(_)) => None,
+                // Nor is there anything to be seen any more where the right to read was taken away.
+                Err(Error::Denied(_)) if mailbox.is_others() => None,
                 other => Some(other?).filter(|c| !c.folder_gone),
             };
             view.looked_at = Instant::now();
@@ -263,7 +285,7 @@ impl Session {
     /// must not be so to the next (RFC 3501 §2.3.2).
     pub async fn deselect(&mut self) {
         let Some(view) = self.selected.take() else { return };
-        if !view.arrived || view.read_only {
+        if !view.arrived || view.read_only || view.mailbox.is_others() {
             return;
         }
         if let Err(error) = view.mailbox.take_recent(view.folder).await {

@@ -11,10 +11,6 @@ pub fn rights(folder: &Folder) -> Rights {
 }
 
 impl Mailbox {
-    /// The mailbox of another account, with the eyes and rights of this one's user.
-    pub fn of(&self, account: AccountId) -> Mailbox {
-        Mailbox { account, ..self.clone() }
-    }
     /// Whose it is.
     pub fn owner(&self) -> AccountId {
         self.account

@@ -3,7 +3,7 @@
 mod binary;
 mod bodies;
 mod items;
-mod source;
+pub mod source;
 
 use crate::codec::command::{BodyForm, Fetch, FetchItems, SectionText};
 use crate::config::{FETCH_SYNC_AFTER, PAGE_MESSAGES, PAGE_MESSAGES_WITH_BODIES};
@@ -12,6 +12,7 @@ use crate::session::numbers::{Numbers, from, pieces};
 use crate::session::{Expunges, Mailbox, Session, passed_over};
 use items::Line;
 use zcluster_api::mailbox::{KeywordChange, Message, Want};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Flags, FolderId, MailboxCommand, ModSeq, UidSet};
 use zcluster_mail::Summary;
 
@@ -50,7 +51,7 @@ pub async fn fetch(s: &mut Session, fetch: &Fetch) -> Answer {
     if fetch.items.has(FetchItems::MODSEQ) {
         s.enable_condstore();
     }
-    let plan = Plan::new(fetch, s.view()?.read_only);
+    let plan = Plan::new(fetch, s.view()?.read_only || !s.view()?.rights.has(Rights::SEEN));
     let numbers = Numbers::new(&s.view()?.uids);
     let (mailbox, folder) = (s.selected_mailbox()?, s.view()?.folder);
     let mut missing = 0;
