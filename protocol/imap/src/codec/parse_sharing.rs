@@ -123,6 +123,17 @@ pub(super) fn set_metadata(c: &mut Cursor<'_>) -> Parse<Request> {
 mod tests {
     use super::super::parse::command;
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(
+            verb in "(SETACL|DELETEACL|GETACL|LISTRIGHTS|MYRIGHTS|GETMETADATA|SETMETADATA)",
+            rest in "( ?(INBOX|x|\\(|\\)|/shared/x|/private|NIL|\"y\"|~?\\{[0-9]{1,2}\\+?\\}(\r\n)?|MAXSIZE|DEPTH|[+-]lr|é|\\*)){0,9}",
+        ) {
+            let _ = parsed(&format!("{verb}{rest}"));
+        }
+    }
 
     fn parsed(line: &str) -> Parse<Request> {
         command(format!("t {line}").as_bytes(), false).map(|c| c.request)

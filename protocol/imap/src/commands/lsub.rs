@@ -21,7 +21,8 @@ pub async fn lsub(s: &mut Session, reference: &str, pattern: &str) -> Answer {
         if matches(&pattern, &name) {
             found.insert(name, true);
         } else if pattern.ends_with('%')
-            && let Some(ancestor) = matching_ancestor(&pattern, &name)
+            // Names in the other users' namespace begin with the delimiter: nothing stands above them.
+            && let Some(ancestor) = matching_ancestor(&pattern, &name).filter(|a| !a.is_empty())
         {
             found.entry(ancestor).or_insert(false);
         }

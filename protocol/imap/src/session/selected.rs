@@ -204,7 +204,8 @@ impl Session {
     /// Looks for changes and tells them. `told`: messages whose present state the client has been told by the command
     /// under way.
     pub async fn sync(&mut self, expunges: Expunges, told: &[StoredFlags]) -> Result<(), Failure> {
-        let (mailbox, condstore) = (self.selected_mailbox()?, self.condstore);
+        let condstore = self.condstore;
+        let Some(mailbox) = self.selected.as_ref().map(|view| view.mailbox.clone()) else { return Ok(()) };
         for _ in 0..CHANGES_MAX {
             let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
             let changes = match mailbox.changes(view.folder, view.modseq).await {

@@ -107,6 +107,9 @@ async fn the_namespace_of_others() {
     bob.ok(&format!("SUBSCRIBE {WORK}")).await;
     refused(&mut bob, "SUBSCRIBE /home/alice@example.com/INBOX", "[NONEXISTENT]").await;
     bob.expect("LSUB \"\" /home/*", &[&format!("* LSUB () \"/\" {WORK}"), "# OK LSUB completed"]).await;
+    let reply = bob.ok("LSUB \"\" %").await;
+    assert!(!reply.contains("\"\"") && !reply.contains("home"), "{reply}");
+    bob.expect("LSUB \"\" /%", &["* LSUB (\\Noselect) \"/\" /home", "# OK LSUB completed"]).await;
     let reply = bob.ok("LIST (SUBSCRIBED) \"\" *").await;
     assert!(reply.contains(&format!("* LIST (\\Subscribed) \"/\" {WORK}\r\n")), "{reply}");
     let reply = bob.ok(&format!("LIST \"\" {WORK} RETURN (SUBSCRIBED)")).await;
@@ -228,6 +231,7 @@ async fn messages_go_from_one_account_to_the_other() {
     let reply = bob.ok(&format!("UID MOVE 1:2 {WORK}")).await;
     assert!(reply.starts_with("* OK [COPYUID ") && reply.contains(" 1:2 3:4] moved\r\n"), "{reply}");
     assert_eq!(reply.matches("EXPUNGE").count(), 2, "{reply}");
+    alice.ok("NOOP").await;
     let reply = alice.ok("UID FETCH 3:4 (FLAGS)").await;
     assert!(!reply.contains("\\Seen") && !reply.contains("\\Answered") && reply.contains("UID 4"), "{reply}");
     // Within the other's mailbox.
