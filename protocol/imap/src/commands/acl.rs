@@ -2,7 +2,7 @@
 
 use crate::codec::write;
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::{Named, Session, sharing::rights};
+use crate::session::{Named, Session, sharing::require, sharing::rights};
 use zcluster_api::directory::AccountBy;
 use zcluster_api::mailbox::Folder;
 use zcluster_api::sharing::{Grantee, Rights, RightsChange};
@@ -80,10 +80,8 @@ async fn change_acl(s: &mut Session, name: &str, who: &str, change: RightsChange
 /// The folder, if the user may give and take rights on it.
 async fn administered(named: &Named) -> Result<Folder, Failure> {
     let folder = named.folder().await?;
-    if rights(&folder).has(Rights::ADMIN) {
-        return Ok(folder);
-    }
-    Err(Failure::no("[NOPERM] right a is needed"))
+    require(&folder, Rights::ADMIN)?;
+    Ok(folder)
 }
 
 pub async fn get_acl(s: &mut Session, name: &str) -> Answer {

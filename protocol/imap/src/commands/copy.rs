@@ -9,6 +9,7 @@ use zcluster_api::{Error, UidSet};
 
 pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, moving: bool) -> Answer {
     if moving {
+        s.refresh_rights().await?;
         s.writable_view()?;
     }
     let uids = s.resolve(uid, set)?;

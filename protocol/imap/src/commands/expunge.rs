@@ -4,10 +4,14 @@ use crate::codec::sequence::SequenceSet;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::{Expunges, Session, numbers::pieces, passed_over};
 use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Flags, SearchExpr, UidSet};
 
 pub async fn expunge(s: &mut Session, set: Option<&SequenceSet>) -> Answer {
-    s.writable_view()?;
+    s.refresh_rights().await?;
+    if !s.writable_view()?.rights.has(Rights::EXPUNGE) {
+        return Err(Failure::no("[NOPERM] right e is needed"));
+    }
     let candidates = match set {
         Some(set) => s.resolve(true, set)?,
         None => s.view()?.uids.clone(),

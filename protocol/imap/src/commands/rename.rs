@@ -2,8 +2,9 @@
 
 use super::names::{is_inbox, trimmed};
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::{Mailbox, Session, numbers::pieces};
+use crate::session::{Mailbox, Session, numbers::pieces, sharing::require};
 use zcluster_api::mailbox::{UIDS_PER_COMMAND_MAX, folders};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Error, FolderId};
 
 pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
@@ -18,6 +19,9 @@ pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
     if is_inbox(from) {
         rename_inbox(&new.mailbox, folders::INBOX, &new.path).await?;
         return Ok(Reply::Ok("RENAME completed, INBOX is empty now".into()));
+    }
+    if old.mailbox.is_others() {
+        require(&old.folder().await?, Rights::DELETE_FOLDER)?;
     }
     match old.mailbox.rename(&old.path, &new.path).await {
         Err(Error::Denied(_)) if !old.mailbox.is_others() => {

@@ -2,7 +2,8 @@
 
 use super::expunge;
 use crate::errors::{Answer, Reply};
-use crate::session::{Expunges, Mailbox, Selected, Session, mailbox, numbers::Numbers, sharing::rights};
+use crate::session::sharing::{may_change, rights};
+use crate::session::{Expunges, Mailbox, Selected, Session, mailbox, numbers::Numbers};
 use zcluster_api::sharing::Rights;
 use zcluster_api::{Error, Uid, UidSet};
 use zcluster_runtime::Instant;
@@ -18,14 +19,13 @@ pub async fn select(s: &mut Session, name: &str, examine: bool, condstore: bool)
     let (mailbox, folder) = (&named.mailbox, named.folder().await?);
     let found = mailbox.uids(folder.id).await?;
     let rights = rights(&found.folder);
-    // RFC 4314 §5.2: read-write is what something may be changed in.
-    let changing = [Rights::SEEN, Rights::WRITE, Rights::INSERT, Rights::DELETE, Rights::EXPUNGE];
-    let read_only = examine || !changing.into_iter().any(|r| rights.has(r));
+    let read_only = examine || !may_change(rights);
     let recent_from = recent_from(mailbox, &found, read_only).await?;
     s.condstore |= condstore;
     let view = Selected {
         mailbox: mailbox.clone(),
         folder: found.folder.id,
+        examined: examine,
         read_only,
         rights,
         uids: found.uids.clone(),
@@ -85,6 +85,7 @@ pub async fn unselect(s: &mut Session) -> Answer {
 
 /// CLOSE (RFC 3501 §6.4.2): removes what has `\Deleted`, untold, unless the mailbox was opened with EXAMINE.
 pub async fn close(s: &mut Session) -> Answer {
+    s.refresh_rights().await?;
     let view = s.view()?;
     // RFC 4314 §4: without the right nothing is removed, and that is no error.
     if !view.read_only && view.rights.has(Rights::EXPUNGE) {

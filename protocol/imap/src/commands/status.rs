@@ -3,16 +3,14 @@
 use crate::codec::command::StatusItems;
 use crate::codec::write::{self, number};
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::{Mailbox, Session, numbers, sharing::rights};
+use crate::session::{Mailbox, Session, numbers, sharing::require};
 use zcluster_api::mailbox::Folder;
 use zcluster_api::sharing::Rights;
 
 pub async fn status(s: &mut Session, name: &str, items: StatusItems) -> Answer {
     let named = s.named(name).await?;
     let folder = named.folder().await?;
-    if !rights(&folder).has(Rights::READ) {
-        return Err(Failure::no("[NOPERM] right r is needed"));
-    }
+    require(&folder, Rights::READ)?;
     if items.has(StatusItems::HIGHESTMODSEQ) {
         s.enable_condstore();
     }

@@ -29,9 +29,11 @@ pub struct Selected {
     /// Whose mailbox the folder is in.
     pub mailbox: Mailbox,
     pub folder: FolderId,
+    /// EXAMINE.
+    pub examined: bool,
     /// EXAMINE, or nothing may be changed.
     pub read_only: bool,
-    /// What the user may do with it, as of the SELECT.
+    /// What the user may do with it, as last looked at.
     pub rights: Rights,
     /// All UIDs the client knows of: the n-th is sequence number n.
     pub uids: UidSet,

@@ -1,6 +1,8 @@
 //! The inner API's part about shared folders and annotations, with its replies unpacked.
 
+use super::Session;
 use super::mailbox::{Mailbox, unexpected};
+use crate::errors::Failure;
 use zcluster_api::mailbox::Folder;
 use zcluster_api::sharing::{Annotation, Depth, Grant, Grantee, Rights, RightsChange};
 use zcluster_api::*;
@@ -10,7 +12,57 @@ pub fn rights(folder: &Folder) -> Rights {
     folder.rights.unwrap_or(Rights::ALL)
 }
 
+/// Refuses who lacks a right: NOPERM where the folder may be seen, else it is not there (RFC 4314 §6, RFC 5530).
+///
+/// # Errors
+/// A tagged NO.
+pub fn require(folder: &Folder, right: Rights) -> Result<(), Failure> {
+    let had = rights(folder);
+    if had.has(right) {
+        return Ok(());
+    }
+    if had.has(Rights::LOOKUP) {
+        return Err(Failure::no(format!("[NOPERM] right {right} is needed")));
+    }
+    Err(Failure::no("[NONEXISTENT] no such mailbox"))
+}
+
+/// Whether something may be changed in a folder with these rights: READ-WRITE (RFC 4314 §5.2).
+pub fn may_change(had: Rights) -> bool {
+    let some = [Rights::SEEN, Rights::WRITE, Rights::INSERT, Rights::DELETE, Rights::EXPUNGE];
+    some.into_iter().any(|r| had.has(r))
+}
+
+impl Session {
+    /// Looks again what the user may do with the selected folder, before a command that depends on it: rights that were
+    /// given or taken meanwhile count from now on, and are told. One's own folders need no look.
+    pub async fn refresh_rights(&mut self) -> Result<(), Failure> {
+        let Some(view) = self.selected.as_deref().filter(|v| v.mailbox.is_others()) else { return Ok(()) };
+        let now = match view.mailbox.rights(view.folder).await {
+            Err(Error::NotFound(_)) => Rights::NONE,
+            other => other?,
+        };
+        let Some(view) = self.selected.as_deref_mut().filter(|v| v.rights != now) else { return Ok(()) };
+        let read_only = view.examined || !may_change(now);
+        let turned = std::mem::replace(&mut view.read_only, read_only) != read_only;
+        view.rights = now;
+        view.write_flags(&mut self.out);
+        if turned {
+            let code = if read_only { "READ-ONLY" } else { "READ-WRITE" };
+            self.line(format_args!("* OK [{code}] rights were changed"));
+        }
+        Ok(())
+    }
+}
+
 impl Mailbox {
+    /// What the user may do with a folder now.
+    async fn rights(&self, folder: FolderId) -> Result<Rights> {
+        match self.read(MailboxQuery::Folder(folder)).await? {
+            MailboxReply::Folders(list) => Ok(list.first().map_or(Rights::NONE, rights)),
+            _ => unexpected("Folder"),
+        }
+    }
     /// Whose it is.
     pub fn owner(&self) -> AccountId {
         self.account

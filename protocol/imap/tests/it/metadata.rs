@@ -32,6 +32,11 @@ async fn annotations_are_set_and_told() {
     // A value may be any bytes.
     c.ok("SETMETADATA INBOX (/private/bin ~{3+}\r\na\0b)").await;
     c.expect("GETMETADATA INBOX /private/bin", &["* METADATA INBOX (/private/bin ~{3}", "a\0b)", DONE]).await;
+    c.send("w SETMETADATA INBOX (/private/bin ~{3}\r\n").await;
+    assert_eq!(c.line().await, "+ go ahead");
+    c.send("\0\0\0)\r\n").await;
+    assert_eq!(c.until_tagged("w").await, "# OK SETMETADATA completed\r\n");
+    c.expect("NOOP", &["# OK NOOP completed"]).await;
     for bad in
         ["(/other/x \"y\")", "(/shared/x* \"y\")", "(/shared//x \"y\")", "(/shared \"y\")", "/shared/x \"y\"", "()"]
     {

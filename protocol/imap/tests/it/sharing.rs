@@ -172,9 +172,18 @@ async fn rights_go_flag_by_flag() {
     let reply = bob.ok("EXPUNGE").await;
     assert!(reply.contains("* 2 EXPUNGE\r\n"), "{reply}");
     alice.ok("SETACL Work bob lrw").await;
+    refused(&mut bob, "EXPUNGE", "[NOPERM]").await;
+    refused(&mut bob, "MOVE 1 INBOX", "[NOPERM]").await;
     bob.ok("SELECT INBOX").await;
     let reply = bob.ok(&format!("SELECT {WORK}")).await;
     assert!(reply.contains("[PERMANENTFLAGS (\\Answered \\Flagged \\Draft"), "{reply}");
+    alice.ok("SETACL Work bob lr").await;
+    let reply = bob.run("STORE 1 +FLAGS (\\Flagged)").await;
+    assert!(reply.contains("[PERMANENTFLAGS ()]") && reply.contains("* OK [READ-ONLY]"), "{reply}");
+    assert!(reply.contains("# NO [READ-ONLY]"), "{reply}");
+    alice.ok("SETACL Work bob lrs").await;
+    let reply = bob.ok("FETCH 1 (BODY[])").await;
+    assert!(reply.contains("* OK [READ-WRITE]"), "{reply}");
 }
 
 #[tokio::test]
@@ -258,6 +267,15 @@ async fn folders_are_made_and_unmade_by_rights() {
     bob.ok(&format!("DELETE {WORK}/Other")).await;
     refused(&mut bob, &format!("DELETE {WORK}"), "[HASCHILDREN]").await;
     refused(&mut bob, &format!("RENAME {WORK} /home/alice@example.com/Top"), "[NOPERM]").await;
+    // Who may only add messages can do that, and knows of nothing else.
+    alice.ok("SETACL Work bob i").await;
+    assert!(bob.append(WORK, &message("drop", "box")).await.contains("# OK [APPENDUID "));
+    for command in ["DELETE", "SELECT", "GETACL", "STATUS"] {
+        let rest = if command == "STATUS" { " (MESSAGES)" } else { "" };
+        refused(&mut bob, &format!("{command} {WORK}{rest}"), "[NONEXISTENT]").await;
+    }
+    refused(&mut bob, &format!("RENAME {WORK} {WORK}2"), "[NONEXISTENT]").await;
+    bob.expect("LIST \"\" /home/*", &["* LIST (\\Noselect \\HasChildren) \"/\" /home/alice@example.com", "# OK LIST completed"]).await;
     let reply = alice.ok("LIST Work/ *").await;
     assert!(reply.contains("Work/New\r\n") && !reply.contains("Other"), "{reply}");
 }

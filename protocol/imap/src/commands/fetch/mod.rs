@@ -51,6 +51,9 @@ pub async fn fetch(s: &mut Session, fetch: &Fetch) -> Answer {
     if fetch.items.has(FetchItems::MODSEQ) {
         s.enable_condstore();
     }
+    if fetch.bodies.iter().any(|b| !b.peek) {
+        s.refresh_rights().await?;
+    }
     let plan = Plan::new(fetch, s.view()?.read_only || !s.view()?.rights.has(Rights::SEEN));
     let numbers = Numbers::new(&s.view()?.uids);
     let (mailbox, folder) = (s.selected_mailbox()?, s.view()?.folder);
