@@ -27,13 +27,21 @@ impl Named {
     /// # Errors
     /// `NotFound`, also for what the user may not know of.
     pub async fn folder(&self) -> Result<Folder> {
-        self.mailbox.folder(&self.path).await
+        match self.mailbox.folder(&self.path).await {
+            // The same words as for an account that there is not: nobody is to learn who has one.
+            Err(Error::NotFound(_)) if !self.prefix.is_empty() => Err(missing(&self.prefix, &self.path)),
+            other => other,
+        }
     }
 
     /// The name that the client sees for a folder of this mailbox.
     pub fn shown(&self, folder: &Folder) -> String {
         if self.prefix.is_empty() { fold_inbox(&folder.path) } else { format!("{}{}", self.prefix, folder.path) }
     }
+}
+
+fn missing(prefix: &str, path: &str) -> Error {
+    Error::NotFound(format!("mailbox {prefix}{path}"))
 }
 
 impl Session {
@@ -49,8 +57,9 @@ impl Session {
         };
         let (user, path) = rest.split_once('/').unwrap_or((rest, ""));
         let account = self.account_named(user).await?;
-        let account = account.ok_or_else(|| Error::NotFound(format!("mailbox {name}")))?;
-        Ok(Named { mailbox: own.of(account.id), path: path.to_string(), prefix: format!("{OTHERS}{user}/") })
+        let prefix = format!("{OTHERS}{user}/");
+        let account = account.ok_or_else(|| missing(&prefix, path))?;
+        Ok(Named { mailbox: own.of(account.id), path: path.to_string(), prefix })
     }
 
     /// The account with an address; without a domain it is in the user's own.
