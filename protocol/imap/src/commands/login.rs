@@ -44,7 +44,7 @@ pub async fn sign_in(s: &mut Session, credentials: &Credentials, done: &str) -> 
 fn welcome(s: &mut Session, account: &Account) {
     let mailbox = Mailbox::new(s.imap.mailboxes.clone(), account.id, s.config().call_timeout);
     let span = tracing::info_span!("imap", account = %account.name);
-    s.user = Some(Box::new(User { mailbox, span }));
+    s.user = Some(Box::new(User { mailbox, name: account.name.clone(), span }));
     let timeout = s.config().idle_timeout;
     s.connection.set_idle_timeout(timeout);
 }
