@@ -1,6 +1,6 @@
 //! Message bodies: immutable, named by content, small ones inside the command, large ones uploaded before it.
 
-use crate::ids::{BlobId, RequestId};
+use crate::ids::{BlobId, FolderId, RequestId, Uid};
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
@@ -70,6 +70,21 @@ pub struct BlobRef {
     /// Where the bytes are.
     #[n(2)]
     pub place: Place,
+    /// The message that told of it, in a reply to an account that is not the owner: only by it such an account may read
+    /// the body (docs/decisions/0015).
+    #[n(3)]
+    pub at: Option<BlobAt>,
+}
+
+/// A message that has a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct BlobAt {
+    /// Its folder.
+    #[n(0)]
+    pub folder: FolderId,
+    /// Its UID.
+    #[n(1)]
+    pub uid: Uid,
 }
 
 /// A body made ready by the edge (hashed, compressed) but not yet stored.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ids::*;
+use crate::sharing::Grantee;
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 
@@ -441,6 +442,20 @@ pub enum DirectoryCommand {
         #[n(1)]
         alias: String,
     },
+    /// Notes with whom an account shares folders. Only an index, for finding owners: rights are decided by the owner's
+    /// mailbox alone. News older than what is known is passed over. -> `Done`
+    #[n(20)]
+    SetShares {
+        /// Whose folders.
+        #[n(0)]
+        owner: AccountId,
+        /// With whom.
+        #[n(1)]
+        grantees: Vec<Grantee>,
+        /// The owner's mailbox's mod-sequence when it was so.
+        #[n(2)]
+        modseq: ModSeq,
+    },
 }
 
 /// How an account is named.
@@ -500,6 +515,19 @@ pub enum DirectoryQuery {
     /// Mailboxes per shard. -> `Counts`
     #[n(10)]
     MailboxCounts,
+    /// Who shares folders with an account, by id, a page. -> `Sharers`
+    #[n(11)]
+    SharedWith {
+        /// With whom.
+        #[n(0)]
+        account: AccountId,
+        /// Continue behind this owner.
+        #[n(1)]
+        after: Option<AccountId>,
+        /// At most so many (and never more than [`crate::sharing::SHARERS_PER_PAGE_MAX`]).
+        #[n(2)]
+        limit: u32,
+    },
 }
 
 /// The answer to a [`DirectoryQuery`] or [`DirectoryCommand`].
@@ -544,6 +572,9 @@ pub enum DirectoryReply {
     /// (shard, mailboxes).
     #[n(12)]
     Counts(#[n(0)] Vec<(GroupId, u64)>),
+    /// (owner, primary address).
+    #[n(13)]
+    Sharers(#[n(0)] Vec<(AccountId, String)>),
 }
 
 impl DirectoryReply {

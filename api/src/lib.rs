@@ -14,6 +14,7 @@ pub mod error;
 pub mod ids;
 pub mod mailbox;
 pub mod search;
+pub mod sharing;
 pub mod sort;
 pub mod traits;
 pub mod uids;

@@ -4,6 +4,7 @@ use crate::body::{BlobRef, Body};
 use crate::delivery::*;
 use crate::ids::*;
 use crate::search::SearchExpr;
+use crate::sharing::{Annotation, Depth, Grant, Grantee, Rights, RightsChange};
 use crate::sort::{SortCriterion, SortKeys, ThreadNode, Threading};
 use crate::uids::UidSet;
 use bytes::Bytes;
@@ -193,6 +194,10 @@ pub struct Folder {
     /// UIDs from here on have not yet been shown as `\Recent` to any session.
     #[n(13)]
     pub recent_from: Uid,
+    /// What the asking account may do here, when it is not the owner (who may do everything). Without `READ` the counters
+    /// above are all zero.
+    #[n(14)]
+    pub rights: Option<Rights>,
 }
 
 /// What the edge learned by parsing a message once; apply stores it and never opens a body.
@@ -495,6 +500,44 @@ pub enum MailboxCommand {
     /// there is no error. -> `Done`
     #[n(40)]
     ForgetSubscription(#[n(0)] String),
+    /// Changes what somebody may do with a folder (RFC 4314 §3.1, §3.2). A folder that followed its parent's grants goes
+    /// on from a copy of them. -> `Shared`
+    #[n(20)]
+    SetAcl {
+        /// The folder.
+        #[n(0)]
+        folder: FolderId,
+        /// Who.
+        #[n(1)]
+        grantee: Grantee,
+        /// What is denied, not what is given (RFC 4314 §2: identifiers that begin with `-`).
+        #[n(2)]
+        negative: bool,
+        /// How. With no right left the entry goes.
+        #[n(3)]
+        change: RightsChange,
+    },
+    /// Sets and removes annotations (RFC 5464 §4.3), all or none. `TooLarge` (value, name), `Conflict` (too many of them),
+    /// `QuotaExceeded` (all together). Private ones are the acting account's. -> `Done`
+    #[n(21)]
+    SetMetadata {
+        /// The folder; none: the mailbox itself.
+        #[n(0)]
+        folder: Option<FolderId>,
+        /// New values.
+        #[n(1)]
+        entries: Vec<Annotation>,
+    },
+    /// Adds or removes the name of another account's folder among those this account is subscribed to. -> `Done`
+    #[n(22)]
+    SubscribeName {
+        /// As the front-end shows it.
+        #[n(0)]
+        name: String,
+        /// On or off.
+        #[n(1)]
+        subscribed: bool,
+    },
 }
 
 /// A message's new flags after STORE.
@@ -621,6 +664,16 @@ pub enum Receipt {
         uid_validity: u32,
         /// The mailbox's mod-sequence after.
         #[n(2)]
+        modseq: ModSeq,
+    },
+    /// `SetAcl`: what the directory is to be told with `SetShares`.
+    #[n(12)]
+    Shared {
+        /// Everybody who is given a right on any folder of the mailbox, in order.
+        #[n(0)]
+        grantees: Vec<Grantee>,
+        /// The mailbox's mod-sequence after.
+        #[n(1)]
         modseq: ModSeq,
     },
 }
@@ -813,6 +866,31 @@ pub enum MailboxQuery {
         #[n(3)]
         threading: Threading,
     },
+    /// Whether the asker may read a message, and which body it has. -> `Blob` or `NotFound`
+    #[n(20)]
+    Blob(#[n(0)] crate::body::BlobAt),
+    /// A folder's grants (RFC 4314 §3.3). -> `Acl`
+    #[n(21)]
+    Acl(#[n(0)] FolderId),
+    /// Annotations (RFC 5464 §4.2); private ones are the asking account's. -> `Metadata`
+    #[n(22)]
+    Metadata {
+        /// The folder; none: the mailbox itself.
+        #[n(0)]
+        folder: Option<FolderId>,
+        /// Names, in lower case. `/private` and `/shared` alone name all below, with a depth.
+        #[n(1)]
+        entries: Vec<String>,
+        /// What else below them.
+        #[n(2)]
+        depth: Depth,
+        /// Values longer than so many bytes are left out.
+        #[n(3)]
+        max_size: Option<u64>,
+    },
+    /// Names of other accounts' folders that this account is subscribed to. -> `SubscribedNames`
+    #[n(23)]
+    SubscribedNames,
 }
 
 impl MailboxQuery {
@@ -972,4 +1050,30 @@ pub enum MailboxReply {
     /// `Thread`.
     #[n(16)]
     Threads(#[n(0)] Vec<ThreadNode>),
+    /// `Blob`.
+    #[n(20)]
+    Blob(#[n(0)] BlobId),
+    /// `Acl`.
+    #[n(21)]
+    Acl {
+        /// In order of grantee.
+        #[n(0)]
+        grants: Vec<Grant>,
+        /// They are a parent's, and change with it.
+        #[n(1)]
+        inherited: bool,
+    },
+    /// `Metadata`.
+    #[n(22)]
+    Metadata {
+        /// Those that are there, by name.
+        #[n(0)]
+        entries: Vec<Annotation>,
+        /// The size of the longest value left out because of `max_size`, bytes.
+        #[n(1)]
+        longest: Option<u64>,
+    },
+    /// `SubscribedNames`, in order.
+    #[n(23)]
+    SubscribedNames(#[n(0)] Vec<String>),
 }

@@ -2,11 +2,12 @@
 //! streamed from a node that does.
 
 use crate::inner::Inner;
+use crate::mailbox::acting;
 use crate::wire::{self, BodyHead};
 use futures::StreamExt;
 use std::ops::Range;
 use std::sync::Arc;
-use zcluster_api::{Actor, BlobRef, BodyStream, Call, Error, Result};
+use zcluster_api::{BlobRef, BodyStream, Call, Error, MailboxQuery, MailboxReply, Result};
 use zcluster_rpc::{Frames, Lane, RpcError};
 use zcluster_runtime::{Instant, jitter, sleep};
 
@@ -16,12 +17,8 @@ const NOT_HERE: &str = "no such body here";
 impl Inner {
     /// See [`zcluster_api::MailboxApi::get`].
     pub async fn body_get(&self, call: Call<BlobRef>, range: Range<u64>) -> Result<BodyStream> {
-        let Call { actor, account, request, timeout, body: blob } = call;
-        if let Actor::Account(id) = actor
-            && id != account
-        {
-            return Err(Error::Denied("another account's mailbox".into()));
-        }
+        self.check_blob(&call).await?;
+        let Call { account, request, timeout, body: blob, .. } = call;
         let deadline = Instant::now() + timeout;
         let home = self.account(account, deadline).await?.home;
         if self.group(home.group).is_some()
@@ -53,6 +50,21 @@ impl Inner {
             }
             sleep(jitter(wait).min(deadline.remaining())).await;
             wait = wait.saturating_mul(2).min(self.config.backoff_max);
+        }
+    }
+
+    /// Bodies are shared by all mailboxes of a shard, so a name alone opens nothing: an account that is not the owner
+    /// reads a body by a message that has it, as long as it may read that message.
+    async fn check_blob(&self, call: &Call<BlobRef>) -> Result<()> {
+        if acting(call.actor, call.account).is_none() {
+            return Ok(());
+        }
+        let denied = || Error::Denied("another account's mailbox".into());
+        let body = MailboxQuery::Blob(call.body.at.ok_or_else(denied)?);
+        let Call { actor, account, request, timeout, .. } = *call;
+        match self.mailbox_read(Call { actor, account, request, timeout, body }).await? {
+            MailboxReply::Blob(id) if id == call.body.id => Ok(()),
+            _ => Err(denied()),
         }
     }
 

@@ -278,6 +278,7 @@ impl Inner {
                     epoch: read.epoch,
                     quota: read.quota,
                     query: read.query.clone(),
+                    actor: read.actor,
                 };
                 let reply = self.ask(to, errand.group, wire::READ, wire::request(&head, &[]), until).await?;
                 codec::decode(&reply).map(Done::Read).map_err(Miss::Api)

@@ -129,7 +129,8 @@ fn account_of(command: &DirectoryCommand) -> Option<AccountId> {
         | DirectoryCommand::DeleteAccount(id)
         | DirectoryCommand::RenameAccount { id, .. }
         | DirectoryCommand::AddAlias { id, .. }
-        | DirectoryCommand::RemoveAlias { id, .. } => Some(*id),
+        | DirectoryCommand::RemoveAlias { id, .. }
+        | DirectoryCommand::SetShares { owner: id, .. } => Some(*id),
         _ => None,
     }
 }

@@ -20,12 +20,12 @@ const HOMES_MAX: u32 = 8;
 /// Wait before the directory is asked again after a shard that should know the mailbox did not.
 const HOME_WAIT: Duration = Duration::from_millis(20);
 
-/// Whether `actor` may use the mailbox of `account`. Owners and the cluster may; shares come later.
-fn allowed(actor: Actor, account: AccountId) -> Result<()> {
+/// The account whose rights on the mailbox of `account` decide. None: owners and the cluster may do everything. Who else
+/// may do what is decided where the grants are, in the mailbox's shard.
+pub(crate) fn acting(actor: Actor, account: AccountId) -> Option<AccountId> {
     match actor {
-        Actor::Account(id) if id == account => Ok(()),
-        Actor::Account(_) => Err(Error::Denied("another account's mailbox".into())),
-        Actor::Admin(_) | Actor::Delivery | Actor::System => Ok(()),
+        Actor::Account(id) => (id != account).then_some(id),
+        Actor::Admin(_) | Actor::Delivery | Actor::System => None,
     }
 }
 
@@ -45,16 +45,19 @@ enum Answer {
     Reply(MailboxReply),
 }
 
-fn read_work(home: &Home, quota: u64, query: MailboxQuery) -> Work {
-    Work::Read(Box::new(MailboxRead { group: home.group, mailbox: home.mailbox, epoch: home.epoch, quota, query }))
+fn read_work(actor: Option<AccountId>, home: &Home, quota: u64, query: MailboxQuery) -> Work {
+    let Home { mailbox, group, epoch, .. } = *home;
+    Work::Read(Box::new(MailboxRead { group, mailbox, epoch, quota, actor, query }))
 }
 
 impl Inner {
     /// See [`zcluster_api::MailboxApi::read`].
     pub async fn mailbox_read(&self, call: Call<MailboxQuery>) -> Result<MailboxReply> {
         let span = tracing::info_span!("read", account = %call.account, request = %call.request, shard = tracing::field::Empty);
-        let at = (call.actor, call.account, call.request, call.timeout);
-        let done = self.at_home(at, |home, quota| read_work(home, quota, call.body.clone())).instrument(span).await?;
+        let at = (call.account, call.request, call.timeout);
+        let acting = acting(call.actor, call.account);
+        let work = |home: &Home, quota: u64| read_work(acting, home, quota, call.body.clone());
+        let done = self.at_home(at, work).instrument(span).await?;
         match done {
             Answer::Reply(reply) => Ok(reply),
             Answer::Receipt(_) => Err(Error::Internal("a write's answer to a read".into())),
@@ -65,8 +68,9 @@ impl Inner {
     pub async fn mailbox_write(&self, call: Call<MailboxCommand>) -> Result<Receipt> {
         let span = tracing::info_span!("write", account = %call.account, request = %call.request, shard = tracing::field::Empty);
         let Call { actor, account, request, timeout, body: command } = call;
-        let work = |home: &Home, quota: u64| write_work(home, quota, request, &command);
-        match self.at_home((actor, account, request, timeout), work).instrument(span).await? {
+        let acting = acting(actor, account);
+        let work = |home: &Home, quota: u64| write_work(acting, home, quota, request, &command);
+        match self.at_home((account, request, timeout), work).instrument(span).await? {
             Answer::Receipt(receipt) => Ok(receipt),
             Answer::Reply(_) => Err(Error::Internal("a read's answer to a write".into())),
         }
@@ -75,10 +79,9 @@ impl Inner {
     /// Carries work to wherever the account's mailbox lives, and deals with shards that deny it.
     async fn at_home(
         &self,
-        (actor, account, request, timeout): (Actor, AccountId, RequestId, Duration),
+        (account, request, timeout): (AccountId, RequestId, Duration),
         work: impl Fn(&Home, u64) -> Work,
     ) -> Result<Answer> {
-        allowed(actor, account)?;
         let deadline = Instant::now() + timeout;
         let mut found = self.account(account, deadline).await?;
         for _ in 0..HOMES_MAX {
@@ -129,7 +132,7 @@ impl Inner {
         deadline: Instant,
     ) -> Result<Receipt> {
         let errand = Errand { group: home.group, request, account, deadline };
-        match self.carry(errand, &write_work(home, 0, request, &command)).await? {
+        match self.carry(errand, &write_work(None, home, 0, request, &command)).await? {
             Done::Written(_, reply, _) => proposal::mailbox_reply(&reply),
             Done::Read(_) => Err(Error::Internal("a read's answer to a write".into())),
         }
@@ -171,8 +174,9 @@ impl Inner {
     }
 }
 
-fn write_work(home: &Home, quota: u64, request: RequestId, command: &MailboxCommand) -> Work {
-    Work::Write(proposal::mailbox(request, wall_ms(), home.mailbox, home.epoch, quota, command.clone()))
+fn write_work(actor: Option<AccountId>, home: &Home, quota: u64, request: RequestId, command: &MailboxCommand) -> Work {
+    let at = (home.mailbox, home.epoch, quota);
+    Work::Write(proposal::mailbox_as(actor, request, wall_ms(), at, command.clone()))
 }
 
 #[cfg(test)]
@@ -180,11 +184,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn owners_and_the_cluster_may() {
+    fn only_other_accounts_need_rights() {
         let (a, b) = (AccountId([1; 16]), AccountId([2; 16]));
-        assert!(allowed(Actor::Account(a), a).is_ok());
-        assert!(matches!(allowed(Actor::Account(b), a), Err(Error::Denied(_))));
-        assert!(allowed(Actor::Delivery, a).is_ok());
+        assert_eq!(acting(Actor::Account(a), a), None);
+        assert_eq!(acting(Actor::Account(b), a), Some(b));
+        assert_eq!((acting(Actor::Delivery, a), acting(Actor::Admin(b), a)), (None, None));
         assert_ne!(derived(RequestId([1; 16]), 0), derived(RequestId([1; 16]), 1));
     }
 }

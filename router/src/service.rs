@@ -72,10 +72,10 @@ async fn write(inner: &Inner, from: u64, body: Bytes) -> Result<Bytes, Miss> {
 
 async fn read(inner: &Inner, from: u64, body: Bytes) -> Result<Bytes, Miss> {
     let (head, _) = wire::open_request::<ReadHead>(body).map_err(Miss::Api)?;
-    let ReadHead { group, request, timeout_ms, account, mailbox, epoch, quota, query } = head;
+    let ReadHead { group, request, timeout_ms, account, mailbox, epoch, quota, query, actor } = head;
     let span = tracing::info_span!("serve_read", from, shard = group.0, %request, account = ?account);
     let wait = Duration::from_millis(timeout_ms).min(WORK_MAX);
-    let read = MailboxRead { group, mailbox, epoch, quota, query };
+    let read = MailboxRead { group, mailbox, epoch, quota, actor, query };
     let work = timeout(wait, inner.read_here(&read, wait));
     let reply = work.instrument(span).await.map_err(|_| Miss::Unknown("no answer in time".into()))??;
     Ok(codec::encode(&reply).into())

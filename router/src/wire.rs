@@ -58,6 +58,9 @@ pub struct ReadHead {
     pub quota: u64,
     #[n(7)]
     pub query: MailboxQuery,
+    /// The asking account, when it is not the owner.
+    #[n(8)]
+    pub actor: Option<AccountId>,
 }
 
 /// Head of [`BODY`].

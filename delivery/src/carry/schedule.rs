@@ -64,7 +64,7 @@ mod tests {
             attempts,
             sender: sender.into(),
             recipients: vec!["a@x".into(), "b@x".into()],
-            blob: BlobRef { id: BlobId([0; 32]), size: 1, place },
+            blob: BlobRef { id: BlobId([0; 32]), size: 1, place, at: None },
             note: String::new(),
         };
         Letter { group: GroupId(3), message, raw: Bytes::from_static(b"Subject: s\r\n\r\nbody\r\n") }

@@ -29,7 +29,8 @@ pub struct Imap {
 }
 
 impl Imap {
-    /// A service over the cluster's mailboxes. Accounts come from `authenticator`; the directory tells whom a URL names.
+    /// A service over the cluster's mailboxes. Accounts sign in by `authenticator`; the directory tells of others, whose
+    /// folders may be shared and whom a URL names.
     pub fn new(
         mailboxes: Arc<dyn MailboxApi>,
         directory: Arc<dyn DirectoryApi>,

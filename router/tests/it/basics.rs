@@ -119,3 +119,53 @@ async fn a_push_follows_a_delivery_within_milliseconds() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_folder_is_open_to_whom_it_is_shared_with_on_every_node() {
+    use zcluster_api::body::BlobAt;
+    use zcluster_api::mailbox::folders::INBOX;
+    use zcluster_api::sharing::{Grantee, RightsChange};
+
+    let cluster = Cluster::start(3, 2).await;
+    let (bob, eve) = (cluster.account(1, "bob").await, cluster.account(1, "eve").await);
+    deliver(&cluster.router(1), &bob, "for two").await.unwrap();
+    let actor = Actor::Account(eve.id);
+    let want = zcluster_api::mailbox::Want { summary: true, blob: true };
+    let list = MailboxQuery::Messages { folder: INBOX, uids: UidSet::range(1, 9), want, changed_since: None, limit: 9 };
+    let read = |n: u32| {
+        let (router, call) = (cluster.router(n), Call { actor, ..call(&bob, list.clone()) });
+        async move { MailboxApi::read(&*router, call).await }
+    };
+    for n in 1..=3 {
+        assert!(matches!(read(n).await, Err(Error::NotFound(_))), "node {n}");
+    }
+    let set = |rights: &str| MailboxCommand::SetAcl {
+        folder: INBOX,
+        grantee: Grantee::Account(eve.id),
+        negative: false,
+        change: RightsChange::Replace(rights.parse().unwrap()),
+    };
+    let by_herself = Call { actor, ..call(&bob, set("lrswipkxtea")) };
+    assert!(matches!(MailboxApi::write(&*cluster.router(2), by_herself).await, Err(Error::NotFound(_))));
+    MailboxApi::write(&*cluster.router(3), call(&bob, set("lr"))).await.unwrap();
+    for n in 1..=3 {
+        let router = cluster.router(n);
+        let Ok(MailboxReply::Messages { messages, .. }) = read(n).await else { panic!("node {n}") };
+        let blob = messages[0].blob.clone().unwrap();
+        let stream = MailboxApi::get(&*router, Call { actor, ..call(&bob, blob.clone()) }, 0..u64::MAX).await.unwrap();
+        let bytes: Vec<Bytes> = stream.try_collect().await.unwrap();
+        assert!(bytes.concat() == raw("for two"), "node {n}");
+        // The name of a body opens nothing by itself, nor does a message that has another.
+        for at in [None, Some(BlobAt { folder: INBOX, uid: Uid(7) })] {
+            let call = Call { actor, ..call(&bob, BlobRef { at, ..blob.clone() }) };
+            assert!(MailboxApi::get(&*router, call, 0..u64::MAX).await.is_err(), "node {n}");
+        }
+        let other = BlobRef { id: BlobId([7; 32]), ..blob };
+        let call_other = Call { actor, ..call(&bob, other) };
+        assert!(matches!(MailboxApi::get(&*router, call_other, 0..u64::MAX).await, Err(Error::Denied(_))));
+        let add = Call { actor, ..call(&bob, add(prepared(&raw("hers")).inline().unwrap())) };
+        assert!(matches!(MailboxApi::write(&*router, add).await, Err(Error::Denied(_))), "node {n}");
+    }
+    MailboxApi::write(&*cluster.router(1), call(&bob, set(""))).await.unwrap();
+    assert!(matches!(read(2).await, Err(Error::NotFound(_))));
+}

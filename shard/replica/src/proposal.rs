@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use zcluster_api::{
-    DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand, MailboxId, Receipt, RequestId, Result,
-    codec,
+    AccountId, DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand, MailboxId, Receipt, RequestId,
+    Result, codec,
 };
 use zcluster_state::{Change, Proposal, Reply};
 
@@ -21,7 +21,19 @@ pub fn mailbox(
     quota: u64,
     command: MailboxCommand,
 ) -> Bytes {
-    codec::encode(&Proposal { request, wall_ms, what: Change::Mailbox { mailbox, epoch, quota, command } }).into()
+    mailbox_as(None, request, wall_ms, (mailbox, epoch, quota), command)
+}
+
+/// The same, asked for by `actor`, an account that is not the owner.
+pub fn mailbox_as(
+    actor: Option<AccountId>,
+    request: RequestId,
+    wall_ms: u64,
+    (mailbox, epoch, quota): (MailboxId, Epoch, u64),
+    command: MailboxCommand,
+) -> Bytes {
+    let what = Change::Mailbox { mailbox, epoch, quota, command, actor };
+    codec::encode(&Proposal { request, wall_ms, what }).into()
 }
 
 /// The answer to a [`directory`] proposal.

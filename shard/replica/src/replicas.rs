@@ -17,12 +17,12 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use zcluster_api::{
-    BlobRef, BodyStream, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId, MailboxQuery, MailboxReply,
-    ModSeq, Result,
+    AccountId, BlobRef, BodyStream, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId, MailboxQuery,
+    MailboxReply, ModSeq, Result,
 };
 use zcluster_raft::{Fatal, StateMachine};
-use zcluster_state::DueOutgoing;
 use zcluster_runtime::watch;
+use zcluster_state::DueOutgoing;
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.
 const SEARCHES_MAX: usize = 4;
@@ -46,6 +46,8 @@ pub struct MailboxRead {
     pub epoch: Epoch,
     /// The account's quota, told back in `Info`.
     pub quota: u64,
+    /// The asking account, when it is not the owner.
+    pub actor: Option<AccountId>,
     /// The question.
     pub query: MailboxQuery,
 }
@@ -163,9 +165,10 @@ impl Replicas {
     }
 
     fn read_now(&self, read: &MailboxRead) -> Result<MailboxReply> {
-        let MailboxRead { group, mailbox, epoch, quota, query } = read;
+        let MailboxRead { group, mailbox, epoch, quota, actor, ref query } = *read;
+        let asking = zcluster_state::Asking { group, mailbox, epoch, quota, actor };
         let content = MailContent::default();
-        self.node.view(*group, |kv| zcluster_state::read_mailbox(kv, *group, *mailbox, *epoch, *quota, query, &content))
+        self.node.view(group, |kv| zcluster_state::read_mailbox_as(kv, asking, query, &content))
     }
 
     /// Answers a directory query from this node's replica of group 0.

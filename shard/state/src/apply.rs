@@ -71,8 +71,8 @@ fn carry_out(kv: &mut dyn Kv, group: &mut Group, id: GroupId, index: u64, what: 
             let reply = directory::apply(kv, stamp, command, &mut effects);
             Reply::Directory(domain_error(reply)?)
         }
-        Change::Mailbox { mailbox, epoch, quota, command } => {
-            let at = mailbox::Place { group: id, mailbox: *mailbox, epoch: *epoch, quota: *quota };
+        Change::Mailbox { mailbox, epoch, quota, command, actor } => {
+            let at = mailbox::Place { group: id, mailbox: *mailbox, epoch: *epoch, quota: *quota, actor: *actor };
             let waiting = group.outgoing;
             let outcome = mailbox::apply(kv, group, stamp, at, command);
             if group.outgoing != waiting {

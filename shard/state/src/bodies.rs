@@ -75,7 +75,7 @@ pub fn body_chunk(kv: &dyn KvRead, blob: BlobId, seq: u32) -> Option<Vec<u8>> {
 /// The reference to a stored body, as queries tell it.
 pub(crate) fn blob_ref(kv: &dyn KvRead, id: BlobId) -> Result<BlobRef> {
     let blob = stored(kv, id)?;
-    Ok(BlobRef { id, size: blob.size, place: blob.place })
+    Ok(BlobRef { id, size: blob.size, place: blob.place, at: None })
 }
 
 fn stored(kv: &dyn KvRead, id: BlobId) -> Result<Blob> {

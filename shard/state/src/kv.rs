@@ -69,6 +69,12 @@ pub enum Table {
     Thread = 37,
     /// (mailbox, number) -> hash of a message id, for pruning `Thread`.
     ThreadOrder = 38,
+    /// (mailbox, folder) -> whom the folder is shared with; without a row: as the parent.
+    Acl = 39,
+    /// (mailbox, folder or 0, whose, name) -> value of an annotation, as it is.
+    Annotation = 40,
+    /// (mailbox, name) -> nothing: another account's folder that the owner is subscribed to.
+    SubscribedName = 41,
     /// One row: the cluster's facts and the directory's counters.
     Cluster = 48,
     /// Node id -> node.
@@ -91,11 +97,15 @@ pub enum Table {
     DeletingHome = 57,
     /// Group -> number of mailboxes.
     MailboxCount = 58,
+    /// Account -> whom it shares folders with.
+    ShareOwner = 59,
+    /// (grantee, account) -> nothing: the same the other way round.
+    ShareGrantee = 60,
 }
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 40] = [
+    pub const ALL: [Table; 45] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -125,6 +135,9 @@ impl Table {
         Table::Keys,
         Table::Thread,
         Table::ThreadOrder,
+        Table::Acl,
+        Table::Annotation,
+        Table::SubscribedName,
         Table::Cluster,
         Table::Node,
         Table::Token,
@@ -136,6 +149,8 @@ impl Table {
         Table::Address,
         Table::DeletingHome,
         Table::MailboxCount,
+        Table::ShareOwner,
+        Table::ShareGrantee,
     ];
 
     /// The stable code.

@@ -22,5 +22,5 @@ pub use bodies::body_chunk;
 pub use content::{Candidate, Content};
 pub use directory::read_directory;
 pub use kv::{Kv, KvRead, Table, Visit};
-pub use mailbox::{DueOutgoing, due_outgoing, read_mailbox};
+pub use mailbox::{Asking, DueOutgoing, due_outgoing, read_mailbox, read_mailbox_as};
 pub use proposal::{Applied, Change, Effect, Proposal, Reply, Stamp};

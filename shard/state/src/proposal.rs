@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use zcluster_api::directory::Home;
 use zcluster_api::{
-    DirectoryCommand, DirectoryReply, Epoch, Error, MailboxCommand, MailboxId, ModSeq, Receipt, RequestId,
+    AccountId, DirectoryCommand, DirectoryReply, Epoch, Error, MailboxCommand, MailboxId, ModSeq, Receipt, RequestId,
 };
 
 /// The only time and the only order a state machine knows.
@@ -50,6 +50,9 @@ pub enum Change {
         /// What to do.
         #[n(3)]
         command: MailboxCommand,
+        /// The account that asks for it, when it is not the owner: its rights decide.
+        #[n(4)]
+        actor: Option<AccountId>,
     },
 }
 

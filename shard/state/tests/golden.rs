@@ -26,12 +26,16 @@ fn store() -> MailboxCommand {
 #[test]
 fn proposals_and_replies() {
     let proposal = |what| hex(&codec::encode(&Proposal { request: RequestId([0xAB; 16]), wall_ms: 1_000, what }));
-    let mailbox = What::Mailbox { mailbox: MailboxId(7), epoch: Epoch(1), quota: 512, command: store() };
+    let mailbox = What::Mailbox { mailbox: MailboxId(7), epoch: Epoch(1), quota: 512, command: store(), actor: None };
     let head = format!("018350{}1903e8", "ab".repeat(16));
     assert_eq!(
         proposal(mailbox),
         format!("{head}82018407011902008203860281818201{}", "19012c182019020082008181616b09")
     );
+    let actor = Some(AccountId([0xCC; 16]));
+    let mailbox = What::Mailbox { mailbox: MailboxId(7), epoch: Epoch(1), quota: 512, command: store(), actor };
+    let got = proposal(mailbox);
+    assert!(got.starts_with(&format!("{head}8201850701190200")) && got.ends_with(&"cc".repeat(16)), "{got}");
     let directory = What::Directory(DirectoryCommand::TakeNodeNumber);
     assert_eq!(proposal(directory), format!("{head}820081820280"));
     let reply = Answer::Mailbox(Ok(Receipt::Recent(Uid(3))));
@@ -142,7 +146,7 @@ fn commands_of_several_messages_and_keys() {
 #[test]
 fn table_codes_are_unique_and_stable() {
     let codes: Vec<u8> = Table::ALL.iter().map(|t| t.code()).collect();
-    let want: Vec<u8> = (0..=7).chain(16..=32).chain([34]).chain(36..=38).chain(48..=58).collect();
+    let want: Vec<u8> = (0..=7).chain(16..=32).chain([34]).chain(36..=41).chain(48..=60).collect();
     assert_eq!(codes, want);
     assert!(Table::ALL.iter().all(|t| Table::from_code(t.code()) == Some(*t)));
     assert_eq!(Table::from_code(200), None);

@@ -179,14 +179,14 @@ fn account(replicas: &Replicas, address: &str) -> Option<Account> {
 
 async fn ask(replicas: &Arc<Replicas>, home: Home, query: MailboxQuery) -> Result<MailboxReply, String> {
     let Home { group, mailbox, epoch, .. } = home;
-    let read = MailboxRead { group, mailbox, epoch, quota: 0, query: query.clone() };
+    let read = MailboxRead { group, mailbox, epoch, quota: 0, actor: None, query: query.clone() };
     replicas.read_mailbox(read).await.map_err(|e| format!("{query:?}: {e}"))
 }
 
 /// Whether a mailbox was never used: its shard brings it into being with the first command that needs it.
 async fn is_unborn(replicas: &Arc<Replicas>, home: Home) -> bool {
     let Home { group, mailbox, epoch, .. } = home;
-    let read = MailboxRead { group, mailbox, epoch, quota: 0, query: MailboxQuery::Info };
+    let read = MailboxRead { group, mailbox, epoch, quota: 0, actor: None, query: MailboxQuery::Info };
     matches!(replicas.read_mailbox(read).await, Err(Error::WrongHome { epoch: Epoch(0), .. }))
 }
 

@@ -60,7 +60,7 @@ pub fn kept(uid: u32, id: u32) -> Kept {
         size: 10,
         saved_ms: 0,
         summary: Bytes::new(),
-        blob: Some(BlobRef { id: BlobId(*blake3::hash(&body).as_bytes()), size: 10, place }),
+        blob: Some(BlobRef { id: BlobId(*blake3::hash(&body).as_bytes()), size: 10, place, at: None }),
         thread: None,
         copy_of: None,
     };
@@ -87,6 +87,7 @@ pub fn contents(number: u32, messages: Vec<Kept>) -> Contents {
         bytes: messages.iter().map(|m| m.row.size).sum(),
         highest_modseq: ModSeq(messages.iter().map(|m| m.row.modseq.0).max().unwrap_or(1)),
         recent_from: Uid(1),
+        rights: None,
     };
     let unread = messages.iter().find(|m| m.row.flags.contains(Flags::UNREAD));
     Contents { folder, first_unseen: unread.map(|m| m.row.uid), uids, messages }

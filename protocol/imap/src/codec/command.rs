@@ -2,8 +2,9 @@
 
 use super::sequence::{SeqNumber, SequenceSet};
 use zcluster_api::mailbox::SpecialUse;
-use zcluster_api::{Flags, UidSet};
+use zcluster_api::sharing::{Annotation, Depth, RightsChange};
 use zcluster_api::sort::{SortCriterion, Threading};
+use zcluster_api::{Flags, UidSet};
 
 /// A command with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +149,37 @@ pub enum Request {
     GetQuota(String),
     /// RFC 9208 §4.1.3.
     GetQuotaRoot(String),
+    /// RFC 4314 §3.1.
+    SetAcl {
+        /// Which.
+        mailbox: String,
+        /// Who; with `-` in front: what is denied.
+        identifier: String,
+        /// How.
+        change: RightsChange,
+    },
+    /// RFC 4314 §3.2.
+    DeleteAcl {
+        /// Which.
+        mailbox: String,
+        /// Who.
+        identifier: String,
+    },
+    /// RFC 4314 §3.3.
+    GetAcl(String),
+    /// RFC 4314 §3.4.
+    ListRights {
+        /// Which.
+        mailbox: String,
+        /// Who.
+        identifier: String,
+    },
+    /// RFC 4314 §3.5.
+    MyRights(String),
+    /// RFC 5464 §4.2.
+    GetMetadata(Box<GetMetadata>),
+    /// RFC 5464 §4.3.
+    SetMetadata(Box<SetMetadata>),
 }
 
 impl Request {
@@ -206,6 +238,13 @@ impl Request {
             Request::Notify(_) => "notify",
             Request::GetQuota(_) => "getquota",
             Request::GetQuotaRoot(_) => "getquotaroot",
+            Request::SetAcl { .. } => "setacl",
+            Request::DeleteAcl { .. } => "deleteacl",
+            Request::GetAcl(_) => "getacl",
+            Request::ListRights { .. } => "listrights",
+            Request::MyRights(_) => "myrights",
+            Request::GetMetadata(_) => "getmetadata",
+            Request::SetMetadata(_) => "setmetadata",
         }
     }
 }
@@ -285,6 +324,10 @@ bit_set!(
         SPECIAL_USE = 2;
         /// STATUS responses.
         STATUS = 3;
+        /// MYRIGHTS responses (RFC 8440).
+        MYRIGHTS = 8;
+        /// METADATA responses (RFC 9590).
+        METADATA = 9;
     }
 );
 
@@ -316,6 +359,30 @@ pub struct List {
     pub ret: ListReturn,
     /// For `STATUS`.
     pub status: StatusItems,
+    /// For `METADATA`: names of entries in lower case.
+    pub metadata: Vec<String>,
+}
+
+/// GETMETADATA (RFC 5464 §4.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GetMetadata {
+    /// Which; empty: the server.
+    pub mailbox: String,
+    /// Names in lower case.
+    pub entries: Vec<String>,
+    /// What else below them.
+    pub depth: Depth,
+    /// Longer values are left out, bytes.
+    pub max_size: Option<u64>,
+}
+
+/// SETMETADATA (RFC 5464 §4.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetMetadata {
+    /// Which; empty: the server.
+    pub mailbox: String,
+    /// Names in lower case, and values.
+    pub entries: Vec<Annotation>,
 }
 
 /// `NOTIFY SET` (RFC 5465 §3.1).

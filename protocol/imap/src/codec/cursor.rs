@@ -191,11 +191,15 @@ impl<'a> Cursor<'a> {
 
     /// `literal = "{" number "}" CRLF *CHAR8` (RFC 3501 §4.3, RFC 7888); CHAR8 excludes NUL.
     fn literal(&mut self) -> Parse<&'a [u8]> {
+        self.literal_of(false)
+    }
+    /// The same, or a `literal8` (RFC 3516 §4.4), which may hold NUL.
+    fn literal_of(&mut self, binary: bool) -> Parse<&'a [u8]> {
         let rest = self.rest();
         let line = rest.iter().position(|b| *b == b'\r').unwrap_or(rest.len());
         let bad = Fault::Bad("a literal's header is malformed");
         // The header is the whole of what is left of the line.
-        let found = literal_at_end(&rest[..line]).filter(|l| l.start == 0 && !l.binary).ok_or(bad)?;
+        let found = literal_at_end(&rest[..line]).filter(|l| l.start == 0 && l.binary == binary).ok_or(bad)?;
         if line == rest.len() {
             let start = self.pos;
             return Err(Fault::Literal(Literal { start, ..found }));
@@ -206,7 +210,7 @@ impl<'a> Cursor<'a> {
         let from = line + 2;
         let size = usize::try_from(found.size).map_err(|_| bad)?;
         let bytes = from.checked_add(size).and_then(|to| rest.get(from..to)).ok_or(bad)?;
-        if bytes.contains(&0) {
+        if !binary && bytes.contains(&0) {
             return Err(Fault::Bad("NUL is not allowed in a literal"));
         }
         self.pos += from + size;
@@ -232,6 +236,10 @@ impl<'a> Cursor<'a> {
     /// `nstring = string / nil` (RFC 3501 §9).
     pub fn nstring(&mut self) -> Parse<Option<Cow<'a, [u8]>>> {
         if self.eat_word("NIL") { Ok(None) } else { self.string().map(Some) }
+    }
+    /// `value = nstring / literal8` (RFC 5464 §5).
+    pub fn value(&mut self) -> Parse<Option<Cow<'a, [u8]>>> {
+        if self.peek() == Some(b'~') { self.literal_of(true).map(|v| Some(Cow::Borrowed(v))) } else { self.nstring() }
     }
     /// `astring = 1*ASTRING-CHAR / string` (RFC 3501 §9).
     pub fn astring(&mut self) -> Parse<Cow<'a, [u8]>> {

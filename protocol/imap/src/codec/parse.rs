@@ -8,6 +8,7 @@ use super::parse_list::{create, list, lsub, status};
 use super::parse_notify::notify;
 use super::parse_search::search;
 use super::parse_select::select;
+use super::parse_sharing;
 use super::parse_sort::{cancel_update, sort, thread};
 use super::parse_store::store;
 use super::sequence::SequenceSet;
@@ -99,6 +100,13 @@ fn argument_request(verb: &str) -> Option<Arguments> {
         "NOTIFY" => notify,
         "CANCELUPDATE" => cancel_update,
         "GETQUOTA" => |c| c.astring_text().map(Request::GetQuota),
+        "SETACL" => parse_sharing::set_acl,
+        "DELETEACL" => parse_sharing::delete_acl,
+        "GETACL" => |c| c.mailbox().map(Request::GetAcl),
+        "LISTRIGHTS" => parse_sharing::list_rights,
+        "MYRIGHTS" => |c| c.mailbox().map(Request::MyRights),
+        "GETMETADATA" => parse_sharing::get_metadata,
+        "SETMETADATA" => parse_sharing::set_metadata,
         "GETQUOTAROOT" => |c| c.mailbox().map(Request::GetQuotaRoot),
         _ => return None,
     })

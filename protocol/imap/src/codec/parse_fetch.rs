@@ -19,8 +19,15 @@ const FULL: FetchItems = ALL.with(FetchItems::BODY);
 pub(super) fn fetch(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
     let set = SequenceSet::parse(c)?;
     c.sp()?;
-    let mut fetch =
-        Fetch { uid, set, items: FetchItems::default(), bodies: Vec::new(), changed_since: None, vanished: false, partial: None };
+    let mut fetch = Fetch {
+        uid,
+        set,
+        items: FetchItems::default(),
+        bodies: Vec::new(),
+        changed_since: None,
+        vanished: false,
+        partial: None,
+    };
     if c.peek() == Some(b'(') {
         c.list(|c| attribute(c, &mut fetch, false))?;
         if fetch.items.is_empty() && fetch.bodies.is_empty() {
@@ -46,7 +53,8 @@ pub(super) fn fetch(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
 pub(super) fn attributes(c: &mut Cursor<'_>) -> Parse<Fetch> {
     let set = SequenceSet::Ranges(Vec::new());
     let items = FetchItems::default();
-    let mut fetch = Fetch { uid: true, set, items, bodies: Vec::new(), changed_since: None, vanished: false, partial: None };
+    let mut fetch =
+        Fetch { uid: true, set, items, bodies: Vec::new(), changed_since: None, vanished: false, partial: None };
     c.list(|c| attribute(c, &mut fetch, false))?;
     // What comes unasked has not been read.
     fetch.bodies.iter_mut().for_each(|b| b.peek = true);

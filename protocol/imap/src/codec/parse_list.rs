@@ -2,6 +2,7 @@
 
 use super::command::{List, ListReturn, ListSelect, Request, StatusItems};
 use super::cursor::{Cursor, Fault, Parse};
+use super::parse_sharing::entries;
 use zcluster_api::mailbox::SpecialUse;
 
 /// `list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]` (RFC 5258 §6).
@@ -13,6 +14,7 @@ pub(super) fn list(c: &mut Cursor<'_>) -> Parse<Request> {
         select: ListSelect::default(),
         ret: ListReturn::default(),
         status: StatusItems::default(),
+        metadata: Vec::new(),
     };
     if c.peek() == Some(b'(') {
         list.extended = true;
@@ -33,8 +35,7 @@ pub(super) fn list(c: &mut Cursor<'_>) -> Parse<Request> {
         }
         c.sp()?;
         list.extended = true;
-        let (ret, status) = (&mut list.ret, &mut list.status);
-        c.list(|c| return_option(c, ret, status))?;
+        c.list(|c| return_option(c, &mut list))?;
     }
     checked(list)
 }
@@ -59,18 +60,25 @@ fn select_option(c: &mut Cursor<'_>, into: &mut ListSelect) -> Parse<()> {
     Ok(())
 }
 
-fn return_option(c: &mut Cursor<'_>, into: &mut ListReturn, status: &mut StatusItems) -> Parse<()> {
-    into.add(match c.atom()?.to_ascii_uppercase().as_str() {
+fn return_option(c: &mut Cursor<'_>, list: &mut List) -> Parse<()> {
+    let option = match c.atom()?.to_ascii_uppercase().as_str() {
         "SUBSCRIBED" => ListReturn::SUBSCRIBED,
         "CHILDREN" => ListReturn::CHILDREN,
         "SPECIAL-USE" => ListReturn::SPECIAL_USE,
         "STATUS" => {
             c.sp()?;
-            *status = status_items(c)?;
+            list.status = status_items(c)?;
             ListReturn::STATUS
         }
+        "MYRIGHTS" => ListReturn::MYRIGHTS,
+        "METADATA" => {
+            c.sp()?;
+            list.metadata = entries(c)?;
+            ListReturn::METADATA
+        }
         _ => return Err(Fault::Bad("no such LIST return option")),
-    });
+    };
+    list.ret.add(option);
     Ok(())
 }
 

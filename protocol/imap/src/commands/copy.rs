@@ -2,19 +2,29 @@
 
 use crate::codec::sequence::SequenceSet;
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::{Expunges, Mailbox, Session, numbers::pieces, passed_over};
+use crate::session::{Expunges, Mailbox, Session, numbers::pieces, passed_over, sharing::rights};
 use zcluster_api::mailbox::{Folder, UIDS_PER_COMMAND_MAX};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Error, ModSeq, UidSet};
 
 pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, moving: bool) -> Answer {
     if moving {
+        s.refresh_rights().await?;
         s.writable_view()?;
     }
     let uids = s.resolve(uid, set)?;
-    let mailbox = s.mailbox()?;
-    let target = target(&mailbox, name).await?;
+    let mailbox = s.selected_mailbox()?;
+    let (there, target) = target(s, name).await?;
     let done = if moving { "MOVE completed" } else { "COPY completed" };
-    let outcome = carry_out(s, &mailbox, &uids, &target, moving).await;
+    let taking = Rights::DELETE.with(Rights::EXPUNGE);
+    if moving && !s.view()?.rights.has(taking) {
+        return Err(Failure::no("[NOPERM] rights t and e are needed to move messages away"));
+    }
+    let outcome = if there.owner() == mailbox.owner() {
+        carry_out(s, &mailbox, &uids, &target, moving).await
+    } else {
+        super::transfer::carry_out(s, &uids, (&there, &target), moving).await?
+    };
     // What has been copied is told even if more could not be.
     let code = outcome.copy_uid();
     if moving && let Some(code) = &code {
@@ -44,25 +54,31 @@ pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, mov
     }))
 }
 
-/// The mailbox to put messages into: TRYCREATE when it is not there (RFC 3501 §6.3.11, §6.4.7).
-pub async fn target(mailbox: &Mailbox, name: &str) -> Result<Folder, Failure> {
-    match mailbox.folder(super::names::trimmed(name)).await {
+/// The mailbox to put messages into, and whose it is: TRYCREATE when it is not there (RFC 3501 §6.3.11, §6.4.7).
+pub async fn target(s: &Session, name: &str) -> Result<(Mailbox, Folder), Failure> {
+    let named = s.named(name).await?;
+    match named.folder().await {
         Err(Error::NotFound(_)) => Err(Failure::no("[TRYCREATE] no such mailbox")),
-        other => Ok(other?),
+        Ok(folder) if !rights(&folder).has(Rights::INSERT) => {
+            let seen = rights(&folder).has(Rights::LOOKUP);
+            Err(Failure::no(if seen { "[NOPERM] right i is needed" } else { "[TRYCREATE] no such mailbox" }))
+        }
+        other => Ok((named.mailbox, other?)),
     }
 }
 
+/// What was copied.
 #[derive(Default)]
-struct Outcome {
-    uid_validity: u32,
-    from: UidSet,
-    to: UidSet,
+pub struct Outcome {
+    pub uid_validity: u32,
+    pub from: UidSet,
+    pub to: UidSet,
     /// Gone from the selected mailbox.
-    moved: UidSet,
+    pub moved: UidSet,
     /// The last piece's.
-    modseq: ModSeq,
-    needs_sync: bool,
-    error: Option<Error>,
+    pub modseq: ModSeq,
+    pub needs_sync: bool,
+    pub error: Option<Error>,
 }
 
 impl Outcome {

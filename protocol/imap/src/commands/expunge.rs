@@ -4,10 +4,14 @@ use crate::codec::sequence::SequenceSet;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::{Expunges, Session, numbers::pieces, passed_over};
 use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Flags, ModSeq, SearchExpr, UidSet};
 
 pub async fn expunge(s: &mut Session, set: Option<&SequenceSet>) -> Answer {
-    s.writable_view()?;
+    s.refresh_rights().await?;
+    if !s.writable_view()?.rights.has(Rights::EXPUNGE) {
+        return Err(Failure::no("[NOPERM] right e is needed"));
+    }
     let candidates = match set {
         Some(set) => s.resolve(true, set)?,
         None => s.view()?.uids.clone(),
@@ -42,7 +46,7 @@ pub async fn remove_deleted(
     if candidates.is_empty() {
         return Ok(removed);
     }
-    let (mailbox, folder) = (s.mailbox()?, s.view()?.folder);
+    let (mailbox, folder) = (s.selected_mailbox()?, s.view()?.folder);
     let (deleted, _) = mailbox.search(folder, Some(candidates.clone()), SearchExpr::Flags(Flags::DELETED)).await?;
     for piece in pieces(&deleted.intersect(&candidates), UIDS_PER_COMMAND_MAX) {
         let (gone, modseq) = mailbox.expunge(folder, piece).await?;

@@ -1,5 +1,6 @@
 //! IDLE (RFC 2177): news as they come.
 
+use super::notify::rises;
 use crate::config::LINE_BYTES_MAX;
 use crate::errors::{Answer, End, Failure, Reply};
 use crate::session::{Expunges, Session};
@@ -56,16 +57,14 @@ pub async fn idle(s: &mut Session) -> Answer {
     }
 }
 
-/// Follows the mailbox from what the client knows on. Without a selected mailbox and NOTIFY
-/// there is nothing to tell.
+/// Follows the selected folder's mailbox, and the user's own for NOTIFY, from what the client knows on. Without a
+/// selected mailbox and NOTIFY there is nothing to tell.
 fn watch(s: &Session) -> Result<Option<BoxStream<'static, ModSeq>>, Failure> {
-    let since = match (s.selected.as_deref(), s.notifier.as_deref()) {
-        (Some(view), Some(notifier)) => view.modseq.min(notifier.modseq()),
-        (Some(view), None) => view.modseq,
-        (None, Some(notifier)) => notifier.modseq(),
-        (None, None) => return Ok(None),
-    };
-    Ok(Some(s.mailbox()?.watch(since)))
+    Ok(match (s.selected.as_deref(), s.notifier.as_deref()) {
+        (view, Some(notifier)) => Some(rises(&s.mailbox()?, notifier.modseq(), view)),
+        (Some(view), None) => Some(view.mailbox.watch(view.modseq)),
+        (None, None) => None,
+    })
 }
 
 /// Tells what is new; says whether that could not be read just now. Boxed, so that a session that waits does not pay

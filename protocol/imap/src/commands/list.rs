@@ -1,11 +1,13 @@
 //! LIST (RFC 3501 §6.3.8, RFC 5258, RFC 6154, RFC 5819).
 
 use super::names::{shown, special_use, write_entry};
+use super::shared;
 use super::status::{Line, deleted_bytes, recent_count, write_status};
 use crate::codec::command::{List, ListReturn, ListSelect, StatusItems};
 use crate::codec::pattern::{fold_inbox, matches};
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::Session;
+use crate::session::named::OTHERS;
+use crate::session::{Mailbox, Session};
 use std::collections::{BTreeMap, BTreeSet};
 use zcluster_api::FolderId;
 use zcluster_api::mailbox::Folder;
@@ -18,7 +20,8 @@ const NAMES_AT_ONCE: usize = 64;
 pub async fn list(s: &mut Session, list: &List) -> Answer {
     // An empty pattern asks for the delimiter and the root of the reference (RFC 3501 §6.3.8).
     if !list.extended && list.patterns.iter().all(String::is_empty) {
-        s.line(format_args!("* LIST (\\Noselect) \"/\" \"\""));
+        let root = if list.reference.starts_with(OTHERS) { OTHERS } else { "" };
+        s.line(format_args!("* LIST (\\Noselect) \"/\" \"{root}\""));
         return Ok(Reply::Ok("LIST completed".into()));
     }
     let patterns: Vec<String> =
@@ -28,21 +31,24 @@ pub async fn list(s: &mut Session, list: &List) -> Answer {
     if list.status.has(StatusItems::HIGHESTMODSEQ) {
         s.enable_condstore();
     }
-    let folders = s.mailbox()?.folders().await?;
+    let mailbox = s.mailbox()?;
+    let folders = mailbox.folders().await?;
     let kept = list.select.has(ListSelect::SUBSCRIBED) && !list.select.has(ListSelect::SPECIAL_USE);
-    let lost = if kept { s.mailbox()?.lost_subscriptions().await? } else { Vec::new() };
+    let lost = if kept { mailbox.lost_subscriptions().await? } else { Vec::new() };
     let tree = Tree::new(list.select, &folders, &lost);
     for (i, folder) in folders.iter().enumerate() {
         breathe(i).await;
         if let Some(child_info) = chosen(list, &patterns, folder, &tree) {
             write_folder(s, list, folder, &tree, child_info);
             if list.ret.has(ListReturn::STATUS) {
-                write_status_line(s, list.status, folder).await?;
+                write_status_line(s, &mailbox, list.status, folder).await?;
             }
+            shared::extras(s, list, &mailbox, folder, &shown(folder)).await?;
             s.spill_if_full().await?;
         }
     }
     write_lost(s, list, &patterns, &folders, &lost).await?;
+    shared::list(s, list, &patterns).await?;
     Ok(Reply::Ok("LIST completed".into()))
 }
 
@@ -118,9 +124,14 @@ impl<'a> Tree<'a> {
     }
 }
 
-async fn write_status_line(s: &mut Session, items: StatusItems, folder: &Folder) -> Result<(), Failure> {
-    let recent = recent_count(s, items, folder).await?;
-    let deleted_bytes = deleted_bytes(s, items, folder).await?;
+async fn write_status_line(
+    s: &mut Session,
+    mailbox: &Mailbox,
+    items: StatusItems,
+    folder: &Folder,
+) -> Result<(), Failure> {
+    let recent = recent_count(mailbox, items, folder).await?;
+    let deleted_bytes = deleted_bytes(mailbox, items, folder).await?;
     let limit = s.config().append_bytes_max;
     let utf8 = s.utf8;
     let name = &shown(folder);

@@ -29,7 +29,7 @@ pub fn privacy_required() -> Failure {
 pub fn welcome(s: &mut Session, account: &Account, done: &str) -> Answer {
     let mailbox = Mailbox::new(s.imap.mailboxes.clone(), account.id, s.config().call_timeout);
     let span = tracing::info_span!("imap", account = %account.name);
-    s.user = Some(Box::new(User { mailbox, span }));
+    s.user = Some(Box::new(User { mailbox, name: account.name.clone(), span }));
     let timeout = s.config().idle_timeout;
     s.connection.set_idle_timeout(timeout);
     Ok(Reply::Ok(format!("[CAPABILITY {}] {done}", capability::text(s)).into()))

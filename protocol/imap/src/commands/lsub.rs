@@ -11,10 +11,14 @@ use std::collections::BTreeMap;
 pub async fn lsub(s: &mut Session, reference: &str, pattern: &str) -> Answer {
     let pattern = format!("{reference}{pattern}");
     check_patterns(std::slice::from_ref(&pattern))?;
-    let (folders, lost) = (s.mailbox()?.folders().await?, s.mailbox()?.lost_subscriptions().await?);
+    let mailbox = s.mailbox()?;
+    let (folders, lost) = (mailbox.folders().await?, mailbox.lost_subscriptions().await?);
+    // Others' folders that the user is subscribed to are his subscriptions too.
+    let others = mailbox.subscribed_names().await?;
     let names = folders.iter().filter(|f| f.subscribed).map(|f| (shown(f), true));
     // The names of deleted mailboxes stay, as \Noselect.
     let names = names.chain(lost.iter().map(|path| (fold_inbox(path), false)));
+    let names = names.chain(others.into_iter().map(|name| (name, true)));
     // Name -> whether it is a subscribed mailbox.
     let mut found: BTreeMap<String, bool> = BTreeMap::new();
     for (i, (name, there)) in names.enumerate() {
@@ -22,7 +26,8 @@ pub async fn lsub(s: &mut Session, reference: &str, pattern: &str) -> Answer {
         if matches(&pattern, &name) {
             found.insert(name, there);
         } else if pattern.ends_with('%')
-            && let Some(ancestor) = matching_ancestor(&pattern, &name)
+            // Names in the other users' namespace begin with the delimiter: nothing stands above them.
+            && let Some(ancestor) = matching_ancestor(&pattern, &name).filter(|a| !a.is_empty())
         {
             found.entry(ancestor).or_insert(false);
         }

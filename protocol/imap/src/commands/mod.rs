@@ -1,5 +1,6 @@
 //! What each command does, one file per verb.
 
+mod acl;
 mod append;
 mod authenticate;
 pub mod capability;
@@ -15,6 +16,7 @@ pub mod idle;
 mod list;
 mod login;
 mod lsub;
+mod metadata;
 mod names;
 mod noop;
 pub mod notify;
@@ -23,20 +25,23 @@ mod rename;
 mod replace;
 mod search;
 mod select;
+mod shared;
 mod starttls;
 mod status;
 mod store;
 mod subscribe;
+mod thread;
+mod transfer;
+mod uid_only;
 mod url_auth;
 mod urls;
-mod uid_only;
-mod thread;
 
 pub use search::Context;
 
 use crate::codec::command::Request;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::Session;
+use crate::session::named::OTHERS;
 
 /// Carries a command out. Each one's future is boxed, so that the smallest costs no more than it needs.
 pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
@@ -90,6 +95,15 @@ pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
         Request::Notify(wish) => Box::pin(notify::notify(s, wish.map(|w| *w))).await,
         Request::GetQuota(root) => Box::pin(quota::get_quota(s, &root)).await,
         Request::GetQuotaRoot(mailbox) => Box::pin(quota::get_quota_root(s, &mailbox)).await,
+        Request::SetAcl { mailbox, identifier, change } => {
+            Box::pin(acl::set_acl(s, &mailbox, &identifier, change)).await
+        }
+        Request::DeleteAcl { mailbox, identifier } => Box::pin(acl::delete_acl(s, &mailbox, &identifier)).await,
+        Request::GetAcl(mailbox) => Box::pin(acl::get_acl(s, &mailbox)).await,
+        Request::ListRights { mailbox, identifier } => Box::pin(acl::list_rights(s, &mailbox, &identifier)).await,
+        Request::MyRights(mailbox) => Box::pin(acl::my_rights(s, &mailbox)).await,
+        Request::GetMetadata(get) => Box::pin(metadata::get_metadata(s, &get)).await,
+        Request::SetMetadata(set) => Box::pin(metadata::set_metadata(s, *set)).await,
     }
 }
 
@@ -135,7 +149,14 @@ fn check_state(s: &Session, request: &Request) -> Result<(), Failure> {
         | Request::Idle
         | Request::Notify(_)
         | Request::GetQuota(_)
-        | Request::GetQuotaRoot(_) => s.mailbox().map(|_| ()),
+        | Request::GetQuotaRoot(_)
+        | Request::SetAcl { .. }
+        | Request::DeleteAcl { .. }
+        | Request::GetAcl(_)
+        | Request::ListRights { .. }
+        | Request::MyRights(_)
+        | Request::GetMetadata(_)
+        | Request::SetMetadata(_) => s.mailbox().map(|_| ()),
     }
 }
 
@@ -146,8 +167,8 @@ fn logout(s: &mut Session) -> Reply {
     Reply::Ok("LOGOUT completed".into())
 }
 
-/// NAMESPACE: personal mailboxes only, `/` between names (RFC 2342 §5).
+/// NAMESPACE: personal mailboxes and other users', `/` between names (RFC 2342 §5).
 fn namespace(s: &mut Session) -> Reply {
-    s.line(format_args!("* NAMESPACE ((\"\" \"/\")) NIL NIL"));
+    s.line(format_args!("* NAMESPACE ((\"\" \"/\")) ((\"{OTHERS}\" \"/\")) NIL"));
     Reply::Ok("NAMESPACE completed".into())
 }

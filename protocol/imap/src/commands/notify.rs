@@ -10,7 +10,7 @@ use crate::codec::command::{EventGroup, Events, MailboxFilter, Notify, StatusIte
 use crate::codec::pattern::fold_inbox;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::numbers::from;
-use crate::session::{Expunges, Mailbox, Session};
+use crate::session::{Expunges, Mailbox, Selected, Session};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use std::collections::BTreeMap;
@@ -30,7 +30,8 @@ pub struct Notifier {
     known: BTreeMap<FolderId, Known>,
     /// Position of `known`.
     modseq: ModSeq,
-    /// In a mutex that is never contended: a session is shared between threads while it is read.
+    /// Of the user's mailbox, and of another's while a folder there is selected. In a mutex that is never contended: a
+    /// session is shared between threads while it is read.
     rises: Mutex<BoxStream<'static, ModSeq>>,
     /// Something happened that could not be read: its rise will not be told again.
     pub behind: bool,
@@ -45,8 +46,23 @@ impl Notifier {
     pub fn modseq(&self) -> ModSeq {
         self.modseq
     }
+    /// Follows what is selected from now on.
+    pub fn follow(&mut self, own: &Mailbox, selected: Option<&Selected>) {
+        self.rises = Mutex::new(rises(own, self.modseq, selected));
+    }
     fn watches_others(&self) -> bool {
         self.groups.iter().any(|g| !matches!(g.filter, MailboxFilter::Selected(_)) && !g.events.is_empty())
+    }
+}
+
+/// Rises of the user's own mailbox after `since`, and of the selected folder's, which may be another's.
+pub fn rises(own: &Mailbox, since: ModSeq, selected: Option<&Selected>) -> BoxStream<'static, ModSeq> {
+    match selected {
+        Some(view) if view.mailbox.is_others() => {
+            futures::stream::select(own.watch(since), view.mailbox.watch(view.modseq)).boxed()
+        }
+        Some(view) => own.watch(since.min(view.modseq)),
+        None => own.watch(since),
     }
 }
 
@@ -62,7 +78,7 @@ pub async fn notify(s: &mut Session, wish: Option<Notify>) -> Answer {
     }
     let mailbox = s.mailbox()?;
     let modseq = mailbox.position().await?;
-    let rises = Mutex::new(mailbox.watch(modseq));
+    let rises = Mutex::new(rises(&mailbox, modseq, s.selected.as_deref()));
     let mut notifier = Notifier { groups: wish.groups.into(), known: BTreeMap::new(), modseq, rises, behind: false };
     if notifier.watches_others() {
         let folders = mailbox.folders().await?;
@@ -119,10 +135,14 @@ fn meets(filter: &MailboxFilter, folder: &Folder, name: &str) -> bool {
 /// The STATUS that `NOTIFY SET STATUS` asks for (RFC 5465 §3.1): not of the selected mailbox.
 fn write_first_status(s: &mut Session, groups: &[EventGroup], folder: &Folder) {
     let events = events_of(groups, folder).unwrap_or_default();
-    let selected = s.selected.as_deref().is_some_and(|v| v.folder == folder.id);
-    if !selected && events.any(Events::MESSAGE_NEW.with(Events::FLAG_CHANGE)) {
+    if !is_selected(s, folder) && events.any(Events::MESSAGE_NEW.with(Events::FLAG_CHANGE)) {
         write_status_of(s, folder, StatusItems::MESSAGES.with(StatusItems::UIDNEXT).with(StatusItems::UIDVALIDITY));
     }
+}
+
+/// Whether a folder of the user's own is the selected one. Ids are a mailbox's own: another's folder may have the same.
+fn is_selected(s: &Session, folder: &Folder) -> bool {
+    s.selected.as_deref().is_some_and(|v| v.folder == folder.id && !v.mailbox.is_others())
 }
 
 /// STATUS with these items, UNSEEN, and HIGHESTMODSEQ for those who know mod-sequences.

@@ -2,8 +2,9 @@
 
 use super::names::{is_inbox, shown, trimmed, write_renamed};
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::{Mailbox, Session, numbers::pieces};
+use crate::session::{Mailbox, Session, numbers::pieces, sharing::require};
 use zcluster_api::mailbox::{UIDS_PER_COMMAND_MAX, folders};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Error, FolderId};
 
 pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
@@ -11,13 +12,21 @@ pub async fn rename(s: &mut Session, from: &str, to: &str) -> Answer {
     if is_inbox(to) {
         return Err(Failure::no("[ALREADYEXISTS] INBOX is always there"));
     }
-    let mailbox = s.mailbox()?;
+    let (old, new) = (s.named(from).await?, s.named(to).await?);
+    if old.mailbox.owner() != new.mailbox.owner() {
+        return Err(Failure::no("[CANNOT] a mailbox cannot be moved from one account to another"));
+    }
     if is_inbox(from) {
-        rename_inbox(&mailbox, folders::INBOX, to).await?;
+        rename_inbox(&new.mailbox, folders::INBOX, &new.path).await?;
         return Ok(Reply::Ok("RENAME completed, INBOX is empty now".into()));
     }
-    match mailbox.rename(from, to).await {
-        Err(Error::Denied(_)) => Err(Failure::no("[CANNOT] this mailbox cannot be renamed")),
+    if old.mailbox.is_others() {
+        require(&old.folder().await?, Rights::DELETE_FOLDER)?;
+    }
+    match old.mailbox.rename(&old.path, &new.path).await {
+        Err(Error::Denied(_)) if !old.mailbox.is_others() => {
+            Err(Failure::no("[CANNOT] this mailbox cannot be renamed"))
+        }
         other => {
             let folder = other?;
             if s.dialect.rev2 {

@@ -79,7 +79,7 @@ pub async fn prepare(s: &mut Session, key: &SearchKey) -> Result<Query, Failure>
 }
 
 async fn find(s: &mut Session, search: &Search) -> Result<(Query, Found), Failure> {
-    let mailbox = s.mailbox()?;
+    let mailbox = s.selected_mailbox()?;
     let query = prepare(s, &search.key).await?;
     let view = s.view()?;
     if let Some(by) = &search.order {
@@ -155,6 +155,6 @@ async fn told_modseq(s: &Session, search: &Search, found: &Found) -> Result<Opti
     if ends.is_empty() {
         return Ok(None);
     }
-    let (messages, _) = s.mailbox()?.messages(s.view()?.folder, ends, Want::default(), None, 2).await?;
+    let (messages, _) = s.selected_mailbox()?.messages(s.view()?.folder, ends, Want::default(), None, 2).await?;
     Ok(messages.iter().map(|m| m.modseq).max())
 }

@@ -1,49 +1,51 @@
 //! SELECT, EXAMINE, UNSELECT and CLOSE.
 
 use super::expunge;
-use super::names::{shown, write_renamed};
+use super::names::write_renamed;
 use crate::codec::command::Qresync;
 use crate::config::PAGE_MESSAGES;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::numbers::{Numbers, from, pieces, without};
 use crate::session::selected::{KEYWORDS, Stored, write_vanished};
+use crate::session::sharing::{may_change, rights};
 use crate::session::{Expunges, Mailbox, Selected, Session, mailbox};
 use std::collections::VecDeque;
 use zcluster_api::mailbox::{StoredFlags, Want};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Error, ModSeq, Uid, UidSet};
 use zcluster_runtime::Instant;
 
 /// SELECT and EXAMINE (RFC 3501 §6.3.1, §6.3.2; RFC 7162 §3.1.2, §3.1.8 and §3.2.5).
-pub async fn select(
-    s: &mut Session,
-    name: &str,
-    read_only: bool,
-    condstore: bool,
-    qresync: Option<&Qresync>,
-) -> Answer {
+pub async fn select(s: &mut Session, name: &str, examine: bool, condstore: bool, qresync: Option<&Qresync>) -> Answer {
     if qresync.is_some() && !s.dialect.qresync {
         return Err(Failure::bad("QRESYNC is not enabled"));
     }
     if qresync.is_some_and(|q| q.matches.is_some()) && s.dialect.uid_only {
         return Err(Failure::bad("[UIDREQUIRED] there are no sequence numbers"));
     }
-    let mailbox = s.mailbox()?;
+    let own = s.mailbox()?;
     // The old mailbox is left even if the new one cannot be opened (RFC 3501 §6.3.1).
     if s.selected.is_some() {
         s.deselect().await;
         s.line(format_args!("* OK [CLOSED] previous mailbox is closed"));
     }
-    let folder = mailbox.folder(name).await?;
+    let named = s.named(name).await?;
+    let (mailbox, folder) = (&named.mailbox, named.folder().await?);
     let found = mailbox.uids(folder.id).await?;
+    let rights = rights(&found.folder);
+    let read_only = examine || !may_change(rights);
     // IMAP4rev2 has no \Recent (RFC 9051, appendix E).
     let recent_from = match s.dialect.rev2 {
         true => found.folder.recent_from,
-        false => recent_from(&mailbox, &found, read_only).await?,
+        false => recent_from(mailbox, &found, read_only).await?,
     };
     s.condstore |= condstore;
     let mut view = Selected {
+        mailbox: mailbox.clone(),
         folder: found.folder.id,
+        examined: examine,
         read_only,
+        rights,
         uids: found.uids.clone(),
         gone: UidSet::new(),
         modseq: found.modseq,
@@ -61,14 +63,18 @@ pub async fn select(
     view.add_keywords(&found.keywords);
     tell(s, &view, &found);
     if s.dialect.rev2 {
-        let shown = shown(&found.folder);
+        let shown = named.shown(&found.folder);
         write_renamed(&shown, Some(name).filter(|n| *n != shown), s.utf8, &mut s.out);
+    }
+    if let Some(notifier) = s.notifier.as_deref_mut().filter(|_| mailbox.is_others()) {
+        notifier.follow(&own, Some(&view));
     }
     s.selected = Some(Box::new(view));
     if let Some(q) = qresync.filter(|q| q.uid_validity == found.folder.uid_validity) {
-        Box::pin(tell_missed(s, &mailbox, q, &found)).await?;
+        Box::pin(tell_missed(s, mailbox, q, &found)).await?;
     }
-    let (code, verb) = if read_only { ("READ-ONLY", "EXAMINE") } else { ("READ-WRITE", "SELECT") };
+    let code = if read_only { "READ-ONLY" } else { "READ-WRITE" };
+    let verb = if examine { "EXAMINE" } else { "SELECT" };
     Ok(Reply::Ok(format!("[{code}] {verb} completed").into()))
 }
 
@@ -117,6 +123,10 @@ fn last_match(now: &UidSet, numbers: &UidSet, uids: &UidSet) -> u32 {
 /// claims nothing (RFC 3501 §6.3.2).
 async fn recent_from(mailbox: &Mailbox, found: &mailbox::Uids, read_only: bool) -> Result<Uid, Error> {
     let folder = &found.folder;
+    if mailbox.is_others() {
+        // What is recent is told to a session of the owner.
+        return Ok(folder.uid_next);
+    }
     if read_only || folder.recent_from >= folder.uid_next {
         return Ok(folder.recent_from);
     }
@@ -152,7 +162,10 @@ pub async fn unselect(s: &mut Session) -> Answer {
 /// CLOSE (RFC 3501 §6.4.2): removes what has `\Deleted`, untold, unless the mailbox was opened with EXAMINE. Its OK must
 /// not have HIGHESTMODSEQ: the client has not heard of what others did (RFC 7162 §3.2.8).
 pub async fn close(s: &mut Session) -> Answer {
-    if !s.view()?.read_only {
+    s.refresh_rights().await?;
+    let view = s.view()?;
+    // RFC 4314 §4: without the right nothing is removed, and that is no error.
+    if !view.read_only && view.rights.has(Rights::EXPUNGE) {
         // What was deleted elsewhere meanwhile is not the client's concern any more.
         let all = s.view()?.uids.clone();
         expunge::remove_deleted(s, all, Expunges::Hold).await?;

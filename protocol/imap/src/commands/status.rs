@@ -1,43 +1,45 @@
 //! STATUS (RFC 3501 §6.3.10) with the items of RFC 7162, 7889, 8438, 8474 and 9051.
 
-use super::names::shown;
 use crate::codec::command::StatusItems;
 use crate::codec::write::{self, number};
 use crate::config::PAGE_MESSAGES;
 use crate::errors::{Answer, Failure, Reply};
-use crate::session::{Session, numbers};
+use crate::session::{Mailbox, Session, numbers, sharing::require};
 use zcluster_api::mailbox::{Folder, Want};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Flags, SearchExpr};
 
 pub async fn status(s: &mut Session, name: &str, items: StatusItems) -> Answer {
-    let folder = s.mailbox()?.folder(name).await?;
+    let named = s.named(name).await?;
+    let folder = named.folder().await?;
+    require(&folder, Rights::READ)?;
     if items.has(StatusItems::HIGHESTMODSEQ) {
         s.enable_condstore();
     }
-    let recent = recent_count(s, items, &folder).await?;
-    let deleted_bytes = deleted_bytes(s, items, &folder).await?;
+    let recent = recent_count(&named.mailbox, items, &folder).await?;
+    let deleted_bytes = deleted_bytes(&named.mailbox, items, &folder).await?;
     let append_limit = s.config().append_bytes_max;
     let utf8 = s.utf8;
-    let name = &shown(&folder);
+    let name = &named.shown(&folder);
     write_status(&Line { name, folder: &folder, items, recent, deleted_bytes, append_limit, utf8 }, &mut s.out);
     Ok(Reply::Ok("STATUS completed".into()))
 }
 
 /// Messages that no session has yet been told of; the UIDs are read only when there may be some.
-pub async fn recent_count(s: &Session, items: StatusItems, folder: &Folder) -> Result<u64, Failure> {
-    if !items.has(StatusItems::RECENT) || folder.recent_from >= folder.uid_next {
+pub async fn recent_count(mailbox: &Mailbox, items: StatusItems, folder: &Folder) -> Result<u64, Failure> {
+    // Nothing is recent to who is not the owner: he must not take it from the owner.
+    if !items.has(StatusItems::RECENT) || mailbox.is_others() || folder.recent_from >= folder.uid_next {
         return Ok(0);
     }
-    let uids = s.mailbox()?.uids(folder.id).await?.uids;
+    let uids = mailbox.uids(folder.id).await?.uids;
     Ok(numbers::from(&uids, folder.recent_from.0).len())
 }
 
 /// Bytes of the messages with `\Deleted` (RFC 9208 §4.1.4); they are added up only when there are some.
-pub async fn deleted_bytes(s: &Session, items: StatusItems, folder: &Folder) -> Result<u64, Failure> {
+pub async fn deleted_bytes(mailbox: &Mailbox, items: StatusItems, folder: &Folder) -> Result<u64, Failure> {
     if !items.has(StatusItems::DELETED_STORAGE) || folder.deleted == 0 {
         return Ok(0);
     }
-    let mailbox = s.mailbox()?;
     let (mut uids, _) = mailbox.search(folder.id, None, SearchExpr::Flags(Flags::DELETED)).await?;
     let mut sum = 0u64;
     loop {

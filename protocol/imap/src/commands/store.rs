@@ -8,12 +8,13 @@ use zcluster_api::mailbox::{KeywordChange, StoredFlags, UIDS_PER_COMMAND_MAX};
 use zcluster_api::{Flags, FolderId, MailboxCommand, ModSeq, UidSet};
 
 pub async fn store(s: &mut Session, store: &Store) -> Answer {
+    s.refresh_rights().await?;
     let folder = s.writable_view()?.folder;
     let uids = s.resolve(store.uid, &store.set)?;
     if store.unchanged_since.is_some() {
         s.enable_condstore();
     }
-    let mailbox = s.mailbox()?;
+    let mailbox = s.selected_mailbox()?;
     let (mut modified, mut seen) = (UidSet::new(), 0);
     for piece in pieces(&uids, UIDS_PER_COMMAND_MAX) {
         let stored = mailbox.store(command(store, folder, piece)).await?;

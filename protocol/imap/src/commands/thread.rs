@@ -13,7 +13,7 @@ const NODES_PER_LOOK: usize = 1_000;
 
 pub async fn thread(s: &mut Session, thread: &Thread) -> Answer {
     let query = prepare(s, &thread.key).await?;
-    let (mailbox, view) = (s.mailbox()?, s.view()?);
+    let (mailbox, view) = (s.selected_mailbox()?, s.view()?);
     // What the client does not know yet, or knows to be gone, must not take part.
     let known = without(&view.uids, &view.gone);
     let within = query.within.map_or(known.clone(), |w| w.intersect(&known));

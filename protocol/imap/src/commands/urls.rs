@@ -4,6 +4,7 @@ use super::fetch::bodies::{Piece, locate, part_of};
 use super::fetch::source::Source;
 use crate::codec::command::{BodyForm, BodyItem, SectionText};
 use crate::codec::url::MessageUrl;
+use crate::errors::Failure;
 use crate::session::{Mailbox, Session};
 use std::ops::Range;
 use zcluster_api::directory::{Account, AccountBy};
@@ -60,7 +61,7 @@ pub async fn account(s: &Session, user: &str, domain: Option<&str>) -> Result<Ac
 /// # Errors
 /// The directory's.
 pub async fn myself(s: &Session) -> Result<Account> {
-    let id = s.mailbox().map_err(|_| Error::Denied("not signed in".into()))?.account();
+    let id = s.mailbox().map_err(|_| Error::Denied("not signed in".into()))?.owner();
     s.imap.directory.read(DirectoryQuery::Account(AccountBy::Id(id)), Freshness::Local).await?.into_account()
 }
 
@@ -69,21 +70,25 @@ pub fn domain_of(account: &Account) -> Option<&str> {
     account.name.rsplit_once('@').map(|(_, domain)| domain)
 }
 
-/// What a URL names in the signed-in account's own mailbox; `None` when it is not there, or elsewhere.
+/// What a URL names as the signed-in user sees it, in the user's own mailbox or in a folder that is shared with the user;
+/// `None` when it is not there, or elsewhere.
 ///
 /// # Errors
 /// The mailbox's.
 pub async fn own(s: &Session, url: &MessageUrl) -> Result<Option<Found>> {
-    let mailbox = s.mailbox().map_err(|_| Error::Denied("not signed in".into()))?;
     if let Some(user) = &url.user {
         let me = myself(s).await?;
         if account(s, user, domain_of(&me)).await?.id != me.id {
             return Ok(None);
         }
     }
-    let folder = match (&url.mailbox, &s.selected) {
-        (Some(name), _) => mailbox.folder(name).await?,
-        (None, Some(view)) if !url.absolute => mailbox.folder_by_id(view.folder).await?,
+    let (mailbox, folder) = match (&url.mailbox, &s.selected) {
+        (Some(name), _) => match s.named(name).await {
+            Ok(named) => (named.mailbox.clone(), named.folder().await?),
+            Err(Failure::Api(error)) => return Err(error),
+            Err(_) => return Err(Error::Denied("not signed in".into())),
+        },
+        (None, Some(view)) if !url.absolute => (view.mailbox.clone(), view.mailbox.folder_by_id(view.folder).await?),
         (None, _) => return Ok(None),
     };
     find(mailbox, &folder, url).await

@@ -9,12 +9,14 @@ use zcluster_api::*;
 /// How often a name is looked up for one command: each time but the first somebody else was faster.
 const LOOK_UPS_MAX: usize = 8;
 
-/// A signed-in account's mailbox.
+/// A mailbox with the eyes and rights of the signed-in account: its own, or another's.
 #[derive(Clone)]
 pub struct Mailbox {
     api: Arc<dyn MailboxApi>,
-    actor: Actor,
-    account: AccountId,
+    /// Whose mailbox.
+    pub(super) account: AccountId,
+    /// Who acts.
+    pub(super) actor: Actor,
     timeout: Duration,
 }
 
@@ -82,6 +84,16 @@ pub struct Stored {
     pub modseq: ModSeq,
 }
 
+/// What a mailbox holds.
+pub struct Usage {
+    /// Bytes.
+    pub used: u64,
+    /// Bytes it may hold; 0: any.
+    pub limit: u64,
+    /// Messages in all folders.
+    pub messages: u64,
+}
+
 /// What COPY and MOVE did.
 pub struct Copied {
     /// The target's UIDVALIDITY.
@@ -92,7 +104,7 @@ pub struct Copied {
     pub modseq: ModSeq,
 }
 
-fn unexpected<T>(what: &str) -> Result<T> {
+pub(super) fn unexpected<T>(what: &str) -> Result<T> {
     Err(Error::Internal(format!("unexpected reply to {what}")))
 }
 
@@ -104,40 +116,34 @@ pub fn is_shown(folder: &Folder) -> bool {
 impl Mailbox {
     /// The mailbox of `account`.
     pub fn new(api: Arc<dyn MailboxApi>, account: AccountId, timeout: Duration) -> Self {
-        Mailbox { api, actor: Actor::Account(account), account, timeout }
+        Mailbox { api, account, actor: Actor::Account(account), timeout }
     }
 
-    /// The account.
-    pub fn account(&self) -> AccountId {
-        self.account
-    }
     /// Another account's mailbox, for a URL that opens a piece of it (RFC 4467): the caller has checked that it does.
     pub fn of_owner(&self, account: AccountId) -> Self {
         Mailbox { actor: Actor::System, account, ..self.clone() }
+    }
+
+    /// The mailbox of another account, with the eyes and rights of this one's user.
+    pub fn of(&self, account: AccountId) -> Mailbox {
+        Mailbox { account, ..self.clone() }
     }
 
     fn call<T>(&self, body: T) -> Call<T> {
         let request = RequestId(zcluster_runtime::random_bytes());
         Call { actor: self.actor, account: self.account, request, timeout: self.timeout, body }
     }
-    async fn read(&self, query: MailboxQuery) -> Result<MailboxReply> {
+    pub(super) async fn read(&self, query: MailboxQuery) -> Result<MailboxReply> {
         self.api.read(self.call(query)).await
     }
-    async fn write(&self, command: MailboxCommand) -> Result<Receipt> {
+    pub(super) async fn write(&self, command: MailboxCommand) -> Result<Receipt> {
         self.api.write(self.call(command)).await
     }
 
-    /// (used bytes, limit in bytes or 0).
-    pub async fn usage(&self) -> Result<(u64, u64)> {
+    /// What counts against the quota.
+    pub async fn usage(&self) -> Result<Usage> {
         match self.read(MailboxQuery::Info).await? {
-            MailboxReply::Info { used, limit, .. } => Ok((used, limit)),
-            _ => unexpected("Info"),
-        }
-    }
-    /// Messages in all folders.
-    pub async fn message_count(&self) -> Result<u64> {
-        match self.read(MailboxQuery::Info).await? {
-            MailboxReply::Info { messages, .. } => Ok(messages),
+            MailboxReply::Info { used, limit, messages, .. } => Ok(Usage { used, limit, messages }),
             _ => unexpected("Info"),
         }
     }

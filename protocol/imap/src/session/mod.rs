@@ -2,11 +2,14 @@
 
 mod input;
 pub mod mailbox;
+pub mod named;
 pub mod numbers;
 pub mod selected;
+pub mod sharing;
 
 pub use input::reply_to as fault_reply;
 pub use mailbox::Mailbox;
+pub use named::Named;
 pub use selected::{Dialect, Expunges, Selected};
 
 use crate::codec::command::{Command, Request};
@@ -51,6 +54,8 @@ pub struct Session {
 /// Who signed in.
 pub struct User {
     pub mailbox: Mailbox,
+    /// The account's address.
+    pub name: String,
     /// Parent of what this session logs.
     pub span: tracing::Span,
 }
@@ -198,6 +203,11 @@ impl Session {
     pub fn mailbox(&self) -> Result<Mailbox, Failure> {
         let user = self.user.as_ref().ok_or_else(|| Failure::bad("sign in first"))?;
         Ok(user.mailbox.clone())
+    }
+
+    /// The mailbox that the selected folder is in, which may be another account's.
+    pub fn selected_mailbox(&self) -> Result<Mailbox, Failure> {
+        self.view().map(|view| view.mailbox.clone())
     }
 
     /// The selected mailbox.

@@ -8,6 +8,7 @@ use crate::commands::Context;
 use crate::config::PAGE_MESSAGES;
 use crate::errors::Failure;
 use zcluster_api::mailbox::{StoredFlags, Want};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Error, Flags, FolderId, ModSeq, Uid, UidSet};
 use zcluster_runtime::Instant;
 
@@ -70,9 +71,15 @@ pub fn write_vanished(uids: &UidSet, earlier: bool, out: &mut Vec<u8>) {
 
 /// The selected mailbox as the client knows it.
 pub struct Selected {
+    /// Whose mailbox the folder is in.
+    pub mailbox: Mailbox,
     pub folder: FolderId,
     /// EXAMINE.
+    pub examined: bool,
+    /// EXAMINE, or nothing may be changed.
     pub read_only: bool,
+    /// What the user may do with it, as last looked at.
+    pub rights: Rights,
     /// All UIDs the client knows of: the n-th is sequence number n.
     pub uids: UidSet,
     /// Those of them that are gone, untold.
@@ -129,27 +136,44 @@ impl Selected {
         self.keywords.len() > known
     }
 
-    /// Appends `* FLAGS` and `* OK [PERMANENTFLAGS]` (RFC 3501 §7.2.6, §7.1). Keywords can be made at will: `\*`.
+    /// Appends `* FLAGS` and `* OK [PERMANENTFLAGS]` (RFC 3501 §7.2.6, §7.1; RFC 4314 §4: those that may be set). Keywords
+    /// can be made at will: `\*`.
     pub fn write_flags(&self, out: &mut Vec<u8>) {
-        let all = |out: &mut Vec<u8>| {
-            out.extend_from_slice(b"\\Seen");
-            for name in NAMED.iter().map(|(name, _)| name) {
-                out.push(b' ');
-                out.extend_from_slice(name.as_bytes());
-            }
-            for keyword in &self.keywords {
-                out.push(b' ');
-                write_keyword(keyword, out);
-            }
-        };
         out.extend_from_slice(b"* FLAGS (");
-        all(out);
+        self.write_flags_of(Rights::ALL, out);
         out.extend_from_slice(b")\r\n* OK [PERMANENTFLAGS (");
         if !self.read_only {
-            all(out);
-            out.extend_from_slice(b" \\*");
+            let begin = out.len();
+            self.write_flags_of(self.rights, out);
+            if self.rights.has(Rights::WRITE) {
+                out.extend_from_slice(if out.len() > begin { b" \\*" } else { b"\\*" });
+            }
         }
         out.extend_from_slice(b")] flags that can be set\r\n");
+    }
+
+    /// The flags and keywords that somebody with these rights may set.
+    fn write_flags_of(&self, rights: Rights, out: &mut Vec<u8>) {
+        let begin = out.len();
+        let space = |out: &mut Vec<u8>| {
+            if out.len() > begin {
+                out.push(b' ');
+            }
+        };
+        if rights.has(Rights::SEEN) {
+            out.extend_from_slice(b"\\Seen");
+        }
+        for (name, bit) in NAMED {
+            let right = if bit == Flags::DELETED { Rights::DELETE } else { Rights::WRITE };
+            if rights.has(right) {
+                space(out);
+                out.extend_from_slice(name.as_bytes());
+            }
+        }
+        for keyword in self.keywords.iter().filter(|_| rights.has(Rights::WRITE)) {
+            space(out);
+            write_keyword(keyword, out);
+        }
     }
 
     /// Appends EXISTS and, before IMAP4rev2, RECENT (RFC 3501 §7.3).
@@ -258,12 +282,15 @@ impl Session {
     /// Looks for changes and tells them. `told`: messages whose present state the client has been told by the command
     /// under way.
     pub async fn sync(&mut self, expunges: Expunges, told: &[StoredFlags]) -> Result<(), Failure> {
-        let (mailbox, condstore) = (self.mailbox()?, self.condstore);
+        let condstore = self.condstore;
+        let Some(mailbox) = self.selected.as_ref().map(|view| view.mailbox.clone()) else { return Ok(()) };
         let mut touched = UidSet::new();
         for _ in 0..CHANGES_MAX {
             let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
             let changes = match mailbox.changes(view.folder, view.modseq).await {
                 Err(Error::NotFound(_)) => None,
+                // Nor is there anything to be seen any more where the right to read was taken away.
+                Err(Error::Denied(_)) if mailbox.is_others() => None,
                 other => Some(other?).filter(|c| !c.folder_gone),
             };
             view.looked_at = Instant::now();
@@ -348,12 +375,16 @@ impl Session {
     /// must not be so to the next (RFC 3501 §2.3.2).
     pub async fn deselect(&mut self) {
         let Some(view) = self.selected.take() else { return };
+        if let (true, Ok(own), Some(notifier)) =
+            (view.mailbox.is_others(), self.mailbox(), self.notifier.as_deref_mut())
+        {
+            notifier.follow(&own, None);
+        }
         // Who speaks IMAP4rev2 has not been shown \Recent.
-        if !view.arrived || view.read_only || view.dialect.rev2 {
+        if !view.arrived || view.read_only || view.dialect.rev2 || view.mailbox.is_others() {
             return;
         }
-        let Ok(mailbox) = self.mailbox() else { return };
-        if let Err(error) = mailbox.take_recent(view.folder).await {
+        if let Err(error) = view.mailbox.take_recent(view.folder).await {
             tracing::debug!(%error, "cannot claim recent messages");
         }
     }

@@ -179,7 +179,7 @@ async fn small_talk() {
     let mut c = site.alice().await;
     c.expect("ID (\"name\" \"test\" \"version\" NIL)", &["* ID (\"name\" \"zcluster\")", "# OK ID completed"]).await;
     c.expect("ID NIL", &["* ID (\"name\" \"zcluster\")", "# OK ID completed"]).await;
-    c.expect("NAMESPACE", &["* NAMESPACE ((\"\" \"/\")) NIL NIL", "# OK NAMESPACE completed"]).await;
+    c.expect("NAMESPACE", &["* NAMESPACE ((\"\" \"/\")) ((\"/home/\" \"/\")) NIL", "# OK NAMESPACE completed"]).await;
     c.expect("ENABLE CONDSTORE X-UNKNOWN", &["* ENABLED CONDSTORE", "# OK ENABLE completed"]).await;
     c.expect("ENABLE CONDSTORE", &["* ENABLED", "# OK ENABLE completed"]).await;
     c.expect("LOGOUT", &["* BYE see you", "# OK LOGOUT completed"]).await;

@@ -95,5 +95,5 @@ pub fn apply(machine: &mut Box<dyn StateMachine>, entries: &[Entry]) {
 }
 
 pub async fn ask(replicas: &Arc<Replicas>, query: MailboxQuery) -> Result<MailboxReply> {
-    replicas.read_mailbox(MailboxRead { group: GROUP, mailbox: BOX, epoch: EPOCH, quota: 0, query }).await
+    replicas.read_mailbox(MailboxRead { group: GROUP, mailbox: BOX, epoch: EPOCH, quota: 0, actor: None, query }).await
 }

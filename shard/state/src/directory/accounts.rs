@@ -1,7 +1,7 @@
 //! Accounts: create, modify, delete.
 
 use super::rows::{self, Address, Owner};
-use super::{Work, attributes, containers, read};
+use super::{Work, attributes, containers, read, shares};
 use crate::kv::{KvRead, Table, load, save};
 use crate::proposal::Effect;
 use zcluster_api::directory::{Account, Attributes, Home, HomeState, Modification};
@@ -98,6 +98,7 @@ pub(super) fn delete(work: &mut Work<'_>, id: AccountId) -> Result<DirectoryRepl
         work.kv.delete(Table::Address, &Address::parse(address)?.key());
     }
     work.kv.delete(Table::Account, &id.0);
+    shares::forget(work.kv, id)?;
     let home = Home { state: HomeState::Deleting, ..account.home };
     save(work.kv, Table::DeletingHome, &home.mailbox.0.to_be_bytes(), &home);
     work.effects.push(Effect::EmptyMailbox(home));

@@ -8,6 +8,7 @@ mod containers;
 mod read;
 mod rows;
 mod schema;
+mod shares;
 
 pub use read::read_directory;
 
@@ -72,5 +73,6 @@ fn carry_out(work: &mut Work<'_>, command: &DirectoryCommand) -> Result<Director
         C::RenameAccount { id, name } => addresses::rename(work, *id, name),
         C::AddAlias { id, alias } => addresses::add_alias(work, *id, alias),
         C::RemoveAlias { id, alias } => addresses::remove_alias(work, *id, alias),
+        C::SetShares { owner, grantees, modseq } => shares::set(work, *owner, grantees, *modseq),
     }
 }

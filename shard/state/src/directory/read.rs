@@ -1,7 +1,7 @@
 //! Queries.
 
-use super::containers;
 use super::rows::{self, Address, DEFAULT_COS, Owner};
+use super::{containers, shares};
 use crate::kv::{KvRead, Table, behind, each, key_u32};
 use minicbor::Decode;
 use std::collections::BTreeMap;
@@ -39,6 +39,9 @@ pub fn read_directory(kv: &dyn KvRead, query: &DirectoryQuery) -> Result<Directo
         }
         DirectoryQuery::DeletingHomes => DirectoryReply::Homes(all(kv, Table::DeletingHome)?),
         DirectoryQuery::MailboxCounts => DirectoryReply::Counts(counts(kv)?),
+        DirectoryQuery::SharedWith { account, after, limit } => {
+            DirectoryReply::Sharers(shares::shared_with(kv, *account, *after, *limit)?)
+        }
     })
 }
 

@@ -1,9 +1,9 @@
 //! `AddMessage`, `AddMessages` and `Replace`: delivery, APPEND and REPLACE.
 
-use super::{deliveries, thread_ids};
 use super::rows::{self, ColdRow, DeliveryRow, HotRow};
 use super::tags::NewTags;
 use super::work::Work;
+use super::{deliveries, thread_ids};
 use crate::bodies;
 use crate::kv::{Table, save};
 use std::collections::BTreeSet;

@@ -36,7 +36,7 @@ pub(super) fn create_mailbox(
         None if at.epoch == Epoch(0) => return Err(Error::Invalid("epoch 0".into())),
         None => {}
     }
-    let mut work = Work::new(kv, group, stamp, (at.mailbox, at.quota), new_header(at.epoch));
+    let mut work = Work::new(kv, group, stamp, at, new_header(at.epoch));
     work.put_folder(folders::USER_ROOT, new_folder(NewFolder::root(), 0, ModSeq(1)));
     work.tree_changed();
     for (id, name, view, subscribed) in RESERVED {
@@ -62,9 +62,11 @@ fn new_header(epoch: Epoch) -> Header {
         delivery_from: 0,
         delivery_next: 0,
         delivery_due_ms: 0,
-        filters: None,
         thread_from: None,
         thread_next: None,
+        annotation_bytes: None,
+        subscribed_names: None,
+        filters: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rows::{self, HotRow, Life};
 use super::work::Work;
-use super::{Place, create, folders, names, outgoing, subscriptions};
+use super::{Place, create, folders, metadata, names, outgoing, sharing, subscriptions};
 use crate::bodies;
 use crate::group::Group;
 use crate::kv::{Kv, Table, behind, each, save};
@@ -13,7 +13,7 @@ const MESSAGES_PER_STEP: usize = 500;
 /// Other rows of a mailbox removed by one command at most.
 const ROWS_PER_STEP: usize = 5_000;
 /// The tables of a mailbox that are emptied after its messages.
-const TABLES: [Table; 16] = [
+const TABLES: [Table; 19] = [
     Table::Page,
     Table::Folder,
     Table::FolderName,
@@ -30,6 +30,9 @@ const TABLES: [Table; 16] = [
     Table::Keys,
     Table::Thread,
     Table::ThreadOrder,
+    Table::Acl,
+    Table::Annotation,
+    Table::SubscribedName,
 ];
 
 /// RFC 3501 §6.3.4.
@@ -57,6 +60,8 @@ pub(super) fn delete_folder(work: &mut Work<'_>, id: FolderId, was: Option<&str>
     }
     let (path, subscribed) = (folders::path(work, id)?, work.folder(id)?.subscribed);
     work.tree_changed();
+    sharing::forget(work, id);
+    metadata::forget(work, id);
     work.remove_folder(id)?;
     if subscribed {
         subscriptions::keep(work, &path);

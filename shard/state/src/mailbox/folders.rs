@@ -96,6 +96,9 @@ pub(super) fn rename(work: &mut Work<'_>, id: FolderId, path: &str, was: Option<
     check_target(work, id, (parent, missing, name), path)?;
     room_for_folders(work, missing.len())?;
 
+    if work.actor.is_some() {
+        super::sharing::pin(work, id)?;
+    }
     let parent = make(work, parent, missing, old.view)?;
     work.tree_changed();
     work.kv.delete(Table::FolderName, &rows::name_key(work.mailbox, old.parent, &old.name));

@@ -7,16 +7,19 @@ mod deliver;
 mod deliveries;
 mod expunge;
 mod folders;
-mod missed;
 mod items;
+mod metadata;
+mod missed;
 mod names;
 mod outgoing;
 mod pages;
+mod permit;
 mod read;
 pub(crate) mod rows;
 mod scripts;
 mod search;
 mod seen;
+mod sharing;
 mod sort;
 mod store;
 mod subscriptions;
@@ -29,16 +32,19 @@ mod url_auth;
 mod work;
 
 pub use outgoing::{DueOutgoing, due_outgoing};
-pub use read::read_mailbox;
+pub use read::{Asking, read_mailbox, read_mailbox_as};
 pub(crate) use uploads::forget_upload;
 
 use crate::group::Group;
 use crate::kv::{Kv, KvRead};
 use crate::proposal::Stamp;
 use rows::{Header, HotRow, Life};
+use std::borrow::Cow;
 use work::Work;
 use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
-use zcluster_api::{Epoch, Error, FolderId, GroupId, MailboxCommand, MailboxId, ModSeq, Receipt, Result, Uid, UidSet};
+use zcluster_api::{
+    AccountId, Epoch, Error, FolderId, GroupId, MailboxCommand, MailboxId, ModSeq, Receipt, Result, Uid, UidSet,
+};
 
 /// Which mailbox a command is for, and what the proposer knew of it.
 #[derive(Clone, Copy)]
@@ -48,6 +54,8 @@ pub(crate) struct Place {
     pub epoch: Epoch,
     /// Bytes; 0 = none.
     pub quota: u64,
+    /// Who acts, when it is not the owner.
+    pub actor: Option<AccountId>,
 }
 
 /// Carries out a command. Returns the mailbox's new mod-sequence if it rose.
@@ -61,13 +69,21 @@ pub(crate) fn apply(
     at: Place,
     command: &MailboxCommand,
 ) -> Result<(Receipt, Option<ModSeq>)> {
+    // Who is not let in learns nothing, not even whether there is such a mailbox.
+    if at.actor.is_some() && matches!(command, MailboxCommand::CreateMailbox | MailboxCommand::DeleteMailbox) {
+        return Err(Error::Denied("another account's mailbox".into()));
+    }
     match command {
         MailboxCommand::CreateMailbox => create::create_mailbox(kv, group, stamp, at),
         MailboxCommand::DeleteMailbox => delete::delete_mailbox(kv, group, at),
         _ => {
             let header = at_home(kv, at)?;
-            let mut work = Work::new(kv, group, stamp, (at.mailbox, at.quota), header);
-            let receipt = carry_out(&mut work, command)?;
+            let command = match at.actor {
+                None => Cow::Borrowed(command),
+                Some(actor) => permit::command(kv, at.mailbox, actor, command)?,
+            };
+            let mut work = Work::new(kv, group, stamp, at, header);
+            let receipt = carry_out(&mut work, &command)?;
             Ok((receipt, work.finish()))
         }
     }
@@ -105,6 +121,9 @@ fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
         C::SetUrlAuthKey { folder, key, keep } => url_auth::set_key(work, *folder, *key, *keep),
         C::DropUrlAuthKeys => url_auth::drop_keys(work),
         C::ForgetSubscription(path) => subscriptions::forget(work, path),
+        C::SetAcl { folder, grantee, negative, change } => sharing::set(work, *folder, *grantee, *negative, *change),
+        C::SetMetadata { folder, entries } => metadata::set(work, *folder, entries),
+        C::SubscribeName { name, subscribed } => metadata::subscribe_name(work, name, *subscribed),
     }
 }
 

@@ -8,7 +8,7 @@ use zcluster_api::mailbox::{FOLDER_NAME_BYTES_MAX, FOLDER_PATH_BYTES_MAX, Folder
 use zcluster_api::{Error, FolderId, MailboxId, Result};
 
 /// Parents a path can have at most: each takes a letter and a slash.
-const DEPTH_MAX: usize = FOLDER_PATH_BYTES_MAX;
+pub(crate) const DEPTH_MAX: usize = FOLDER_PATH_BYTES_MAX;
 
 /// Splits a path into names.
 ///
@@ -107,6 +107,7 @@ pub(crate) fn show(id: FolderId, row: &FolderRow, path: String) -> Folder {
         bytes: row.bytes,
         highest_modseq: row.highest_modseq,
         recent_from: row.recent_from,
+        rights: None,
     }
 }
 

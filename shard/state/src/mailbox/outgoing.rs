@@ -4,14 +4,14 @@
 
 use super::deliver::Prepared;
 use super::rows::{self, OutgoingRow};
-use super::work::Work;
 use super::seen;
+use super::work::Work;
 use crate::bodies;
+use crate::group::Group;
 use crate::kv::{Kv, KvRead, Table, behind, each, key_u64, load, save};
 use zcluster_api::delivery::{
     NewOutgoing, OUTBOX_MAX, OUTGOING_ADDRESS_BYTES_MAX, OUTGOING_MAX, OUTGOING_RECIPIENTS_MAX, Outgoing, Settlement,
 };
-use crate::group::Group;
 use zcluster_api::{Epoch, Error, MailboxId, Receipt, Result};
 
 /// Bytes of a failure's text that are kept.

@@ -4,16 +4,22 @@ use super::names;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
-use super::{Place, at_home, each_message, missed, outgoing, pages, scripts, search, seen, sort, subscriptions, thread, url_auth};
+use super::{
+    Place, at_home, each_message, metadata, missed, outgoing, pages, permit, scripts, search, seen, sharing, sort,
+    subscriptions, thread, url_auth,
+};
 use crate::bodies;
 use crate::content::Content;
 use crate::group::Group;
 use crate::kv::{KvRead, Table, behind, each, key_u64};
+use std::collections::BTreeMap;
+use zcluster_api::body::BlobAt;
 use zcluster_api::delivery::{SEEN_PER_COMMAND_MAX, SeenId};
 use zcluster_api::mailbox::folders::USER_ROOT;
 use zcluster_api::mailbox::{Folder, MESSAGES_PER_PAGE_MAX, Message, StoredFlags, Want};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{
-    Epoch, Error, FolderId, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result, Uid, UidSet,
+    AccountId, Epoch, Error, FolderId, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result, Uid, UidSet,
 };
 
 /// Messages that one `Messages` query looks at; `CHANGEDSINCE` may let few of them pass.
@@ -25,7 +31,22 @@ const CHANGES_PER_PAGE: usize = 5_000;
 /// Messages that one `Changes` reply tells of, after which the page ends (with the change that crossed it).
 const CHANGED_PER_PAGE: u64 = 2_000;
 
-/// Answers a question about a mailbox. `quota` (bytes, 0 = none) is told back in `Info`.
+/// Which mailbox is asked, and by whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking {
+    /// The group that is asked.
+    pub group: GroupId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// The home epoch the asker knows.
+    pub epoch: Epoch,
+    /// Bytes, 0 = none: told back in `Info`.
+    pub quota: u64,
+    /// The asking account, when it is not the owner.
+    pub actor: Option<AccountId>,
+}
+
+/// Answers an owner's question about a mailbox. `quota` (bytes, 0 = none) is told back in `Info`.
 ///
 /// # Errors
 /// `WrongHome` when the mailbox is not in this group at this epoch; else what the query documents.
@@ -38,13 +59,30 @@ pub fn read_mailbox(
     query: &MailboxQuery,
     content: &dyn Content,
 ) -> Result<MailboxReply> {
-    let header = at_home(kv, Place { group, mailbox, epoch, quota })?;
-    let view = View { kv, mailbox, header };
+    read_mailbox_as(kv, Asking { group, mailbox, epoch, quota, actor: None }, query, content)
+}
+
+/// Answers a question about a mailbox, as far as the asking account has the rights (see `permit`).
+///
+/// # Errors
+/// As [`read_mailbox`], and `Denied`; `NotFound` also for what the account may not know of.
+pub fn read_mailbox_as(
+    kv: &dyn KvRead,
+    at: Asking,
+    query: &MailboxQuery,
+    content: &dyn Content,
+) -> Result<MailboxReply> {
+    let Asking { group, mailbox, epoch, quota, actor } = at;
+    let header = at_home(kv, Place { group, mailbox, epoch, quota, actor })?;
+    if let Some(actor) = actor {
+        permit::query(kv, mailbox, actor, query)?;
+    }
+    let view = View { kv, mailbox, header, actor };
     match query {
         MailboxQuery::Info => Ok(view.info(quota)),
         MailboxQuery::Folders => view.folders(),
         MailboxQuery::FolderByPath(path) => view.folder_by_path(path),
-        MailboxQuery::Folder(id) => Ok(MailboxReply::Folders(vec![view.folder(*id)?])),
+        MailboxQuery::Folder(id) => Ok(MailboxReply::Folders(vec![view.known_folder(*id)?])),
         MailboxQuery::Uids(id) => view.uids(*id),
         MailboxQuery::Messages { folder, uids, want, changed_since, limit } => {
             view.messages(*folder, uids, *want, *changed_since, *limit)
@@ -68,6 +106,13 @@ pub fn read_mailbox(
         MailboxQuery::Thread { folder, within, expr, threading } => {
             thread::thread(&view, *folder, within.as_ref(), expr, *threading, content)
         }
+        MailboxQuery::Blob(at) => view.blob(*at),
+        MailboxQuery::Acl(folder) => sharing::read(kv, mailbox, *folder),
+        MailboxQuery::Metadata { folder, entries, depth, max_size } => {
+            folder.map(|id| view.row(id)).transpose()?;
+            metadata::read(kv, (mailbox, actor), *folder, entries, *depth, *max_size)
+        }
+        MailboxQuery::SubscribedNames => Ok(metadata::subscribed_names(kv, mailbox)),
     }
 }
 
@@ -76,6 +121,8 @@ pub(super) struct View<'a> {
     pub kv: &'a dyn KvRead,
     pub mailbox: MailboxId,
     header: Header,
+    /// Who asks, when it is not the owner.
+    actor: Option<AccountId>,
 }
 
 impl View<'_> {
@@ -90,11 +137,15 @@ impl View<'_> {
 
     fn all_folders(&self) -> Result<Vec<Folder>> {
         let all = names::all(self.kv, self.mailbox)?;
-        let show = |(id, row): (&FolderId, &FolderRow)| -> Result<Folder> {
-            let path = names::path(row, |parent| Ok(all.get(&parent).cloned()))?;
-            Ok(names::show(*id, row, path))
-        };
-        let mut out = all.iter().map(show).collect::<Result<Vec<_>>>()?;
+        let acls = if self.actor.is_some() { sharing::all(self.kv, self.mailbox)? } else { BTreeMap::new() };
+        let mut out = Vec::new();
+        for (id, row) in &all {
+            let rights = self.actor.map(|actor| sharing::rights_among(&all, &acls, *id, actor));
+            if rights.is_none_or(|r| r.has(Rights::LOOKUP)) {
+                let path = names::path(row, |parent| Ok(all.get(&parent).cloned()))?;
+                out.push(as_seen(names::show(*id, row, path), rights));
+            }
+        }
         out.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(out)
     }
@@ -117,7 +168,10 @@ impl View<'_> {
         let missing = || Error::NotFound(format!("folder {path:?}"));
         let names = names::split(path).map_err(|_| missing())?;
         match names::walk(self.kv, self.mailbox, &names)? {
-            (id, []) => Ok(MailboxReply::Folders(vec![self.folder(id)?])),
+            (id, []) => match self.known_folder(id) {
+                Err(Error::NotFound(_)) => Err(missing()),
+                other => Ok(MailboxReply::Folders(vec![other?])),
+            },
             _ => Err(missing()),
         }
     }
@@ -135,7 +189,20 @@ impl View<'_> {
     pub fn folder(&self, id: FolderId) -> Result<Folder> {
         let row = self.row(id)?;
         let path = names::path(&row, |parent| rows::folder(self.kv, self.mailbox, parent))?;
-        Ok(names::show(id, &row, path))
+        let rights = self.actor.map(|actor| sharing::rights(self.kv, self.mailbox, id, actor)).transpose()?;
+        Ok(as_seen(names::show(id, &row, path), rights))
+    }
+
+    /// A folder that the asker has any right on: who may only add messages can name it all the same.
+    fn known_folder(&self, id: FolderId) -> Result<Folder> {
+        let folder = self.folder(id)?;
+        if folder.rights.is_some_and(|r| !r.any(Rights::IMAP)) { Err(no_folder(id)) } else { Ok(folder) }
+    }
+
+    fn blob(&self, at: BlobAt) -> Result<MailboxReply> {
+        let row = rows::hot(self.kv, self.mailbox, at.folder, at.uid.0)?;
+        let row = row.ok_or_else(|| Error::NotFound(format!("message {} in folder {}", at.uid, at.folder)))?;
+        Ok(MailboxReply::Blob(rows::cold(self.kv, self.mailbox, row.item)?.blob))
     }
 
     fn uids(&self, id: FolderId) -> Result<MailboxReply> {
@@ -145,7 +212,8 @@ impl View<'_> {
             folder,
             uids,
             first_unseen: first_unseen.map(Uid),
-            keywords: tags::all(self.kv, self.mailbox)?,
+            // Those of the other folders are nobody else's concern; those of this one are told as they come up.
+            keywords: if self.actor.is_some() { Vec::new() } else { tags::all(self.kv, self.mailbox)? },
             modseq: self.header.modseq,
         })
     }
@@ -172,7 +240,10 @@ impl View<'_> {
             }
             page.seen += 1;
             if changed_since.is_none_or(|since| row.modseq > since) {
-                let message = self.message(uid, row, want, &mut names)?;
+                let mut message = self.message(uid, row, want, &mut names)?;
+                if let Some(blob) = message.blob.as_mut().filter(|_| self.actor.is_some()) {
+                    blob.at = Some(BlobAt { folder, uid });
+                }
                 page.bytes += message.summary.len();
                 page.messages.push(message);
             }
@@ -266,6 +337,19 @@ impl View<'_> {
         })?;
         Ok((added, flags))
     }
+}
+
+/// A folder as somebody with these rights sees it (`None`: the owner).
+fn as_seen(mut folder: Folder, rights: Option<Rights>) -> Folder {
+    folder.rights = rights;
+    if rights.is_some() {
+        // Whether the owner is subscribed, or uses it for anything, says nothing about the asker.
+        (folder.subscribed, folder.special_use) = (false, None);
+    }
+    if rights.is_some_and(|r| !r.has(Rights::READ)) {
+        (folder.messages, folder.unread, folder.deleted, folder.bytes) = (0, 0, 0, 0);
+    }
+    folder
 }
 
 /// A page of messages being filled.

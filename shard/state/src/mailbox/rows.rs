@@ -63,6 +63,12 @@ pub(crate) struct Header {
     pub thread_from: Option<u64>,
     #[n(17)]
     pub thread_next: Option<u64>,
+    /// Bytes that annotations take.
+    #[n(18)]
+    pub annotation_bytes: Option<u64>,
+    /// Names of others' folders subscribed to.
+    #[n(19)]
+    pub subscribed_names: Option<u32>,
     /// Scripts, outbox and what filters remember; absent in a mailbox that never had any.
     #[n(20)]
     pub filters: Option<Filters>,

@@ -1,6 +1,7 @@
 //! `Copy` and `Move`.
 
 use super::rows::{self, HotRow};
+use super::sharing;
 use super::work::Work;
 use crate::bodies;
 use crate::kv::{Table, save};
@@ -8,7 +9,9 @@ use zcluster_api::{FolderId, ItemId, Receipt, Result, Uid, UidSet};
 
 /// RFC 3501 §6.4.7: all or nothing, keeping flags and internal date. Copies share the bodies but count in the quota.
 pub(super) fn copy(work: &mut Work<'_>, from: FolderId, uids: &UidSet, to: FolderId) -> Result<Receipt> {
-    let messages = super::messages(work, from, uids)?;
+    let mut messages = super::messages(work, from, uids)?;
+    let rights = sharing::of_target(work, to)?;
+    messages.iter_mut().for_each(|(_, row)| sharing::narrow_row(row, rights));
     let bytes = messages.iter().fold(0u64, |sum, (_, row)| sum.saturating_add(row.size));
     work.room_for_messages(to, messages.len() as u64, bytes)?;
     work.room_for_items(messages.len() as u64)?;
@@ -37,10 +40,12 @@ fn copy_one(work: &mut Work<'_>, mut row: HotRow, to: FolderId) -> Result<Uid> {
 /// RFC 6851: item ids and contents stay where they are; only the UID rows move.
 pub(super) fn move_messages(work: &mut Work<'_>, from: FolderId, uids: &UidSet, to: FolderId) -> Result<Receipt> {
     let messages = super::messages(work, from, uids)?;
+    let rights = sharing::of_target(work, to)?;
     work.room_for_messages(to, messages.len() as u64, 0)?;
     let mut pairs = Vec::with_capacity(messages.len());
-    for (uid, row) in messages {
+    for (uid, mut row) in messages {
         work.remove(from, uid, &row)?;
+        sharing::narrow_row(&mut row, rights);
         pairs.push((uid, work.insert(to, row)?));
     }
     receipt(work, to, pairs)

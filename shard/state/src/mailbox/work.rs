@@ -3,13 +3,14 @@
 //! Commands look first and write then: once an operation has put or deleted a row, it cannot fail any more. What this
 //! type gathers is written only by [`Work::finish`], so a failing command leaves the tables as they were.
 
+use super::Place;
 use super::pages::{self, Page};
 use super::rows::{self, ChangeRow, Filters, FolderChange, FolderRow, Header, HotRow};
 use crate::group::Group;
 use crate::kv::{Kv, KvRead, Table, save};
 use crate::proposal::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
-use zcluster_api::{Error, Flags, FolderId, ItemId, MailboxId, ModSeq, Result, Uid};
+use zcluster_api::{AccountId, Error, Flags, FolderId, ItemId, MailboxId, ModSeq, Result, Uid};
 
 /// Changes a mailbox remembers; `Changes` from before them answers `resync`.
 pub(crate) const CHANGES_KEPT: u64 = 20_000;
@@ -21,6 +22,8 @@ pub(crate) struct Work<'a> {
     pub mailbox: MailboxId,
     /// Bytes; 0 = none.
     pub quota: u64,
+    /// Who gives the command, when it is not the owner.
+    pub actor: Option<AccountId>,
     pub header: Header,
     before: Header,
     folders: BTreeMap<FolderId, FolderRow>,
@@ -30,19 +33,14 @@ pub(crate) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub fn new(
-        kv: &'a mut dyn Kv,
-        group: &'a mut Group,
-        stamp: Stamp,
-        (mailbox, quota): (MailboxId, u64),
-        header: Header,
-    ) -> Self {
+    pub fn new(kv: &'a mut dyn Kv, group: &'a mut Group, stamp: Stamp, at: Place, header: Header) -> Self {
         Work {
             kv,
             group,
             stamp,
-            mailbox,
-            quota,
+            mailbox: at.mailbox,
+            quota: at.quota,
+            actor: at.actor,
             before: header.clone(),
             header,
             folders: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use super::{MemoryKv, PlainText, unpack, watch};
 use crate::proposal::{Applied, Change, Proposal, Reply};
-use crate::{Content, apply, read_directory, read_mailbox};
+use crate::{Asking, Content, apply, read_directory, read_mailbox_as};
 use bytes::Bytes;
 use futures::future::{self, BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
@@ -169,52 +169,81 @@ impl Memory {
     }
 
     /// Carries out a command, bringing the mailbox into being at first use as a router does.
-    fn change(&self, account: &Account, request: RequestId, command: &MailboxCommand) -> Result<Receipt> {
-        let first = self.change_once(account, request, command.clone());
+    fn change(&self, who: &Who, request: RequestId, command: &MailboxCommand) -> Result<Receipt> {
+        let first = self.change_once(who, request, command.clone());
         if !is_missing(&first) {
             return first;
         }
-        self.change_once(account, RequestId(self.draw()), MailboxCommand::CreateMailbox)?;
-        self.change_once(account, request, command.clone())
+        self.create_mailbox(who)?;
+        self.change_once(who, request, command.clone())
     }
 
-    fn change_once(&self, account: &Account, request: RequestId, command: MailboxCommand) -> Result<Receipt> {
+    fn create_mailbox(&self, who: &Who) -> Result<Receipt> {
+        let cluster = Who { account: who.account.clone(), actor: None };
+        self.change_once(&cluster, RequestId(self.draw()), MailboxCommand::CreateMailbox)
+    }
+
+    fn change_once(&self, who: &Who, request: RequestId, command: MailboxCommand) -> Result<Receipt> {
+        let (account, actor) = (&who.account, who.actor);
         let (mailbox, epoch) = (account.home.mailbox, account.home.epoch);
-        match self.apply(request, Change::Mailbox { mailbox, epoch, quota: account.quota(), command }) {
+        match self.apply(request, Change::Mailbox { mailbox, epoch, quota: account.quota(), command, actor }) {
             Reply::Mailbox(reply) => reply,
             Reply::Directory(other) => Err(Error::Internal(format!("request id re-used: {other:?}"))),
         }
     }
 
-    fn query(&self, account: &Account, query: &MailboxQuery) -> Result<MailboxReply> {
-        let first = self.query_once(account, query);
+    fn query(&self, who: &Who, query: &MailboxQuery) -> Result<MailboxReply> {
+        let first = self.query_once(who, query);
         if !is_missing(&first) {
             return first;
         }
-        self.change_once(account, RequestId(self.draw()), MailboxCommand::CreateMailbox)?;
-        self.query_once(account, query)
+        self.create_mailbox(who)?;
+        self.query_once(who, query)
     }
 
-    fn query_once(&self, account: &Account, query: &MailboxQuery) -> Result<MailboxReply> {
+    fn query_once(&self, who: &Who, query: &MailboxQuery) -> Result<MailboxReply> {
         let kv = &self.lock().mailboxes;
-        let home = account.home;
-        read_mailbox(kv, SHARD, home.mailbox, home.epoch, account.quota(), query, self.0.content.as_ref())
+        let (home, quota) = (who.account.home, who.account.quota());
+        let asking = Asking { group: SHARD, mailbox: home.mailbox, epoch: home.epoch, quota, actor: who.actor };
+        read_mailbox_as(kv, asking, query, self.0.content.as_ref())
+    }
+
+    /// Whose mailbox a call is for, and who acts when it is not the owner or the cluster.
+    fn who<T>(&self, call: &Call<T>) -> Result<Who> {
+        let actor = match call.actor {
+            Actor::Account(id) if id != call.account => Some(id),
+            _ => None,
+        };
+        Ok(Who { account: self.account(call.account)?, actor })
+    }
+
+    /// Other accounts read a body by a message that has it, as long as they may read that one.
+    fn check_blob(&self, call: &Call<BlobRef>) -> Result<()> {
+        let who = self.who(call)?;
+        if who.actor.is_none() {
+            return Ok(());
+        }
+        let denied = || Error::Denied("another account's mailbox".into());
+        match self.query(&who, &MailboxQuery::Blob(call.body.at.ok_or_else(denied)?))? {
+            MailboxReply::Blob(id) if id == call.body.id => Ok(()),
+            _ => Err(denied()),
+        }
     }
 
     /// The mailbox's position; `None` when the account is gone.
     pub(super) fn position(&self, account: AccountId) -> Option<ModSeq> {
-        let account = self.account(account).ok()?;
-        match self.query_once(&account, &MailboxQuery::Info) {
+        let who = Who { account: self.account(account).ok()?, actor: None };
+        match self.query_once(&who, &MailboxQuery::Info) {
             Ok(MailboxReply::Info { modseq, .. }) => Some(modseq),
             _ => Some(ModSeq(0)),
         }
     }
 
-    fn upload(&self, account: &Account, upload: RequestId, body: PreparedBody) -> Result<Body> {
+    fn upload(&self, who: &Who, upload: RequestId, body: PreparedBody) -> Result<Body> {
         let mut chunks = 0u32;
         for piece in body.stored.chunks(CHUNK_MAX) {
             let bytes = Bytes::copy_from_slice(piece);
-            self.change(account, RequestId(self.draw()), &MailboxCommand::Chunk { upload, seq: chunks, bytes })?;
+            self.change(who, RequestId(self.draw()), &MailboxCommand::Chunk { upload, seq: chunks, bytes })?;
             chunks += 1;
         }
         let stored = body.stored.len() as u64;
@@ -234,35 +263,33 @@ fn is_missing<T>(result: &Result<T>) -> bool {
     matches!(result, Err(Error::WrongHome { epoch: Epoch(0), .. }))
 }
 
-/// Owners, administrators and the cluster's own parts may; one account may not enter another's mailbox.
-fn check<T>(call: &Call<T>) -> Result<()> {
-    match call.actor {
-        Actor::Account(id) if id != call.account => Err(Error::Denied("another account's mailbox".into())),
-        _ => Ok(()),
-    }
+/// Whose mailbox, and who acts when it is not the owner or the cluster.
+struct Who {
+    account: Account,
+    actor: Option<AccountId>,
 }
 
 impl MailboxApi for Memory {
     fn read(&self, call: Call<MailboxQuery>) -> BoxFuture<'_, Result<MailboxReply>> {
-        let reply = check(&call).and_then(|()| self.query(&self.account(call.account)?, &call.body));
+        let reply = self.who(&call).and_then(|who| self.query(&who, &call.body));
         future::ready(reply).boxed()
     }
 
     fn write(&self, call: Call<MailboxCommand>) -> BoxFuture<'_, Result<Receipt>> {
-        let reply = check(&call).and_then(|()| self.change(&self.account(call.account)?, call.request, &call.body));
+        let reply = self.who(&call).and_then(|who| self.change(&who, call.request, &call.body));
         future::ready(reply).boxed()
     }
 
     fn put(&self, call: Call<PreparedBody>) -> BoxFuture<'_, Result<Body>> {
-        let reply = check(&call).and_then(|()| match call.body.inline() {
+        let reply = self.who(&call).and_then(|who| match call.body.inline() {
             Some(body) => Ok(body),
-            None => self.upload(&self.account(call.account)?, call.request, call.body),
+            None => self.upload(&who, call.request, call.body),
         });
         future::ready(reply).boxed()
     }
 
     fn get(&self, call: Call<BlobRef>, range: Range<u64>) -> BoxFuture<'_, Result<BodyStream>> {
-        let reply = check(&call).and_then(|()| self.load(&call.body)).map(|raw| {
+        let reply = self.check_blob(&call).and_then(|()| self.load(&call.body)).map(|raw| {
             let raw = Bytes::from(raw);
             let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(raw.len());
             let wanted = raw.slice(at(range.start)..at(range.end).max(at(range.start)));

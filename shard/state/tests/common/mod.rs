@@ -5,7 +5,7 @@ use bytes::Bytes;
 use zcluster_api::mailbox::{NewMessage, Parsed, StoredFlags, Want};
 use zcluster_api::*;
 use zcluster_state::memory::{MemoryKv, PlainText};
-use zcluster_state::{Applied, Change, Kv, Proposal, Reply, Table, apply, read_mailbox};
+use zcluster_state::{Applied, Asking, Change, Kv, Proposal, Reply, Table, apply, read_mailbox_as};
 
 pub const GROUP: GroupId = GroupId(3);
 pub const BOX: MailboxId = MailboxId(7);
@@ -22,13 +22,25 @@ pub struct Rig {
     pub quota: u64,
     pub mailbox: MailboxId,
     pub epoch: Epoch,
+    /// Who acts; `None`: the owner.
+    pub actor: Option<AccountId>,
     pub last: Option<Proposal>,
 }
 
 impl Rig {
     pub fn new() -> Self {
         let (kv, twin) = (MemoryKv::new(), MemoryKv::new());
-        let mut rig = Rig { kv, twin, index: 0, wall_ms: START_MS, quota: 0, mailbox: BOX, epoch: EPOCH, last: None };
+        let mut rig = Rig {
+            kv,
+            twin,
+            index: 0,
+            wall_ms: START_MS,
+            quota: 0,
+            mailbox: BOX,
+            epoch: EPOCH,
+            actor: None,
+            last: None,
+        };
         assert_eq!(rig.run(MailboxCommand::CreateMailbox), Ok(Receipt::Done));
         rig
     }
@@ -49,8 +61,8 @@ impl Rig {
         applied
     }
     pub fn applied(&mut self, command: MailboxCommand) -> Applied {
-        let (mailbox, epoch, quota) = (self.mailbox, self.epoch, self.quota);
-        let what = Change::Mailbox { mailbox, epoch, quota, command };
+        let (mailbox, epoch, quota, actor) = (self.mailbox, self.epoch, self.quota, self.actor);
+        let what = Change::Mailbox { mailbox, epoch, quota, command, actor };
         let proposal = Proposal { request: self.request(), wall_ms: self.wall_ms, what };
         self.wall_ms += 1;
         self.last = Some(proposal.clone());
@@ -63,7 +75,8 @@ impl Rig {
         }
     }
     pub fn ask(&self, query: MailboxQuery) -> Result<MailboxReply> {
-        read_mailbox(&self.kv, GROUP, self.mailbox, self.epoch, self.quota, &query, &PlainText)
+        let Rig { mailbox, epoch, quota, actor, .. } = *self;
+        read_mailbox_as(&self.kv, Asking { group: GROUP, mailbox, epoch, quota, actor }, &query, &PlainText)
     }
     pub fn assert_replicas_agree(&self) {
         assert!(self.kv == self.twin, "replicas differ");

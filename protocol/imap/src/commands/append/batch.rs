@@ -4,8 +4,8 @@ use super::internal_ms;
 use crate::codec::parse_append::Options;
 use crate::config::{APPEND_UPLOADS_MAX, PARSE_INLINE_MAX};
 use crate::errors::Failure;
+use crate::session::Mailbox;
 use crate::session::selected::stored_bits;
-use crate::session::{Mailbox, Session};
 use zcluster_api::mailbox::{ADD_BYTES_MAX, ADD_MESSAGES_MAX, Folder, NewMessage, Parsed};
 use zcluster_api::{Body, Bytes, Error, PreparedBody, RequestId};
 
@@ -14,6 +14,8 @@ use zcluster_api::{Body, Bytes, Error, PreparedBody, RequestId};
 pub struct Batch {
     messages: Vec<NewMessage>,
     uploads: Vec<RequestId>,
+    /// Where they were uploaded to.
+    mailbox: Option<Mailbox>,
     carried: usize,
 }
 
@@ -54,6 +56,7 @@ impl Batch {
         let body = mailbox.put(prepared).await?;
         if let Body::Uploaded { upload, .. } = &body {
             self.uploads.push(*upload);
+            self.mailbox = Some(mailbox.clone());
         }
         let (flags, internal_ms) = (stored_bits(&options.flags), internal_ms(&options));
         let keywords = options.flags.keywords;
@@ -68,11 +71,8 @@ impl Batch {
 
     /// Gives up what has been uploaded for messages that were not added. The client does not wait for it: a mailbox that
     /// cannot be reached now was perhaps why they were not.
-    pub fn drop_uploads(&mut self, s: &Session) {
-        let (uploads, Ok(mailbox)) = (std::mem::take(&mut self.uploads), s.mailbox()) else { return };
-        if uploads.is_empty() {
-            return;
-        }
+    pub fn drop_uploads(&mut self) {
+        let (uploads, Some(mailbox)) = (std::mem::take(&mut self.uploads), self.mailbox.take()) else { return };
         zcluster_runtime::spawn(async move {
             for upload in uploads {
                 if let Err(error) = mailbox.drop_upload(upload).await {

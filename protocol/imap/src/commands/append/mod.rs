@@ -22,7 +22,7 @@ pub async fn append(s: &mut Session, append: Append) -> Answer {
     let mut batch = Batch::default();
     let outcome = take_and_add(s, append, &mut batch).await;
     if outcome.is_err() {
-        batch.drop_uploads(s);
+        batch.drop_uploads();
     }
     let (uid_validity, uids) = outcome?;
     if s.selected.is_some() {
@@ -79,15 +79,15 @@ async fn intake_all(
     batch: &mut Batch,
 ) -> Result<Mailbox, Failure> {
     // All that can be refused is refused before a message is on its way.
-    let mailbox = s.mailbox()?;
+    s.mailbox()?;
     let mut place = None;
     loop {
         let piece = intake.next(s).await?;
-        let folder = match place {
-            Some(folder) => folder,
+        let (mailbox, folder) = match place {
+            Some(place) => place,
             None if batch.is_empty() => {
                 check_first(s, &piece)?;
-                target(&mailbox, name).await?
+                target(s, name).await?
             }
             None => return Err(Error::Internal("a message without a mailbox".into()).into()),
         };
@@ -114,7 +114,7 @@ async fn intake_all(
         };
         batch.add(&mailbox, &folder, options, raw, binary).await?;
         intake.keep(batch.carried());
-        place = Some(folder);
+        place = Some((mailbox, folder));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::session::{Expunges, Mailbox, Selected, Session, passed_over};
 use items::Line;
 use std::collections::VecDeque;
 use zcluster_api::mailbox::{KeywordChange, Message, Want};
+use zcluster_api::sharing::Rights;
 use zcluster_api::{Flags, FolderId, MailboxCommand, ModSeq, SearchExpr, UidSet};
 use zcluster_mail::Summary;
 
@@ -23,7 +24,7 @@ pub struct Plan<'a> {
     items: FetchItems,
     want: Want,
     page: u32,
-    /// Some item sets `\Seen` (RFC 3501 §6.4.5), and the mailbox may be changed.
+    /// Some item sets `\Seen` (RFC 3501 §6.4.5), and that may be changed here.
     sets_seen: bool,
     changed_since: Option<ModSeq>,
 }
@@ -48,7 +49,7 @@ impl<'a> Plan<'a> {
             items,
             want: Want { summary, blob },
             page: if blob { PAGE_MESSAGES_WITH_BODIES } else { PAGE_MESSAGES },
-            sets_seen: !view.read_only && fetch.bodies.iter().any(|b| !b.peek),
+            sets_seen: !view.read_only && view.rights.has(Rights::SEEN) && fetch.bodies.iter().any(|b| !b.peek),
             changed_since: fetch.changed_since.map(ModSeq),
         }
     }
@@ -78,16 +79,19 @@ pub async fn fetch(s: &mut Session, fetch: &Fetch) -> Answer {
 async fn part(s: &Session, fetch: &Fetch, mut uids: UidSet, partial: Partial) -> Result<UidSet, Failure> {
     if let Some(since) = fetch.changed_since {
         let newer = SearchExpr::ModSeq(ModSeq(since.saturating_add(1)));
-        uids = s.mailbox()?.search(s.view()?.folder, Some(uids), newer).await?.0;
+        uids = s.selected_mailbox()?.search(s.view()?.folder, Some(uids), newer).await?.0;
     }
     Ok(positions(&uids, partial.within(usize::try_from(uids.len()).unwrap_or(usize::MAX))))
 }
 
 /// Writes what `fetch` asks of these messages; says how many of them there were not.
 pub async fn tell(s: &mut Session, fetch: &Fetch, uids: UidSet) -> Result<u64, Failure> {
+    if fetch.bodies.iter().any(|b| !b.peek) {
+        s.refresh_rights().await?;
+    }
     let plan = Plan::new(fetch, s.view()?);
     let numbers = Numbers::new(&s.view()?.uids);
-    let source = Source { mailbox: s.mailbox()?, folder: s.view()?.folder, numbers };
+    let source = Source { mailbox: s.selected_mailbox()?, folder: s.view()?.folder, numbers };
     let questions = match plan.changed_since {
         Some(since) => changed(s, &source, fetch, since, uids).await?,
         None => pieces(&uids, plan.page.into()),

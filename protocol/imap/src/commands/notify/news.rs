@@ -1,6 +1,6 @@
 //! What is new in mailboxes that are not selected.
 
-use super::{Notifier, WATCHED_MAX, events_of, read_news, write_status_of};
+use super::{Notifier, WATCHED_MAX, events_of, is_selected, read_news, write_status_of};
 use crate::codec::command::{Events, StatusItems};
 use crate::commands::names::{shown, write_entry, write_renamed};
 use crate::errors::Failure;
@@ -78,7 +78,7 @@ fn tell_one(s: &mut Session, notifier: &mut Notifier, folder: &Folder) {
         tell_subscription(s, &now);
     }
     // The selected mailbox has its own events.
-    if s.selected.as_deref().is_none_or(|v| v.folder != folder.id) {
+    if !is_selected(s, folder) {
         tell_messages(s, events, before.as_ref(), &now, folder);
     }
 }

@@ -177,7 +177,7 @@ impl Session {
         if touched.is_empty() {
             return Ok(());
         }
-        let (of, contexts, mailbox) = (ViewOf::new(view), std::mem::take(&mut view.contexts), self.mailbox()?);
+        let (of, contexts, mailbox) = (ViewOf::new(view), std::mem::take(&mut view.contexts), view.mailbox.clone());
         let mut kept = Vec::with_capacity(contexts.len());
         for mut context in contexts {
             let length = self.out.len();
