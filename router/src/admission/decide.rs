@@ -141,6 +141,14 @@ pub async fn set_state(router: &Router, actor: Actor, number: u32, state: NodeSt
     let changed = Node { state, ..(*record).clone() };
     let request = RequestId(zcluster_runtime::random_bytes());
     DirectoryApi::write(router, actor, request, DirectoryCommand::PutNode(changed, Some(record.state))).await?;
+    if state == NodeState::Removed {
+        // A node that lost its disk may have joined anew between the look and the write: then only its old incarnation
+        // is gone. From here on there can be no new one.
+        let nodes = known_nodes(router).await?;
+        if nodes.iter().any(|n| n.id.number() == number && n.state != NodeState::Removed) {
+            return Err(Error::Conflict(format!("node {number} has just joined anew after it lost its disk: try again")));
+        }
+    }
     Ok(())
 }
 

@@ -244,6 +244,12 @@ fn decisions_on_nodes_are_not_undone_unseen() {
         assert!(matches!(rig.run(late), Err(Error::Conflict(_))));
     }
     assert_eq!(rig.run(put(Removed, None)), Ok(DirectoryReply::Done));
+    // Its next incarnation had asked to join anew before it was let go.
+    let anew = Node { id: NodeId::new(7, 1), state: Draining, ..node(7) };
+    assert!(matches!(rig.run(DirectoryCommand::PutNode(anew.clone(), None)), Err(Error::Conflict(_))));
+    rig.run(DirectoryCommand::PutNode(Node { state: Draining, ..node(8) }, None)).unwrap();
+    let anew = Node { id: NodeId::new(8, 1), ..anew };
+    assert_eq!(rig.run(DirectoryCommand::PutNode(anew, None)), Ok(DirectoryReply::Done));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{Work, attributes, containers};
 use crate::kv::{Kv, Table, each, load, save};
 use crate::proposal::{Effect, Stamp};
 use zcluster_api::directory::{Cluster, Modification, Node, NodeState, Shard};
-use zcluster_api::{AccountId, DirectoryReply, Error, Result};
+use zcluster_api::{AccountId, DirectoryReply, Error, NodeId, Result};
 
 /// Join tokens waiting at once.
 const TOKENS_MAX: u32 = 1_000;
@@ -51,12 +51,29 @@ pub(super) fn put_node(work: &mut Work<'_>, node: &Node, expect: Option<NodeStat
         let is = state.map_or_else(|| "unknown".into(), |s| format!("{s:?}").to_lowercase());
         return Err(Error::Conflict(format!("node {} is {is} by now", node.id.number())));
     }
+    if there.is_none() && node.state != NodeState::Removed && was_let_go(work, node)? {
+        return Err(Error::Conflict(format!("node {} has left for good", node.id.number())));
+    }
     if there.as_ref() != Some(node) {
         save(work.kv, Table::Node, &key, node);
         work.counters.next_node = work.counters.next_node.max(node.id.number() + 1);
         work.effects.push(Effect::NodesChanged);
     }
     Ok(DirectoryReply::Done)
+}
+
+/// Whether the node had other incarnations, all of which are removed: a decision that its next one must not undo, which
+/// may have asked to join anew before it was taken.
+fn was_let_go(work: &Work<'_>, node: &Node) -> Result<bool> {
+    let (mut known, mut present) = (false, false);
+    let from = NodeId::new(node.id.number(), 0).0.to_be_bytes();
+    let to = NodeId::new(node.id.number() + 1, 0).0.to_be_bytes();
+    each(work.kv, Table::Node, &from, &to, |_, other: Node| {
+        known = true;
+        present |= other.state != NodeState::Removed;
+        Ok(true)
+    })?;
+    Ok(known && !present)
 }
 
 pub(super) fn take_node_number(work: &mut Work<'_>) -> Result<DirectoryReply> {
