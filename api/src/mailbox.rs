@@ -53,6 +53,8 @@ impl Flags {
     pub const NOTIFIED: Flags = Flags(1 << 8);
     /// The inverse of `\Seen`.
     pub const UNREAD: Flags = Flags(1 << 9);
+    /// Deleted by a POP3 client, but kept; POP3 shows it no more.
+    pub const POPPED: Flags = Flags(1 << 14);
     /// The bits IMAP's system flags and registered keywords stand for; STORE without +/- replaces exactly these.
     pub const IMAP: Flags = Flags(
         Self::ANSWERED.0

@@ -2,7 +2,7 @@
 
 use crate::scripts::{Cache, MailboxScripts};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zcluster_api::mailbox::{Folder, FolderView, SpecialUse};
 use zcluster_sieve::{Context, IncludeError, Location, Script};
@@ -17,10 +17,35 @@ pub(crate) struct RunContext {
     pub folders: Vec<Folder>,
     pub scripts: Arc<MailboxScripts>,
     pub cache: Arc<Cache>,
-    /// What is remembered, as far as it was asked before.
+    /// What was looked up before.
+    pub answers: Answers,
+    /// What was asked and is not among the answers: a run that asked is run again with them.
+    pub asked: Mutex<Asked>,
+}
+
+/// An annotation's place: a folder's path or (none) the server, and its name in lower case.
+pub(crate) type Annotated = (Option<String>, String);
+
+/// What the mailbox knows and a run may ask.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers {
+    /// What is remembered (RFC 7352).
     pub seen: BTreeMap<[u8; 32], bool>,
-    /// Ids asked for that are not in `seen`.
-    pub asked: Mutex<Vec<[u8; 32]>>,
+    /// Annotations (RFC 5490).
+    pub metadata: BTreeMap<Annotated, Option<String>>,
+}
+
+/// Questions without an answer yet.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    pub seen: BTreeSet<[u8; 32]>,
+    pub metadata: BTreeSet<Annotated>,
+}
+
+impl Asked {
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty() && self.metadata.is_empty()
+    }
 }
 
 /// RFC 6154's names.
@@ -40,7 +65,7 @@ fn takes_mail(folder: &Folder) -> bool {
 }
 
 /// Names compare as the mailbox compares them: without case.
-fn is_named(folder: &Folder, name: &str) -> bool {
+pub(crate) fn is_named(folder: &Folder, name: &str) -> bool {
     folder.path.to_lowercase() == name.to_lowercase()
 }
 
@@ -71,6 +96,16 @@ impl Context for RunContext {
         // As IMAP shows it (RFC 8474 §4).
         self.find(|f| id.strip_prefix('F') == Some(f.id.to_string().as_str()))
     }
+    fn metadata(&self, mailbox: Option<&str>, annotation: &str) -> Option<String> {
+        let place = (mailbox.map(str::to_string), annotation.to_ascii_lowercase());
+        match self.answers.metadata.get(&place) {
+            Some(known) => known.clone(),
+            None => {
+                self.asked.lock().metadata.insert(place);
+                None
+            }
+        }
+    }
     fn environment(&self, item: &str) -> Option<String> {
         self.environment.get(item).cloned()
     }
@@ -87,10 +122,10 @@ impl Context for RunContext {
         }
     }
     fn seen(&self, id: &[u8; 32]) -> bool {
-        match self.seen.get(id) {
+        match self.answers.seen.get(id) {
             Some(known) => *known,
             None => {
-                self.asked.lock().push(*id);
+                self.asked.lock().seen.insert(*id);
                 false
             }
         }

@@ -2,21 +2,29 @@
 
 use crate::arrival::Arrival;
 use crate::config::DeliveryConfig;
-use crate::context::RunContext;
+use crate::context::{Annotated, Answers, Asked, RunContext, is_named};
 use crate::limiter::Limiter;
 use crate::plan::{Ids, Owner, Plan, went_round};
 use crate::scripts::{Cache, MailboxScripts, Rules};
 use crate::warn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use zcluster_api::delivery::{Content, Delivered, Delivery, OutgoingKind, QuotaWarning, Remember, SeenId};
+use zcluster_api::delivery::{
+    Content, Delivered, Delivery, OutgoingKind, QuotaWarning, Remember, SEEN_PER_COMMAND_MAX, SeenId,
+};
 use zcluster_api::directory::{Account, AccountBy, Attributes};
+use zcluster_api::mailbox::Folder;
+use zcluster_api::sharing::Depth;
 use zcluster_api::*;
 use zcluster_runtime::{random_bytes, spawn_blocking, wall_ms};
 use zcluster_sieve::{Envelope, Outcome, RuntimeError, Script};
 
 /// Times that a message is filtered anew because the scripts changed meanwhile.
 const TRIES_MAX: usize = 4;
+/// Times that filters run because they asked what had to be looked up; each round knows all answers of those before.
+const ROUNDS_MAX: usize = 8;
+/// Annotations looked up for one round.
+const ANNOTATIONS_MAX: usize = 32;
 /// An owner hears of a failing script once in so many milliseconds.
 const ERROR_TOLD_MS: u64 = 24 * 60 * 60 * 1000;
 /// Sets the ids of told errors apart from other uses of BLAKE3.
@@ -191,11 +199,13 @@ impl Deliverer {
         let needs = |f: fn(&zcluster_sieve::Needs) -> bool| run.iter().any(|s| f(s.needs()));
         let includes = needs(|n| n.any_include || !n.includes.is_empty());
         let mut folders = Vec::new();
-        if needs(|n| n.mailboxes) || includes {
+        if needs(|n| n.mailboxes || n.metadata) || includes {
             folders = self.filters(case.account.id, true, Vec::new()).await?.folders;
         }
-        let mut seen = BTreeMap::new();
+        let mut answers = Answers::default();
+        let mut round = 0;
         loop {
+            round += 1;
             let context = RunContext {
                 now_ms: wall_ms() as i64,
                 addresses: case.addresses.clone(),
@@ -204,19 +214,63 @@ impl Deliverer {
                 folders: folders.clone(),
                 scripts: scripts.clone(),
                 cache: self.cache.clone(),
-                seen: seen.clone(),
+                answers: answers.clone(),
                 asked: Default::default(),
             };
             let (outcome, asked) = self.run_once(case, run.to_vec(), context).await?;
-            if asked.is_empty() || !seen.is_empty() {
+            // A run assumes "no" where it did not know: it stands if that was right, and if it asks for ever.
+            if asked.is_empty() || round == ROUNDS_MAX || !self.look_up(case, &folders, asked, &mut answers).await? {
                 return Ok(outcome);
             }
-            let ids = asked.iter().map(|id| SeenId(*id)).collect();
-            let known = self.filters(case.account.id, false, ids).await?.seen;
-            seen = asked.into_iter().zip(known).collect();
-            if seen.values().all(|known| !known) {
-                return Ok(outcome);
+        }
+    }
+
+    /// Answers what a run asked; says whether some answer is not what the run assumed.
+    async fn look_up(
+        &self,
+        case: &Case<'_>,
+        folders: &[Folder],
+        asked: Asked,
+        answers: &mut Answers,
+    ) -> Result<bool> {
+        let mut other = false;
+        let ids: Vec<[u8; 32]> = asked.seen.into_iter().collect();
+        for some in ids.chunks(SEEN_PER_COMMAND_MAX) {
+            let view = self.filters(case.account.id, false, some.iter().copied().map(SeenId).collect()).await?;
+            other |= view.seen.contains(&true);
+            answers.seen.extend(some.iter().copied().zip(view.seen));
+        }
+        for place in asked.metadata.into_iter().take(ANNOTATIONS_MAX) {
+            let value = self.annotation(case, folders, &place).await?;
+            other |= value.is_some();
+            answers.metadata.insert(place, value);
+        }
+        Ok(other)
+    }
+
+    /// RFC 5490 §3.3 and §4: an annotation of a folder, or of the server.
+    async fn annotation(&self, case: &Case<'_>, folders: &[Folder], place: &Annotated) -> Result<Option<String>> {
+        let (mailbox, name) = place;
+        let Some(path) = mailbox else {
+            let attribute = match name.as_str() {
+                "/shared/comment" => "zclusterServerComment",
+                "/shared/admin" => "zclusterServerAdmin",
+                _ => return Ok(None),
+            };
+            return match self.directory.read(DirectoryQuery::Cluster, Freshness::Local).await? {
+                DirectoryReply::Cluster(cluster) => Ok(cluster.config.get(attribute).map(str::to_string)),
+                _ => Ok(None),
+            };
+        };
+        let Some(folder) = folders.iter().find(|f| is_named(f, path)).map(|f| f.id) else { return Ok(None) };
+        let (folder, entries) = (Some(folder), vec![name.clone()]);
+        let query = MailboxQuery::Metadata { folder, entries, depth: Depth::Zero, max_size: None };
+        match self.mailboxes.read(self.caller(case.account.id).with(query)).await? {
+            MailboxReply::Metadata { entries, .. } => {
+                let value = entries.into_iter().find(|e| e.name == *name).and_then(|e| e.value);
+                Ok(value.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
             }
+            other => Err(Error::Internal(format!("unexpected reply {other:?}"))),
         }
     }
 
@@ -225,7 +279,7 @@ impl Deliverer {
         case: &Case<'_>,
         run: Vec<Script>,
         context: RunContext,
-    ) -> Result<(Outcome, Vec<[u8; 32]>)> {
+    ) -> Result<(Outcome, Asked)> {
         let envelope = Envelope {
             from: case.arrival.sender.clone(),
             to: case.to.address.to_string(),

@@ -293,6 +293,21 @@ async fn duplicates_are_what_the_mailbox_remembers() {
 }
 
 #[tokio::test]
+async fn annotations_are_asked_of_the_mailbox() {
+    let site = Site::new();
+    let script = "require [\"mboxmetadata\", \"fileinto\"]; \
+        if metadata :is \"Junk\" \"/private/comment\" \"yes\" { fileinto \"Junk\"; }";
+    site.script(site.bob, script).await;
+    site.deliver(message("before", BOB)).await;
+    let entries = vec![sharing::Annotation { name: "/private/comment".into(), value: Some(Bytes::from_static(b"yes")) }];
+    let set = MailboxCommand::SetMetadata { folder: Some(folders::JUNK), entries };
+    site.command(site.bob, set).await.unwrap();
+    site.deliver(message("after", BOB)).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+    assert_eq!(site.messages(site.bob, folders::JUNK).await.len(), 1);
+}
+
+#[tokio::test]
 async fn administrators_scripts_stand_around_the_users() {
     let site = Site::new();
     site.set(site.bob, "zimbraAdminSieveScriptBefore", "if header :is \"subject\" \"banned\" { discard; }");

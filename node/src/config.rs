@@ -18,6 +18,10 @@ pub struct Config {
     pub tls: Tls,
     /// Mail rules.
     pub mail: Mail,
+    /// Ways to sign in.
+    pub auth: Auth,
+    /// Signing in with tokens.
+    pub oauth: Oauth,
     /// Bounds per listener.
     pub limits: Limits,
     /// Memory and disk.
@@ -74,6 +78,8 @@ pub struct Mail {
     pub imap_idle_seconds: u64,
     /// Seconds a mailbox may take to accept a message.
     pub delivery_seconds: u64,
+    /// Seconds between the beginnings of two POP3 sessions of an account.
+    pub pop3_login_delay_seconds: u64,
 }
 
 impl Default for Mail {
@@ -86,7 +92,86 @@ impl Default for Mail {
             refuse_bare_lf: true,
             imap_idle_seconds: 1_800,
             delivery_seconds: 30,
+            pop3_login_delay_seconds: 0,
         }
+    }
+}
+
+/// Ways to sign in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// Whether SCRAM-SHA-256 is offered.
+    pub scram: bool,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Auth { scram: true }
+    }
+}
+
+/// Signing in with tokens (OAUTHBEARER, XOAUTH2); off without an issuer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Oauth {
+    /// Who makes the tokens: their `iss`.
+    pub issuer: Option<String>,
+    /// What must be among their `aud`.
+    pub audience: Option<Vec<String>>,
+    /// The claim that holds the account's address.
+    pub username_claim: String,
+    /// Scopes a token needs.
+    pub scopes: Vec<String>,
+    /// The issuer's keys, a JSON Web Key Set.
+    pub jwks_file: Option<PathBuf>,
+    /// Where the issuer is asked about tokens (RFC 7662).
+    pub introspection_url: Option<String>,
+    /// As whom.
+    pub client_id: Option<String>,
+    /// With which secret.
+    pub client_secret_file: Option<PathBuf>,
+    /// The issuer's `openid-configuration`, told to clients.
+    pub discovery_url: Option<String>,
+}
+
+impl Default for Oauth {
+    fn default() -> Self {
+        Oauth {
+            issuer: None,
+            audience: None,
+            username_claim: "email".into(),
+            scopes: Vec::new(),
+            jwks_file: None,
+            introspection_url: None,
+            client_id: None,
+            client_secret_file: None,
+            discovery_url: None,
+        }
+    }
+}
+
+impl Oauth {
+    fn check(&self) -> Result<()> {
+        if self.issuer.is_none() {
+            return Ok(());
+        }
+        if self.audience.as_ref().is_none_or(Vec::is_empty) {
+            bail!("oauth.audience must say whom tokens are for: without it those for other services would do");
+        }
+        if self.jwks_file.is_none() && self.introspection_url.is_none() {
+            bail!("oauth: set jwks_file or introspection_url, by which tokens are checked");
+        }
+        if let Some(url) = &self.introspection_url
+            && !url.starts_with("https://")
+            && !url.starts_with("http://")
+        {
+            bail!("oauth.introspection_url is {url:?}: it must begin with https://");
+        }
+        if self.client_id.is_some() != self.client_secret_file.is_some() {
+            bail!("oauth.client_id and oauth.client_secret_file belong together");
+        }
+        Ok(())
     }
 }
 
@@ -238,10 +323,12 @@ impl Config {
         Ok(config)
     }
 
-    /// PEM paths are relative to the file that names them.
+    /// Paths are relative to the file that names them.
     fn relative_to(mut self, file: &Path) -> Config {
         let dir = file.parent().unwrap_or(Path::new("."));
-        for path in [&mut self.tls.certificate, &mut self.tls.key].into_iter().flatten() {
+        let oauth = &mut self.oauth;
+        let paths = [&mut self.tls.certificate, &mut self.tls.key, &mut oauth.jwks_file, &mut oauth.client_secret_file];
+        for path in paths.into_iter().flatten() {
             *path = dir.join(&path);
         }
         self
@@ -249,6 +336,7 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         self.ports.check()?;
+        self.oauth.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             bail!("tls.certificate and tls.key belong together: set both, or none for a self-signed certificate");
         }
@@ -378,6 +466,9 @@ mod tests {
             ("[tls]\ncertificate = \"x\"", "belong together"),
             ("[raft]\nheartbeat_ms = 900", "raft"),
             ("[ports]\nimap = 25", "both 25"),
+            ("[oauth]\nissuer = \"x\"\njwks_file = \"k\"", "oauth.audience"),
+            ("[oauth]\nissuer = \"x\"\naudience = [\"m\"]", "set jwks_file or"),
+            ("[oauth]\nissuer = \"x\"\naudience = [\"m\"]\nintrospection_url = \"y\"", "https://"),
         ] {
             let e = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(e.contains(want), "{text}: {e}");

@@ -8,6 +8,7 @@ mod config;
 mod datadir;
 mod demo;
 mod join;
+mod oauth;
 mod pki;
 mod ports;
 mod prov;

@@ -12,7 +12,7 @@ struct Known {
 }
 
 /// Every service, in the order in which tables show them.
-const KNOWN: [Known; 11] = [
+const KNOWN: [Known; 12] = [
     Known { name: "smtp", standard: 25, offset: 25 },
     Known { name: "lmtp", standard: 7025, offset: 24 },
     Known { name: "submission", standard: 587, offset: 87 },
@@ -21,6 +21,7 @@ const KNOWN: [Known; 11] = [
     Known { name: "imaps", standard: 993, offset: 93 },
     Known { name: "pop3", standard: 110, offset: 10 },
     Known { name: "pop3s", standard: 995, offset: 95 },
+    Known { name: "managesieve", standard: 4190, offset: 90 },
     Known { name: "admin", standard: 7071, offset: 71 },
     Known { name: "rpc", standard: 7007, offset: 7 },
     Known { name: "metrics", standard: 7009, offset: 9 },
@@ -48,6 +49,8 @@ pub struct Ports {
     pub pop3: u16,
     /// POP3 over TLS.
     pub pop3s: u16,
+    /// ManageSieve (STARTTLS).
+    pub managesieve: u16,
     /// Administration over HTTPS.
     pub admin: u16,
     /// Node to node.
@@ -74,6 +77,7 @@ impl Ports {
             imaps: of("imaps"),
             pop3: of("pop3"),
             pop3s: of("pop3s"),
+            managesieve: of("managesieve"),
             admin: of("admin"),
             rpc: of("rpc"),
             metrics: of("metrics"),
@@ -102,6 +106,7 @@ impl Ports {
             "imaps" => self.imaps,
             "pop3" => self.pop3,
             "pop3s" => self.pop3s,
+            "managesieve" => self.managesieve,
             "admin" => self.admin,
             "rpc" => self.rpc,
             "metrics" => self.metrics,
@@ -149,6 +154,7 @@ mod tests {
             ("imaps", 10_093),
             ("pop3", 10_010),
             ("pop3s", 10_095),
+            ("managesieve", 10_090),
             ("admin", 10_071),
             ("rpc", 10_007),
             ("metrics", 10_009),

@@ -5,10 +5,18 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-const PROTOCOLS: [&str; 3] = ["zcluster-imap", "zcluster-pop3", "zcluster-smtp"];
+const PROTOCOLS: [&str; 4] = ["zcluster-imap", "zcluster-managesieve", "zcluster-pop3", "zcluster-smtp"];
 /// What a protocol may import of ours.
 const BELOW_PROTOCOLS: &[&str] =
-    &["zcluster-api", "zcluster-mail", "zcluster-runtime", "zcluster-listener", "zcluster-auth", "zcluster-delivery"];
+    &[
+        "zcluster-api",
+        "zcluster-mail",
+        "zcluster-sieve",
+        "zcluster-runtime",
+        "zcluster-listener",
+        "zcluster-auth",
+        "zcluster-delivery",
+    ];
 
 /// Crate -> the crates of ours that it may import.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use zcluster_api::Actor;
-use zcluster_auth::AuthError;
+use zcluster_auth::{AuthError, Service};
 
 /// Where a request comes from.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ impl FromRequestParts<Arc<Admin>> for Allowed {
         let (user, password) = decoded.split_once(':').ok_or_else(wrong)?;
         let peer = parts.extensions.get::<ConnectInfo<PeerAddress>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.0);
-        match admin.authenticator.verify(user, password.as_bytes(), peer, "admin").await {
+        match admin.authenticator.verify(user, password.as_bytes(), peer, Service::Admin).await {
             Ok(account) if account.is_admin() => Ok(Allowed(Actor::Admin(account.id))),
             Ok(account) => Err(Refused::new(
                 StatusCode::FORBIDDEN,

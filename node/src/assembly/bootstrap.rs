@@ -37,8 +37,8 @@ pub struct Bootstrap {
 pub struct FirstAdmin {
     /// Address.
     pub address: String,
-    /// Of the password.
-    pub password_hash: String,
+    /// What is stored of the password.
+    pub password: Vec<String>,
     /// `zimbraId`.
     pub id: [u8; 16],
 }
@@ -93,7 +93,7 @@ pub async fn finish(dir: &DataDir, node: &NodeFile, config: &Config, router: &Ar
     }
     if let Some(admin) = bootstrap.admin {
         let attrs = vec![
-            Modification::set("userPassword", admin.password_hash),
+            Modification { values: admin.password, ..Modification::set("userPassword", "") },
             Modification::set("zimbraIsAdminAccount", "TRUE"),
         ];
         // Group 0: the router chooses a shard.

@@ -18,6 +18,7 @@ use zcluster_delivery::carry::Courier;
 use zcluster_delivery::{Deliverer, DeliveryConfig};
 use zcluster_imap::{Imap, ImapConfig};
 use zcluster_listener::{Limits, Listener, ListenerConfig, Protocol, Shutdown, TlsMode, TlsSettings};
+use zcluster_managesieve::ManageSieve;
 use zcluster_pop3::Pop3;
 use zcluster_router::Router;
 use zcluster_rpc::{FaultSwitch, node_dns_name};
@@ -73,7 +74,12 @@ pub async fn start(
     faults: Option<FaultSwitch>,
 ) -> Result<Services> {
     let directory: Arc<dyn DirectoryApi> = router.clone();
-    let authenticator = Arc::new(Authenticator::new(directory.clone(), AuthConfig::default()));
+    let auth = AuthConfig { scram: config.auth.scram, ..AuthConfig::default() };
+    let authenticator = Authenticator::new(directory.clone(), auth);
+    let authenticator = Arc::new(match crate::oauth::verifier(&config.oauth)? {
+        Some(verifier) => authenticator.with_tokens(verifier),
+        None => authenticator,
+    });
     let files = match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
         _ => dir.client_tls(),
@@ -169,17 +175,20 @@ impl Mail<'_> {
             self.imap_config(),
         ));
         let pop3 = Arc::new(Pop3::new(self.mailboxes.clone(), self.authenticator.clone(), self.pop3_config()));
+        let managesieve =
+            Arc::new(ManageSieve::new(self.mailboxes.clone(), self.authenticator.clone(), self.managesieve_config()));
         let (start_tls, implicit) = (TlsMode::StartTls(self.tls.clone()), TlsMode::Implicit(self.tls.clone()));
         let ports = &self.config.ports;
-        let plan: [(&str, u16, TlsMode, Arc<dyn Protocol>); 8] = [
+        let plan: [(&str, u16, TlsMode, Arc<dyn Protocol>); 9] = [
             ("lmtp", ports.lmtp, start_tls.clone(), lmtp),
             ("smtp", ports.smtp, start_tls.clone(), mx),
             ("submission", ports.submission, start_tls.clone(), submission.clone()),
             ("submissions", ports.submissions, implicit.clone(), submission),
             ("imap", ports.imap, start_tls.clone(), imap.clone()),
             ("imaps", ports.imaps, implicit.clone(), imap),
-            ("pop3", ports.pop3, start_tls, pop3.clone()),
+            ("pop3", ports.pop3, start_tls.clone(), pop3.clone()),
             ("pop3s", ports.pop3s, implicit, pop3),
+            ("managesieve", ports.managesieve, start_tls, managesieve),
         ];
         let mut bound = Vec::new();
         for (service, port, tls, protocol) in plan.into_iter().filter(|p| p.1 != 0) {
@@ -226,6 +235,17 @@ impl Mail<'_> {
     }
 
     fn pop3_config(&self) -> zcluster_pop3::Config {
-        zcluster_pop3::Config { allow_plaintext_auth: self.config.plaintext_auth(), ..zcluster_pop3::Config::default() }
+        zcluster_pop3::Config {
+            allow_plaintext_auth: self.config.plaintext_auth(),
+            login_delay: Duration::from_secs(self.config.mail.pop3_login_delay_seconds),
+            ..zcluster_pop3::Config::default()
+        }
+    }
+
+    fn managesieve_config(&self) -> zcluster_managesieve::Config {
+        zcluster_managesieve::Config {
+            allow_plaintext_auth: self.config.plaintext_auth(),
+            ..zcluster_managesieve::Config::default()
+        }
     }
 }

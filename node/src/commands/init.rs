@@ -65,7 +65,10 @@ pub async fn create(data: &Path, overrides: Overrides, cluster: NewCluster) -> R
     let admin = match cluster.admin {
         Some((address, password)) => Some(FirstAdmin {
             address,
-            password_hash: zcluster_runtime::spawn_blocking(move || zcluster_auth::hash_password(&password)).await?,
+            password: zcluster_runtime::spawn_blocking(move || {
+                zcluster_auth::password_values(zcluster_auth::HashParams::default(), &password)
+            })
+            .await?,
             id: zcluster_runtime::random_bytes(),
         }),
         None => None,

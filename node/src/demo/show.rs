@@ -71,6 +71,7 @@ pub fn table(cluster: &Cluster, status: &StatusReply) -> String {
         "imaps",
         "pop3",
         "pop3s",
+        "managesieve",
         "admin",
         "metrics",
         "shards led",
@@ -88,6 +89,7 @@ pub fn table(cluster: &Cluster, status: &StatusReply) -> String {
             p.imaps.into(),
             p.pop3.into(),
             p.pop3s.into(),
+            p.managesieve.into(),
             p.admin.into(),
             p.metrics.into(),
         ];

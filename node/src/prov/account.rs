@@ -1,7 +1,7 @@
 //! Commands about accounts.
 
 use super::entry::{Entry, Item, Reply};
-use super::{Arguments, Failure, Outcome, Prov, fresh_id, hash_password, hash_passwords, modifications, unexpected};
+use super::{Arguments, Failure, Outcome, Prov, fresh_id, hash_passwords, modifications, password, unexpected};
 use zcluster_api::directory::{Account, Modification};
 use zcluster_api::{DirectoryCommand, DirectoryQuery, DirectoryReply, Error};
 
@@ -35,7 +35,7 @@ pub async fn create(prov: &Prov, call: &Arguments<'_>) -> Outcome {
     hash_passwords(&mut attrs).await?;
     // zmprov creates accounts that cannot sign in when the password is empty.
     if !call.second().is_empty() {
-        attrs.push(Modification::set("userPassword", hash_password(call.second()).await?));
+        attrs.push(password(call.second()).await?);
     }
     let group = (prov.choose_shard)().map_err(|e| super::generic(&e))?;
     let name = call.name().to_string();
@@ -69,7 +69,7 @@ pub async fn delete(prov: &Prov, call: &Arguments<'_>) -> Outcome {
 /// `setPassword`.
 pub async fn set_password(prov: &Prov, call: &Arguments<'_>) -> Outcome {
     let id = prov.account(call.name()).await?.id;
-    let changes = vec![Modification::set("userPassword", hash_password(call.second()).await?)];
+    let changes = vec![password(call.second()).await?];
     prov.write(DirectoryCommand::ModifyAccount { id, changes }, |_| None).await?;
     Ok(Reply::default())
 }

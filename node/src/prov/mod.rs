@@ -168,20 +168,29 @@ fn modifications(pairs: &[&str]) -> Result<Vec<Modification>, Failure> {
     Ok(out)
 }
 
-/// Passwords are kept as hashes only.
+/// Passwords are kept as hashes and SCRAM keys only.
 async fn hash_passwords(changes: &mut [Modification]) -> Result<(), Failure> {
     for change in changes.iter_mut().filter(|m| m.name.eq_ignore_ascii_case("userPassword")) {
-        for value in &mut change.values {
-            if !value.is_empty() && !zcluster_auth::is_password_hash(value) {
-                *value = hash_password(value).await?;
+        let mut stored = Vec::new();
+        for value in std::mem::take(&mut change.values) {
+            if value.is_empty() || zcluster_auth::is_password_hash(&value) {
+                stored.push(value);
+            } else {
+                stored.extend(password_values(&value).await?);
             }
         }
+        change.values = stored;
     }
     Ok(())
 }
 
+/// The change that sets a password.
+async fn password(password: &str) -> Result<Modification, Failure> {
+    Ok(Modification { values: password_values(password).await?, ..Modification::set("userPassword", "") })
+}
+
 /// Hashing costs tens of milliseconds by design: not on the event loop.
-async fn hash_password(password: &str) -> Result<String, Failure> {
+async fn password_values(password: &str) -> Result<Vec<String>, Failure> {
     if password.is_empty() || password.len() > zcluster_auth::PASSWORD_BYTES_MAX {
         return Err(Failure::new(
             "account.INVALID_PASSWORD",
@@ -189,9 +198,8 @@ async fn hash_password(password: &str) -> Result<String, Failure> {
         ));
     }
     let password = password.to_string();
-    zcluster_runtime::spawn_blocking(move || zcluster_auth::hash_password(&password))
-        .await
-        .map_err(|e| Failure::new("service.FAILURE", e.to_string()))
+    let hash = move || zcluster_auth::password_values(zcluster_auth::HashParams::default(), &password);
+    zcluster_runtime::spawn_blocking(hash).await.map_err(|e| Failure::new("service.FAILURE", e.to_string()))
 }
 
 fn fresh_id() -> AccountId {

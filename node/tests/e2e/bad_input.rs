@@ -321,6 +321,7 @@ fn random_bytes(cluster: &Cluster) {
         Port::Imaps,
         Port::Pop3,
         Port::Pop3s,
+        Port::ManageSieve,
         Port::Rpc,
     ] {
         for _ in 0..10 {
@@ -335,7 +336,7 @@ fn random_bytes(cluster: &Cluster) {
 
 fn half_open(cluster: &Cluster) {
     let mut silent = Vec::new();
-    for port in [Port::Smtp, Port::Lmtp, Port::Imap, Port::Imaps, Port::Pop3, Port::Submissions] {
+    for port in [Port::Smtp, Port::Lmtp, Port::Imap, Port::Imaps, Port::Pop3, Port::ManageSieve, Port::Submissions] {
         for _ in 0..50 {
             let mut stream = TcpStream::connect(("127.0.0.1", cluster.port(1, port))).unwrap();
             // Half a command, or half a TLS hello.

@@ -13,6 +13,7 @@ mod bad_input;
 mod catch_up;
 mod clients;
 mod demo;
+mod filters;
 mod idle_many;
 mod kill_all;
 mod kill_one;

@@ -1,9 +1,16 @@
-//! The way from a user name and a password to an account.
+//! The way from a user name and a password, a proof or a token to an account.
 
 use crate::cache::Cache;
+use crate::channel::Service;
+use crate::lockout::Lockouts;
+use crate::mechanism::Offer;
 use crate::password::{HashParams, PASSWORD_BYTES_MAX, hash_password_with, verify_password};
 use crate::sasl::Credentials;
+use crate::scram_keys::{KEY_BYTES, ScramKeys, mac};
+use crate::status;
 use crate::throttle::Throttle;
+use crate::token::{TokenError, TokenHints, TokenVerifier};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,8 +21,12 @@ use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Error, Freshnes
 use zcluster_runtime::Instant;
 use zeroize::Zeroizing;
 
-/// How long the default domain is believed without asking the directory again.
-const DEFAULT_DOMAIN_TTL: Duration = Duration::from_secs(10);
+/// How long the cluster's settings are believed without asking the directory again.
+const SETTINGS_TTL: Duration = Duration::from_secs(10);
+/// Values of `userPassword` that are tried: each costs a hash.
+const PASSWORDS_MAX: usize = 4;
+/// Bytes of a made-up salt; as many as [`crate::password_values`] draws.
+const SALT_BYTES: usize = 16;
 
 /// Bounds and costs.
 #[derive(Clone, Debug)]
@@ -34,6 +45,9 @@ pub struct AuthConfig {
     pub throttle_entries: usize,
     /// The least time a refused sign-in takes: slows guessing on one connection, and hides why it was refused.
     pub failure_delay: Duration,
+    /// Whether SCRAM is offered. Accounts whose passwords came from elsewhere as hashes have no keys for it, and there
+    /// are clients that try nothing else once they have seen it.
+    pub scram: bool,
 }
 
 impl Default for AuthConfig {
@@ -46,6 +60,7 @@ impl Default for AuthConfig {
             cache_ttl: Duration::from_secs(3_600),
             throttle_entries: 100_000,
             failure_delay: Duration::from_secs(1),
+            scram: true,
         }
     }
 }
@@ -63,25 +78,62 @@ pub enum AuthError {
     /// Wrong password, no such user, or not allowed to act as another: not told apart.
     #[error("invalid credentials")]
     Invalid,
-    /// The password is right, but the account's status forbids it.
+    /// The credentials are right, but the account's status (or its domain's) forbids it: `locked`, `closed`, `pending`,
+    /// `lockout` or `maintenance`, of which the last will pass.
     #[error("account is {0}")]
     Disabled(String),
+    /// The credentials are right, but the account may not use this protocol.
+    #[error("this service is not enabled for the account")]
+    SwitchedOff,
     /// Too many failures, too many sign-ins at once, or no directory.
     #[error("temporary authentication failure, try again later")]
     TryLater,
+}
+
+/// Somebody's attempt to sign in, for metrics, logs and the throttle.
+pub(crate) struct Attempt<'a> {
+    pub begun: Instant,
+    pub service: Service,
+    pub mechanism: &'static str,
+    pub peer: IpAddr,
+    /// Who it says it is.
+    pub user: &'a str,
+}
+
+/// Whom a SCRAM exchange is about.
+pub(crate) struct Candidate {
+    /// The normalised address, if there can be such an account.
+    pub user: Option<String>,
+    /// The account, if there is one with keys.
+    pub account: Option<Account>,
+    /// Its keys, or made-up ones.
+    pub keys: ScramKeys,
 }
 
 /// Checks credentials against the directory.
 pub struct Authenticator {
     directory: Arc<dyn DirectoryApi>,
     config: AuthConfig,
+    tokens: Option<Arc<dyn TokenVerifier>>,
     cache: Cache,
     throttle: Throttle,
+    lockouts: Lockouts,
     hashing: Semaphore,
     waiting: AtomicUsize,
     /// Verified instead of a stored hash when there is none, so that the time taken tells nothing.
     dummy: String,
-    default_domain: Mutex<Option<(Instant, Option<String>)>>,
+    settings: Mutex<Option<(Instant, Settings)>>,
+    /// Makes up salts until the cluster's own secret is known.
+    own_secret: [u8; KEY_BYTES],
+}
+
+/// What matters of the cluster's own facts.
+#[derive(Clone)]
+struct Settings {
+    /// `zimbraDefaultDomainName`.
+    default_domain: Option<String>,
+    /// The same on all nodes and known to nobody else.
+    secret: [u8; KEY_BYTES],
 }
 
 impl Authenticator {
@@ -89,18 +141,36 @@ impl Authenticator {
     pub fn new(directory: Arc<dyn DirectoryApi>, config: AuthConfig) -> Self {
         Authenticator {
             directory,
+            tokens: None,
             cache: Cache::new(config.cache_entries, config.cache_ttl),
             throttle: Throttle::new(config.throttle_entries),
+            lockouts: Lockouts::new(config.throttle_entries),
             hashing: Semaphore::new(config.concurrency.max(1)),
             waiting: AtomicUsize::new(0),
             dummy: hash_password_with(config.hash, &zcluster_runtime::random_u64().to_string()),
-            default_domain: Mutex::new(None),
+            settings: Mutex::new(None),
+            own_secret: zcluster_runtime::random_bytes(),
             config,
         }
     }
 
+    /// The same, and OAUTHBEARER and XOAUTH2 on offer with tokens that `verifier` finds good.
+    #[must_use]
+    pub fn with_tokens(mut self, verifier: Arc<dyn TokenVerifier>) -> Self {
+        self.tokens = Some(verifier);
+        self
+    }
+
+    pub(crate) fn offer(&self) -> Offer {
+        Offer { scram: self.config.scram, tokens: self.tokens.is_some() }
+    }
+
+    pub(crate) fn token_hints(&self) -> TokenHints {
+        self.tokens.as_ref().map(|t| t.hints().clone()).unwrap_or_default()
+    }
+
     /// The account that `user` (an address or alias in any case, or a bare name in the default domain) and `password`
-    /// belong to, if it may sign in. `protocol` is for logs and metrics.
+    /// belong to, if it may sign in to `service`.
     ///
     /// # Errors
     /// [`AuthError`].
@@ -109,65 +179,207 @@ impl Authenticator {
         user: &str,
         password: &[u8],
         peer: IpAddr,
-        protocol: &'static str,
+        service: Service,
     ) -> Result<Account, AuthError> {
         let credentials =
             Credentials { authzid: None, user: user.to_string(), password: Zeroizing::new(password.to_vec()) };
-        self.verify_credentials(&credentials, peer, protocol).await
+        self.verify_credentials(&credentials, peer, service, "password").await
     }
 
     /// Like [`Self::verify`] for the outcome of a SASL exchange. An administrator may act as any account; others only
     /// as themselves (RFC 4616 §2).
-    ///
-    /// # Errors
-    /// [`AuthError`].
-    pub async fn verify_credentials(
+    pub(crate) async fn verify_credentials(
         &self,
         credentials: &Credentials,
         peer: IpAddr,
-        protocol: &'static str,
+        service: Service,
+        mechanism: &'static str,
     ) -> Result<Account, AuthError> {
-        let begun = Instant::now();
-        let result = self.check(credentials, peer).await;
-        let label = match &result {
-            Ok(_) => "ok",
-            Err(AuthError::Invalid) => "invalid",
-            Err(AuthError::Disabled(_)) => "disabled",
-            Err(AuthError::TryLater) => "later",
-        };
-        metrics::counter!("zcluster_auth_total", "protocol" => protocol, "result" => label).increment(1);
-        match &result {
-            Ok(account) => tracing::debug!(protocol, %peer, account = %account.name, "signed in"),
-            Err(error) => {
-                tracing::info!(protocol, %peer, user = %credentials.user.escape_debug(), %error, "sign-in refused");
-                zcluster_runtime::sleep_until(begun + self.config.failure_delay).await;
-            }
-        }
-        result
+        let attempt = Attempt { begun: Instant::now(), service, mechanism, peer, user: &credentials.user };
+        let result = self.check_password(&attempt, credentials).await;
+        self.conclude(&attempt, result).await
     }
 
-    async fn check(&self, credentials: &Credentials, peer: IpAddr) -> Result<Account, AuthError> {
+    async fn check_password(&self, attempt: &Attempt<'_>, credentials: &Credentials) -> Result<Account, AuthError> {
         let user = self.full_address(&credentials.user).await;
         // Only what can be an address is counted, so that the table's keys stay short.
         let Some(user) = user else {
             self.burn(&credentials.password).await?;
             return Err(AuthError::Invalid);
         };
-        if !self.throttle.allows(&user, peer) {
+        if !self.throttle.allows(&user, attempt.peer) {
             return Err(AuthError::TryLater);
         }
         let account = self.lookup(&user).await?;
-        if !self.password_is_right(account.as_ref(), &credentials.password).await? {
-            self.throttle.failed(&user, peer);
+        let right = self.password_is_right(account.as_ref(), &credentials.password).await?;
+        let account = self.tally(&user, attempt.peer, account, right).await?;
+        self.admit(account, credentials.authzid.as_deref(), attempt.service).await
+    }
+
+    /// Whom a SCRAM exchange is about. An account without keys, and one that does not exist, get made-up keys: the same
+    /// ones each time and on each node.
+    pub(crate) async fn scram_candidate(&self, user: &str, peer: IpAddr) -> Result<Candidate, AuthError> {
+        let address = self.full_address(user).await;
+        let account = match &address {
+            Some(address) if !self.throttle.allows(address, peer) => return Err(AuthError::TryLater),
+            Some(address) => self.lookup(address).await?,
+            None => None,
+        };
+        let made_up = self.made_up_keys(address.as_deref().unwrap_or(user)).await;
+        let keys = account.as_ref().and_then(|a| a.attrs.all("userPassword").iter().find_map(|v| ScramKeys::parse(v)));
+        Ok(match keys {
+            Some(keys) => Candidate { user: address, account, keys },
+            None => Candidate { user: address, account: None, keys: made_up },
+        })
+    }
+
+    async fn made_up_keys(&self, user: &str) -> ScramKeys {
+        let secret = self.settings().await.map_or(self.own_secret, |s| s.secret);
+        let draw = |what: &str| mac(&secret, format!("{what} {user}").as_bytes());
+        let salt = draw("salt").get(..SALT_BYTES).unwrap_or_default().to_vec();
+        let iterations = self.config.hash.scram_iterations;
+        ScramKeys { iterations, salt, stored: draw("stored"), server: draw("server") }
+    }
+
+    /// What follows a SCRAM exchange's last message. `attempt.user` is the candidate's address, if it has one.
+    pub(crate) async fn proven(
+        &self,
+        attempt: &Attempt<'_>,
+        account: Option<Account>,
+        right: bool,
+        authzid: Option<&str>,
+    ) -> Result<Account, AuthError> {
+        if attempt.user.is_empty() {
             return Err(AuthError::Invalid);
         }
-        let account = account.ok_or(AuthError::Invalid)?;
-        self.throttle.succeeded(&user, peer);
-        let account = may_sign_in(account)?;
-        match credentials.authzid.as_deref() {
-            None | Some("") => Ok(account),
-            Some(other) => self.act_as(account, other).await,
+        // Exchanges that were begun side by side must not outrun the throttle.
+        if !self.throttle.allows(attempt.user, attempt.peer) {
+            return Err(AuthError::TryLater);
         }
+        let account = self.tally(attempt.user, attempt.peer, account, right).await?;
+        self.admit(account, authzid, attempt.service).await
+    }
+
+    /// The account that a bearer token belongs to; `attempt.user` says as whom the client wants to act (empty: as
+    /// itself). With the error comes what is wrong with the token, if that is it.
+    pub(crate) async fn verify_token(
+        &self,
+        attempt: &Attempt<'_>,
+        token: &str,
+    ) -> Result<Account, (AuthError, Option<TokenError>)> {
+        let (result, why) = match self.check_token(attempt, token).await {
+            Ok(account) => (Ok(account), None),
+            Err((error, why)) => (Err(error), why),
+        };
+        self.conclude(attempt, result).await.map_err(|error| (error, why))
+    }
+
+    async fn check_token(
+        &self,
+        attempt: &Attempt<'_>,
+        token: &str,
+    ) -> Result<Account, (AuthError, Option<TokenError>)> {
+        let plainly = |error| (error, None);
+        let Some(verifier) = &self.tokens else { return Err(plainly(AuthError::Invalid)) };
+        // What is not an address is counted for the place alone.
+        let claimed = self.full_address(attempt.user).await.unwrap_or_default();
+        if !self.throttle.allows(&claimed, attempt.peer) {
+            return Err(plainly(AuthError::TryLater));
+        }
+        // An empty token only asks what a good one is (RFC 7628 §4.3).
+        let checked = if token.is_empty() { Err(TokenError::Invalid) } else { verifier.verify(token).await };
+        let found = match checked {
+            Ok(found) => match self.full_address(&found.user).await {
+                Some(address) => self.lookup(&address).await.map_err(plainly)?,
+                None => None,
+            },
+            Err(TokenError::Unavailable) => return Err(plainly(AuthError::TryLater)),
+            Err(why) => {
+                if !token.is_empty() {
+                    self.throttle.failed(&claimed, attempt.peer);
+                }
+                return Err((AuthError::Invalid, Some(why)));
+            }
+        };
+        let Some(account) = found else {
+            self.throttle.failed(&claimed, attempt.peer);
+            return Err((AuthError::Invalid, Some(TokenError::Invalid)));
+        };
+        self.throttle.succeeded(&claimed, attempt.peer);
+        self.admit(account, Some(attempt.user), attempt.service).await.map_err(plainly)
+    }
+
+    /// Counts, tells and, if it is a refusal, slows down.
+    pub(crate) async fn conclude(
+        &self,
+        attempt: &Attempt<'_>,
+        result: Result<Account, AuthError>,
+    ) -> Result<Account, AuthError> {
+        match result {
+            Ok(account) => {
+                self.count(attempt, "ok");
+                let (protocol, peer) = (attempt.service.name(), attempt.peer);
+                tracing::debug!(protocol, %peer, account = %account.name, mechanism = attempt.mechanism, "signed in");
+                Ok(account)
+            }
+            Err(error) => Err(self.refuse(attempt, error).await),
+        }
+    }
+
+    /// The same for what is a refusal.
+    pub(crate) async fn refuse(&self, attempt: &Attempt<'_>, error: AuthError) -> AuthError {
+        self.count(
+            attempt,
+            match &error {
+                AuthError::Invalid => "invalid",
+                AuthError::Disabled(_) => "disabled",
+                AuthError::SwitchedOff => "switched_off",
+                AuthError::TryLater => "later",
+            },
+        );
+        let (protocol, peer, user) = (attempt.service.name(), attempt.peer, attempt.user.escape_debug());
+        tracing::info!(protocol, %peer, %user, mechanism = attempt.mechanism, %error, "sign-in refused");
+        zcluster_runtime::sleep_until(attempt.begun + self.config.failure_delay).await;
+        error
+    }
+
+    fn count(&self, attempt: &Attempt<'_>, result: &'static str) {
+        metrics::counter!("zcluster_auth_total",
+            "protocol" => attempt.service.name(), "mechanism" => attempt.mechanism, "result" => result)
+        .increment(1);
+    }
+
+    /// Notes in all books whether the credentials were right; the account if they were.
+    async fn tally(
+        &self,
+        user: &str,
+        peer: IpAddr,
+        account: Option<Account>,
+        right: bool,
+    ) -> Result<Account, AuthError> {
+        match account {
+            Some(account) if right => {
+                self.throttle.succeeded(user, peer);
+                Ok(self.lockouts.succeeded(&*self.directory, account).await)
+            }
+            account => {
+                self.throttle.failed(user, peer);
+                if let Some(account) = account {
+                    self.lockouts.failed(&*self.directory, &account).await;
+                }
+                Err(AuthError::Invalid)
+            }
+        }
+    }
+
+    /// Whether an account whose credentials were right may come in, perhaps as another.
+    async fn admit(&self, account: Account, authzid: Option<&str>, service: Service) -> Result<Account, AuthError> {
+        let account = self.active(account).await?;
+        let account = match authzid {
+            None | Some("") => account,
+            Some(other) => self.act_as(account, other).await?,
+        };
+        if status::is_enabled(&account, service) { Ok(account) } else { Err(AuthError::SwitchedOff) }
     }
 
     async fn act_as(&self, account: Account, other: &str) -> Result<Account, AuthError> {
@@ -180,32 +392,55 @@ impl Authenticator {
             return Err(AuthError::Invalid);
         }
         tracing::info!(admin = %account.name, account = %target.name, "administrator acts as another account");
-        may_sign_in(target)
+        self.active(target).await
+    }
+
+    /// The account, if its status and its domain's let it sign in.
+    async fn active(&self, account: Account) -> Result<Account, AuthError> {
+        let name = account.name.rsplit_once('@').map_or("", |(_, domain)| domain);
+        // This node's own copy is at least as fresh as the account that was just read.
+        let domain = match self.directory.read(DirectoryQuery::Domain(name.to_string()), Freshness::Local).await {
+            Ok(DirectoryReply::Domain(domain)) => Some(domain),
+            Ok(_) | Err(Error::NotFound(_)) => None,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look up a domain to sign in");
+                return Err(AuthError::TryLater);
+            }
+        };
+        match status::status(&account, domain.as_ref().map(|d| &d.attrs), zcluster_runtime::wall_ms()) {
+            "active" => Ok(account),
+            status => Err(AuthError::Disabled(status.to_string())),
+        }
     }
 
     /// The normalised address, or nothing when it cannot be one.
     async fn full_address(&self, user: &str) -> Option<String> {
         let user = user.trim();
-        let full =
-            if user.contains('@') { user.to_string() } else { format!("{user}@{}", self.default_domain().await?) };
+        let full = if user.contains('@') {
+            Cow::Borrowed(user)
+        } else {
+            Cow::Owned(format!("{user}@{}", self.settings().await?.default_domain?))
+        };
         split_address(&full).ok().map(|(local, domain)| format!("{local}@{domain}"))
     }
 
-    /// `zimbraDefaultDomainName`.
-    async fn default_domain(&self) -> Option<String> {
-        if let Ok(known) = self.default_domain.lock()
-            && let Some((at, domain)) = &*known
-            && at.elapsed() < DEFAULT_DOMAIN_TTL
+    async fn settings(&self) -> Option<Settings> {
+        if let Ok(known) = self.settings.lock()
+            && let Some((at, settings)) = &*known
+            && at.elapsed() < SETTINGS_TTL
         {
-            return domain.clone();
+            return Some(settings.clone());
         }
         let reply = self.directory.read(DirectoryQuery::Cluster, Freshness::Local).await;
         let Ok(DirectoryReply::Cluster(cluster)) = reply else { return None };
-        let domain = cluster.config.get("zimbraDefaultDomainName").map(str::to_string);
-        if let Ok(mut known) = self.default_domain.lock() {
-            *known = Some((Instant::now(), domain.clone()));
+        let settings = Settings {
+            default_domain: cluster.config.get("zimbraDefaultDomainName").map(str::to_string),
+            secret: mac(cluster.ca_key_pem.as_bytes(), b"zcluster: what SCRAM shows for accounts that are not there"),
+        };
+        if let Ok(mut known) = self.settings.lock() {
+            *known = Some((Instant::now(), settings.clone()));
         }
-        domain
+        Some(settings)
     }
 
     async fn lookup(&self, address: &str) -> Result<Option<Account>, AuthError> {
@@ -221,16 +456,16 @@ impl Authenticator {
     }
 
     async fn password_is_right(&self, account: Option<&Account>, password: &[u8]) -> Result<bool, AuthError> {
-        let stored = account.and_then(|a| a.attrs.get("userPassword").map(|stored| (a.id, stored)));
-        let Some((id, stored)) = stored.filter(|_| !password.is_empty()) else {
+        let stored = account.map_or(&[][..], |a| a.attrs.all("userPassword"));
+        let Some(account) = account.filter(|_| !password.is_empty() && !stored.is_empty()) else {
             self.burn(password).await?;
             return Ok(false);
         };
-        let proof = self.cache.proof(id, stored, password);
+        let proof = self.cache.proof(account.id, &stored.join("\0"), password);
         if self.cache.knows(&proof) {
             return Ok(true);
         }
-        let right = self.hash_in_turn(stored.to_string(), password).await?;
+        let right = self.hash_in_turn(to_try(stored), password).await?;
         if right {
             self.cache.remember(proof);
         }
@@ -239,17 +474,25 @@ impl Authenticator {
 
     /// Spends the time a check would take.
     async fn burn(&self, password: &[u8]) -> Result<(), AuthError> {
-        self.hash_in_turn(self.dummy.clone(), password).await.map(|_| ())
+        self.hash_in_turn(vec![self.dummy.clone()], password).await.map(|_| ())
     }
 
-    async fn hash_in_turn(&self, stored: String, password: &[u8]) -> Result<bool, AuthError> {
+    async fn hash_in_turn(&self, stored: Vec<String>, password: &[u8]) -> Result<bool, AuthError> {
         let _turn = Waiting::enter(&self.waiting, self.config.queue + self.config.concurrency)?;
         let _permit = self.hashing.acquire().await.map_err(|_| AuthError::TryLater)?;
         let password = Zeroizing::new(password[..password.len().min(PASSWORD_BYTES_MAX + 1)].to_vec());
-        zcluster_runtime::spawn_blocking(move || verify_password(&stored, &password))
+        zcluster_runtime::spawn_blocking(move || stored.iter().any(|s| verify_password(s, &password)))
             .await
             .map_err(|_| AuthError::TryLater)
     }
+}
+
+/// The stored values that a password is compared with: SCRAM's keys only where there is nothing else, because they are of
+/// a password whose hash stands beside them.
+fn to_try(stored: &[String]) -> Vec<String> {
+    let (keys, hashes): (Vec<&String>, Vec<&String>) = stored.iter().partition(|v| ScramKeys::parse(v).is_some());
+    let chosen = if hashes.is_empty() { keys } else { hashes };
+    chosen.into_iter().take(PASSWORDS_MAX).cloned().collect()
 }
 
 /// A place among those that compute or wait; given back when dropped (a client may hang up meanwhile).
@@ -266,13 +509,5 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Zimbra's account statuses: only `active` signs in (and `lockout` is what a password policy sets).
-fn may_sign_in(account: Account) -> Result<Account, AuthError> {
-    match account.status() {
-        "active" => Ok(account),
-        status => Err(AuthError::Disabled(status.to_string())),
     }
 }

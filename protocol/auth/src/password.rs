@@ -1,5 +1,7 @@
-//! Stored password hashes: argon2id as we write it, salted SHA as Zimbra exports it.
+//! Stored password hashes: argon2id as we write it, salted SHA as Zimbra exports it, SCRAM's keys beside them.
 
+use crate::prepare::{differently_prepared, prepared};
+use crate::scram_keys::ScramKeys;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -17,26 +19,28 @@ const PASSES_MAX: u32 = 32;
 /// Lanes a stored hash may ask for.
 const LANES_MAX: u32 = 16;
 
-/// What an argon2id hash costs.
+/// What stored passwords cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashParams {
     /// Memory, KiB.
     pub memory_kib: u32,
     /// Passes over the memory.
     pub passes: u32,
+    /// Iterations of SCRAM's keys, which clients have to go through as well; some refuse more than 65,536.
+    pub scram_iterations: u32,
 }
 
 impl Default for HashParams {
     /// OWASP's recommendation (RFC 9106 §4 allows more where memory is plentiful): 19 MiB, two passes.
     fn default() -> Self {
-        HashParams { memory_kib: 19 * 1024, passes: 2 }
+        HashParams { memory_kib: 19 * 1024, passes: 2, scram_iterations: 32_768 }
     }
 }
 
 impl HashParams {
-    /// As cheap as argon2 allows: for tests only.
+    /// As cheap as the algorithms allow: for tests only.
     pub fn cheap() -> Self {
-        HashParams { memory_kib: 8, passes: 1 }
+        HashParams { memory_kib: 8, passes: 1, scram_iterations: 4_096 }
     }
 
     fn argon2(self) -> Argon2<'static> {
@@ -45,7 +49,15 @@ impl HashParams {
     }
 }
 
-/// A hash to store, with the default cost. Takes tens of milliseconds: not on an event loop.
+/// All that is to be stored of a password, as values of `userPassword`: a hash, and the keys that SCRAM needs. Takes
+/// tens of milliseconds: not on an event loop.
+pub fn password_values(params: HashParams, password: &str) -> Vec<String> {
+    let salt: [u8; 16] = zcluster_runtime::random_bytes();
+    let keys = ScramKeys::derive(password, &salt, params.scram_iterations);
+    vec![hash_password_with(params, password), keys.to_string()]
+}
+
+/// A hash to store, with the default cost; without SCRAM's keys. Takes tens of milliseconds: not on an event loop.
 pub fn hash_password(password: &str) -> String {
     hash_password_with(HashParams::default(), password)
 }
@@ -55,12 +67,16 @@ pub fn hash_password_with(params: HashParams, password: &str) -> String {
     let salt: [u8; 16] = zcluster_runtime::random_bytes();
     // A 16-byte salt and parameters checked by `Params::new` leave nothing to go wrong; an empty string verifies
     // nothing, should it happen all the same.
-    params.argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|h| h.to_string()).unwrap_or_default()
+    params
+        .argon2()
+        .hash_password_with_salt(prepared(password).as_bytes(), &salt)
+        .map(|h| h.to_string())
+        .unwrap_or_default()
 }
 
 /// Whether a value of `userPassword` is a hash that [`verify_password`] understands (rather than a plain password).
 pub fn is_password_hash(stored: &str) -> bool {
-    bounded_argon2(stored).is_some() || salted_sha(stored).is_some()
+    bounded_argon2(stored).is_some() || salted_sha(stored).is_some() || ScramKeys::parse(stored).is_some()
 }
 
 /// Whether `password` is what `stored` was made of. Costs what `stored` says: not on an event loop.
@@ -68,6 +84,15 @@ pub fn verify_password(stored: &str, password: &[u8]) -> bool {
     if password.len() > PASSWORD_BYTES_MAX {
         return false;
     }
+    if let Some(keys) = ScramKeys::parse(stored) {
+        return keys.are_of(password);
+    }
+    // As it came first: hashes from elsewhere were made of passwords that nobody prepared.
+    is_hash_of(stored, password)
+        || differently_prepared(password).is_some_and(|other| is_hash_of(stored, other.as_bytes()))
+}
+
+fn is_hash_of(stored: &str, password: &[u8]) -> bool {
     if let Some(hash) = bounded_argon2(stored) {
         return Argon2::default().verify_password(password, &hash).is_ok();
     }
@@ -138,6 +163,18 @@ mod tests {
             assert!(!verify_password(&stored, b"Secret"));
         }
         assert!(verify_password("{SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0", b"secret"));
+    }
+
+    #[test]
+    fn what_is_stored_of_a_password() {
+        let values = password_values(HashParams::cheap(), "n\u{e4}ive");
+        assert_eq!(values.len(), 2);
+        for value in &values {
+            assert!(is_password_hash(value), "{value}");
+            assert!(verify_password(value, "n\u{e4}ive".as_bytes()));
+            assert!(verify_password(value, "na\u{308}ive".as_bytes()), "decomposed");
+            assert!(!verify_password(value, b"naive") && !verify_password(value, b""));
+        }
     }
 
     #[test]

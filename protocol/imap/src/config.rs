@@ -41,8 +41,8 @@ pub const LINE_BYTES_MAX: usize = 64 * 1024;
 pub const COMMAND_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one literal that is no message.
 pub const LITERAL_BYTES_MAX: u64 = 64 * 1024;
-/// Bytes of a line, of a literal and of a whole command before sign-in.
-pub const BYTES_MAX_BEFORE_LOGIN: usize = 8 * 1024;
+/// Bytes of a line, of a literal and of a whole command before sign-in: AUTHENTICATE with the longest initial response.
+pub const BYTES_MAX_BEFORE_LOGIN: usize = 13 * 1024;
 /// Literals in one command.
 pub const LITERALS_MAX: usize = 128;
 /// Literals of a refused command that are passed over.

@@ -49,8 +49,15 @@ pub struct Connection {
     tls: Option<TlsSettings>,
     secure: bool,
     deflated: bool,
+    bindings: Option<Box<Bindings>>,
     peer: SocketAddr,
     local: SocketAddr,
+}
+
+/// What ties a sign-in to one TLS connection.
+struct Bindings {
+    exporter: Option<[u8; 32]>,
+    end_point: Option<Vec<u8>>,
 }
 
 /// A line that is being thrown away.
@@ -84,6 +91,7 @@ impl Connection {
             tls,
             secure: false,
             deflated: false,
+            bindings: None,
             peer,
             local,
         }
@@ -118,6 +126,17 @@ impl Connection {
     /// Whether TLS protects the connection.
     pub fn is_tls(&self) -> bool {
         self.secure
+    }
+
+    /// The channel binding `tls-exporter` (RFC 9266), under TLS 1.3. With TLS 1.2 it needs the extended master secret,
+    /// of which rustls does not tell.
+    pub fn tls_exporter(&self) -> Option<[u8; 32]> {
+        self.bindings.as_ref().and_then(|b| b.exporter)
+    }
+
+    /// The channel binding `tls-server-end-point` (RFC 5929 §4): the hash of the certificate that the client was shown.
+    pub fn tls_server_end_point(&self) -> Option<Vec<u8>> {
+        self.bindings.as_ref().and_then(|b| b.end_point.clone())
     }
 
     /// Whether [`Connection::start_tls`] makes sense: there is a certificate and no TLS yet.
@@ -161,12 +180,14 @@ impl Connection {
         let Io::Plain(stream) = std::mem::replace(self.io.get_mut(), Io::Gone) else {
             return Err(std::io::Error::from(std::io::ErrorKind::AlreadyExists).into());
         };
-        let handshake = zcluster_runtime::timeout(self.handshake_timeout, tls.acceptor().accept(stream));
+        let (acceptor, end_point) = tls.acceptor();
+        let handshake = zcluster_runtime::timeout(self.handshake_timeout, acceptor.accept(stream));
         let killed = poll_fn(|cx| self.shutdown.poll(cx, Stage::Killed));
         let stream = match zcluster_runtime::select(handshake, killed).await {
             zcluster_runtime::Either::Left(done) => done.map_err(|_| ReadError::Timeout)??,
             zcluster_runtime::Either::Right(()) => return Err(ReadError::Shutdown),
         };
+        self.bindings = Some(Box::new(Bindings { exporter: exporter(stream.get_ref().1), end_point }));
         *self.io.get_mut() = Io::Tls(Box::new(stream));
         self.secure = true;
         Ok(())
@@ -230,4 +251,12 @@ impl Connection {
             }
         }
     }
+}
+
+/// RFC 9266 §4: 32 bytes under the label `EXPORTER-Channel-Binding` with an empty context.
+fn exporter(tls: &rustls::ServerConnection) -> Option<[u8; 32]> {
+    if tls.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
+        return None;
+    }
+    tls.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
 }

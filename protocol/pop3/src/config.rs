@@ -13,6 +13,8 @@ pub struct Config {
     pub login_timeout: Duration,
     /// How long a call into the cluster may take, over all its retries.
     pub call_timeout: Duration,
+    /// The least time between the beginnings of an account's sessions on this node (RFC 2449 §6.5); zero = none.
+    pub login_delay: Duration,
     /// What the server calls itself in CAPA's IMPLEMENTATION and in the greeting.
     pub implementation: String,
 }
@@ -24,6 +26,7 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(10 * 60),
             login_timeout: Duration::from_secs(3 * 60),
             call_timeout: Duration::from_secs(20),
+            login_delay: Duration::ZERO,
             implementation: "zcluster".into(),
         }
     }
@@ -37,7 +40,9 @@ pub const LOGIN_LINE_BYTES_MAX: usize = 12 * 1024 + 512;
 pub const ERRORS_MAX: u32 = 50;
 /// Refused sign-ins before the connection is closed.
 pub const LOGIN_FAILURES_MAX: u32 = 5;
-/// Messages one session sees, the oldest first: some 24 MiB.
+/// Messages one session sees, the oldest first: some 16 MiB.
 pub const MESSAGES_MAX: usize = 1_000_000;
 /// Body references fetched ahead of a client that retrieves one message after the other.
 pub const BLOBS_AHEAD: usize = 32;
+/// Accounts whose last session is remembered for LOGIN-DELAY.
+pub const DELAYS_MAX: usize = 100_000;

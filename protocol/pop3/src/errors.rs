@@ -68,7 +68,12 @@ pub fn refusal(error: &Error) -> Refusal {
 pub fn auth_refusal(error: &AuthError) -> Refusal {
     match error {
         AuthError::Invalid => "[AUTH] invalid user name or password".into(),
-        AuthError::Disabled(status) => format!("[AUTH] account is {}", clean(status)),
+        AuthError::Disabled(status) if status == "maintenance" => {
+            "[SYS/TEMP] account is under maintenance, try again later".into()
+        }
+        // Other credentials would not help, but somebody who is asked may (RFC 3206 §4).
+        AuthError::Disabled(status) => format!("[SYS/PERM] account is {}", clean(status)),
+        AuthError::SwitchedOff => "[SYS/PERM] POP3 is not enabled for this account".into(),
         AuthError::TryLater => "[SYS/TEMP] temporary authentication failure, try again later".into(),
     }
 }

@@ -1,9 +1,10 @@
 //! POP3 (RFC 1939) with CAPA (RFC 2449), STLS (RFC 2595), SASL (RFC 5034), response codes (RFC 2449, RFC 3206) and
 //! UTF8 (RFC 6856).
 //!
-//! A session sees the Inbox as it was at sign-in. Nothing is locked: messages are named by UID, so what other sessions
-//! do meanwhile can only make a message go away earlier. DELE takes effect at QUIT, which also marks as read what was
-//! retrieved. Messages stream from the shard to the client in bounded memory.
+//! A session sees the Inbox (and, where `zimbraPrefPop3IncludeSpam` says so, the Junk folder behind it) as it
+//! was at sign-in. Nothing is locked: messages are named by UID, so what other sessions do meanwhile can only make a
+//! message go away earlier. DELE takes effect at QUIT, as `zimbraPrefPop3DeleteOption` says; QUIT also marks as read what
+//! was retrieved. Messages stream from the shard to the client in bounded memory.
 //!
 //! Sizes in STAT, LIST and RETR are those of the messages as stored. A message that came in with bare line feeds (only
 //! IMAP's APPEND takes such) is sent with CRLF, so a few octets more arrive than were told: counting them would mean to
@@ -12,11 +13,13 @@
 mod codec;
 mod commands;
 mod config;
+mod delay;
 mod errors;
 mod session;
 
 pub use config::Config;
 
+use delay::Delays;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use zcluster_api::MailboxApi;
@@ -28,12 +31,13 @@ pub struct Pop3 {
     mailboxes: Arc<dyn MailboxApi>,
     authenticator: Arc<Authenticator>,
     config: Config,
+    delays: Delays,
 }
 
 impl Pop3 {
     /// A service that signs in with `authenticator` and serves `mailboxes`.
     pub fn new(mailboxes: Arc<dyn MailboxApi>, authenticator: Arc<Authenticator>, config: Config) -> Self {
-        Pop3 { mailboxes, authenticator, config }
+        Pop3 { mailboxes, authenticator, config, delays: Delays::default() }
     }
 }
 

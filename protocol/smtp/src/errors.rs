@@ -69,19 +69,25 @@ pub fn syntax(error: SyntaxError) -> Reply {
 }
 
 /// RFC 4954 §6.
-pub fn sasl(error: SaslError) -> Reply {
+pub fn sasl(error: &SaslError) -> Reply {
     match error {
         SaslError::Unsupported => Reply::new(504, "5.5.4", "authentication mechanism not supported"),
+        SaslError::PrivacyRequired => Reply::new(538, "5.7.11", "encryption required: say STARTTLS first"),
         SaslError::Cancelled => Reply::new(501, "5.7.0", "authentication cancelled"),
         SaslError::Malformed => Reply::new(501, "5.5.2", "malformed authentication response"),
+        SaslError::Refused(error) => auth(error),
     }
 }
 
 /// RFC 4954 §6.
-pub fn auth(error: &AuthError) -> Reply {
+fn auth(error: &AuthError) -> Reply {
     match error {
         AuthError::Invalid => Reply::new(535, "5.7.8", "authentication credentials invalid"),
+        AuthError::Disabled(status) if status == "maintenance" => {
+            Reply::new(454, "4.7.0", "account is under maintenance, try again later")
+        }
         AuthError::Disabled(status) => Reply::new(535, "5.7.13", format!("account is {status}")),
+        AuthError::SwitchedOff => Reply::new(535, "5.7.13", "submission is not enabled for this account"),
         AuthError::TryLater => Reply::new(454, "4.7.0", "temporary authentication failure"),
     }
 }

@@ -20,7 +20,7 @@ fn conversation(hello: &str, submission: bool) -> Vec<u8> {
         "NOOP\r\n{hello} x\r\n{auth}WIZ\r\n{envelope}DATA\r\nSubject: x\r\n\r\n..\r\n.\r.\r\n\r\n.\r\n{envelope}\
          DATA\r\nbare\nlf\n.\n\r\n.\r\n{envelope}BDAT 10\r\n0123456\r\n.BDAT 3 LAST\r\n\r\n.{envelope}RSET\r\nDATA\r\n\
          NOOP {}\r\n{envelope}DATA\r\n.\r\nVRFY x\r\nQUIT\r\n",
-        "x".repeat(5000)
+        "x".repeat(15000)
     )
     .into_bytes()
 }

@@ -5,8 +5,10 @@ mod support;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use support::{ALICE, BOB, Site, codes, without_trace};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use zcluster_api::DirectoryCommand;
+use zcluster_api::directory::Modification;
+use zcluster_auth::{HashParams, ScramClient, password_values};
 use zcluster_listener::{Connection, Protocol, Shutdown, TlsSettings};
 use zcluster_runtime::spawn;
 use zcluster_smtp::Service::{Mx, Submission};
@@ -48,12 +50,57 @@ async fn mechanisms_and_their_errors() {
     assert_eq!(site.codes(Submission, signed_in("")).await[1..], ["535 5.7.13"]);
 }
 
+/// SCRAM needs no TLS: nothing that could be used again goes over the wire.
+#[tokio::test]
+async fn scram_dialogue() {
+    let mut site = Site::new();
+    site.config.auth_without_tls = false;
+    let values = password_values(HashParams::cheap(), "secret");
+    let changes = vec![Modification { values, ..Modification::set("userPassword", "") }];
+    site.memory.command(DirectoryCommand::ModifyAccount { id: site.alice, changes }).unwrap();
+    for (password, want) in [("secret", "235 2.7.0"), ("wrong", "535 5.7.8")] {
+        let (connection, client) = Connection::test_pair();
+        spawn(site.smtp(Submission).serve(connection));
+        let mut client = BufReader::new(client);
+        let mut scram = ScramClient::new(ALICE, password, "n,,", b"");
+        let hello = format!("EHLO x\r\nAUTH SCRAM-SHA-256 {}\r\n", scram.first());
+        client.write_all(hello.as_bytes()).await.unwrap();
+        let challenge = line_after(&mut client, "334 ").await;
+        let last = format!("{}\r\n", scram.last(&challenge).expect("a challenge"));
+        client.write_all(last.as_bytes()).await.unwrap();
+        if password == "secret" {
+            assert!(scram.accepts(&line_after(&mut client, "334 ").await));
+            client.write_all(b"\r\n").await.unwrap();
+        }
+        line_after(&mut client, want).await;
+    }
+}
+
+async fn line_after(client: &mut BufReader<tokio::io::DuplexStream>, start: &str) -> String {
+    for _ in 0..20 {
+        let mut line = String::new();
+        assert!(client.read_line(&mut line).await.unwrap() > 0, "closed before {start}");
+        if let Some(rest) = line.strip_prefix(start) {
+            return rest.trim_end().to_string();
+        }
+        assert!(line.starts_with('2'), "{line}");
+    }
+    panic!("no {start}");
+}
+
+#[tokio::test]
+async fn accounts_under_maintenance_may_come_back() {
+    let site = Site::new();
+    site.set(site.alice, "zimbraAccountStatus", "maintenance");
+    assert_eq!(site.codes(Submission, signed_in("")).await[1..], ["454 4.7.0"]);
+}
+
 #[tokio::test]
 async fn passwords_are_not_taken_in_the_clear() {
     let mut site = Site::new();
     site.config.auth_without_tls = false;
     let output = site.talk(Submission, signed_in("MAIL FROM:<>\r\n")).await;
-    assert!(!output.contains("AUTH"), "{output}");
+    assert!(output.contains("250 AUTH SCRAM-SHA-256\r\n"), "{output}");
     assert_eq!(codes(&output)[1..], ["538 5.7.11", "530 5.7.0"]);
 }
 

@@ -1,5 +1,6 @@
 //! CAPABILITY (RFC 3501 §6.1.1): only what works, in the state the session is in.
 
+use super::authenticate;
 use crate::errors::Reply;
 use crate::session::Session;
 
@@ -20,12 +21,14 @@ pub fn text(s: &Session) -> String {
         return format!("{ALWAYS} {SIGNED_IN} APPENDLIMIT={}{compress}", s.config().append_bytes_max);
     }
     let start_tls = if s.connection.can_start_tls() { " STARTTLS" } else { "" };
-    let auth = if may_sign_in(s) { " AUTH=PLAIN AUTH=LOGIN" } else { " LOGINDISABLED" };
-    format!("{ALWAYS}{start_tls}{auth}")
+    let disabled = if may_send_passwords(s) { "" } else { " LOGINDISABLED" };
+    let offered = s.imap.authenticator.mechanisms(&authenticate::channel(s));
+    let auth: String = offered.into_iter().map(|m| format!(" AUTH={m}")).collect();
+    format!("{ALWAYS}{start_tls}{disabled}{auth}")
 }
 
-/// Whether passwords may be sent: over TLS, or where the operator allows it (RFC 3501 §6.2.3, §11.1).
-pub fn may_sign_in(s: &Session) -> bool {
+/// Whether passwords may be sent as they are: over TLS, or where the operator allows it (RFC 3501 §6.2.3, §11.1).
+pub fn may_send_passwords(s: &Session) -> bool {
     s.connection.is_tls() || s.config().allow_plaintext_auth
 }
 

@@ -53,9 +53,9 @@ async fn long_lines_and_literals_keep_in_step() {
 async fn before_sign_in_bounds_are_narrow() {
     let site = Site::new();
     let mut c = site.connect().await;
-    c.send(format!("a LOGIN {} x\r\n", "u".repeat(9_000))).await;
+    c.send(format!("a LOGIN {} x\r\n", "u".repeat(14_000))).await;
     assert_eq!(c.line().await, "a BAD [TOOBIG] a line is too long");
-    c.expect("LOGIN {9000}", &["# BAD [TOOBIG] a literal is too large"]).await;
+    c.expect("LOGIN {14000}", &["# BAD [TOOBIG] a literal is too large"]).await;
     c.send("b LOGIN {1000000+}\r\n").await;
     assert_eq!(c.line().await, "* BYE a literal is far too large");
 }

@@ -1,7 +1,80 @@
 //! Before a mailbox: greeting, capabilities, signing in, leaving.
 
-use crate::support::{ALICE, Site};
+use crate::support::{ALICE, Client, Site};
+use zcluster_api::DirectoryCommand;
+use zcluster_api::directory::Modification;
+use zcluster_auth::{HashParams, ScramClient, password_values};
 use zcluster_imap::ImapConfig;
+
+fn set(site: &Site, name: &str, values: Vec<String>) {
+    let changes = vec![Modification { values, ..Modification::set(name, "") }];
+    site.memory.command(DirectoryCommand::ModifyAccount { id: site.alice, changes }).expect("modify");
+}
+
+/// The tagged response to a SCRAM exchange with or without initial response.
+async fn scram(c: &mut Client, password: &str, initial: bool) -> String {
+    let mut client = ScramClient::new(ALICE, password, "n,,", b"");
+    if initial {
+        c.send(format!("s AUTHENTICATE SCRAM-SHA-256 {}\r\n", client.first())).await;
+    } else {
+        c.send("s AUTHENTICATE SCRAM-SHA-256\r\n").await;
+        assert_eq!(c.line().await, "+ ");
+        c.send(format!("{}\r\n", client.first())).await;
+    }
+    let challenge = c.line().await;
+    let last = client.last(challenge.strip_prefix("+ ").expect("a challenge")).expect("one that makes sense");
+    c.send(format!("{last}\r\n")).await;
+    let line = c.line().await;
+    match line.strip_prefix("+ ") {
+        Some(signature) => {
+            assert!(client.accepts(signature));
+            c.send("\r\n").await;
+            c.until_tagged("s").await
+        }
+        None => line,
+    }
+}
+
+#[tokio::test]
+async fn scram_is_for_plain_text_too() {
+    let site = Site::with(ImapConfig::default());
+    set(&site, "userPassword", password_values(HashParams::cheap(), "pw"));
+    for initial in [true, false] {
+        let mut c = site.connect().await;
+        assert!(scram(&mut c, "wrong", initial).await.starts_with("s NO [AUTHENTICATIONFAILED]"));
+        assert!(scram(&mut c, "pw", initial).await.starts_with("# OK [CAPABILITY "));
+        c.ok("SELECT INBOX").await;
+    }
+    let mut c = site.connect().await;
+    assert!(c.run("AUTHENTICATE SCRAM-SHA-256 biws").await.starts_with("# BAD malformed"));
+    assert!(c.run("AUTHENTICATE SCRAM-SHA-256-PLUS").await.starts_with("# NO [PRIVACYREQUIRED]"));
+    assert!(c.run(format!("AUTHENTICATE SCRAM-SHA-256 {}", "A".repeat(12_288))).await.starts_with("# BAD malformed"));
+    assert!(c.run(format!("AUTHENTICATE SCRAM-SHA-256 {}", "A".repeat(20_000))).await.starts_with("# BAD [TOOBIG]"));
+    c.send("a AUTHENTICATE SCRAM-SHA-256\r\n").await;
+    assert_eq!(c.line().await, "+ ");
+    c.send(format!("{}\r\n", "A".repeat(20_000))).await;
+    assert_eq!(c.line().await, "a BAD a line is too long");
+    c.ok("NOOP").await;
+}
+
+#[tokio::test]
+async fn accounts_that_may_not() {
+    let site = Site::new();
+    for (name, value, want) in [
+        ("zimbraImapEnabled", "FALSE", "# NO [CONTACTADMIN] IMAP is not enabled"),
+        ("zimbraPrefImapEnabled", "FALSE", "# NO [CONTACTADMIN] IMAP is not enabled"),
+        ("zimbraAccountStatus", "maintenance", "# NO [UNAVAILABLE] account is under maintenance"),
+        ("zimbraAccountStatus", "closed", "# NO [CONTACTADMIN] account is not active"),
+    ] {
+        set(&site, name, vec![value.into()]);
+        let mut c = site.connect().await;
+        assert!(c.run(format!("LOGIN {ALICE} pw")).await.starts_with(want), "{name} {value}");
+        let plain = c.run("AUTHENTICATE PLAIN AGFsaWNlQGV4YW1wbGUuY29tAHB3").await;
+        assert!(plain.starts_with(want), "{name} {value}");
+        set(&site, name, vec![]);
+    }
+    site.alice().await;
+}
 
 #[tokio::test]
 async fn capabilities_by_state() {
@@ -10,7 +83,7 @@ async fn capabilities_by_state() {
     c.expect(
         "CAPABILITY",
         &[
-            "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=PLAIN AUTH=LOGIN",
+            "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN",
             "# OK CAPABILITY completed",
         ],
     )
@@ -29,7 +102,7 @@ async fn capabilities_by_state() {
 async fn passwords_do_not_go_over_plain_text() {
     let site = Site::with(ImapConfig::default());
     let mut c = site.connect().await;
-    assert!(c.ok("CAPABILITY").await.contains(" LOGINDISABLED\r\n"));
+    assert!(c.ok("CAPABILITY").await.contains(" LOGINDISABLED AUTH=SCRAM-SHA-256\r\n"));
     c.expect(&format!("LOGIN {ALICE} pw"), &["# NO [PRIVACYREQUIRED] sign in over TLS only"]).await;
     c.expect("AUTHENTICATE PLAIN AA==", &["# NO [PRIVACYREQUIRED] sign in over TLS only"]).await;
     c.expect("STARTTLS", &["# BAD TLS is not offered here"]).await;

@@ -13,7 +13,7 @@ pub async fn run(session: &mut Session) -> Outcome {
     if let Err(error) = maildrop.mark_read(&session.service).await {
         tracing::info!(account = %maildrop.account, %error, "cannot mark retrieved messages as read");
     }
-    match maildrop.expunge(&session.service).await {
+    match maildrop.delete_marked(&session.service).await {
         Ok(deleted) => session.ok(&format!("goodbye, {deleted} messages deleted")),
         // RFC 1939 §6: the client must learn that some are still there, and the session ends all the same.
         Err(error) => {

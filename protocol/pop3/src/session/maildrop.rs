@@ -1,56 +1,87 @@
-//! The Inbox as a session sees it.
+//! The Inbox (and perhaps Junk) as a session sees it.
 
+use super::policy::{Deletion, Policy};
 use crate::Pop3;
 use crate::config::{BLOBS_AHEAD, MESSAGES_MAX};
 use crate::errors::{Failure, refused};
 use std::collections::BTreeMap;
+use zcluster_api::directory::Account;
 use zcluster_api::mailbox::{KeywordChange, MESSAGES_PER_PAGE_MAX, Message, UIDS_PER_COMMAND_MAX, Want, folders};
-use zcluster_api::{AccountId, BlobRef, Error, Flags, MailboxCommand, MailboxQuery, MailboxReply, Result, Uid, UidSet};
+use zcluster_api::{
+    AccountId, BlobRef, Error, Flags, FolderId, MailboxCommand, MailboxQuery, MailboxReply, Result, Uid, UidSet,
+};
 
 /// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub uid: u32,
     pub size: u64,
+    /// It is in Junk rather than in the Inbox.
+    junk: bool,
     pub deleted: bool,
     /// Unread at sign-in and retrieved since.
     pub newly_read: bool,
     unread: bool,
 }
 
-/// The messages at sign-in, oldest first; message `n` of the protocol is `entries[n - 1]`.
+// What a maildrop of `MESSAGES_MAX` costs hangs on it.
+const _: () = assert!(size_of::<Entry>() == 16);
+
+/// The messages at sign-in, oldest first, those of Junk behind the others; message `n` of the protocol is
+/// `entries[n - 1]`.
 pub struct Maildrop {
     pub account: AccountId,
-    uid_validity: u32,
+    deletion: Deletion,
+    /// Of the Inbox and of Junk.
+    uid_validity: [u32; 2],
     entries: Vec<Entry>,
-    /// Body references of the next messages, by UID.
-    blobs: BTreeMap<u32, BlobRef>,
+    /// Body references of the next messages.
+    blobs: BTreeMap<(bool, u32), BlobRef>,
 }
 
 impl Maildrop {
     /// Takes the snapshot.
-    pub async fn open(service: &Pop3, account: AccountId) -> Result<Self> {
+    pub async fn open(service: &Pop3, account: &Account) -> Result<Self> {
+        let policy = Policy::of(account);
+        let mut maildrop = Maildrop {
+            account: account.id,
+            deletion: policy.deletion,
+            uid_validity: [0; 2],
+            entries: Vec::new(),
+            blobs: BTreeMap::new(),
+        };
+        maildrop.load(service, false, &policy).await?;
+        if policy.include_junk {
+            maildrop.load(service, true, &policy).await?;
+        }
+        Ok(maildrop)
+    }
+
+    async fn load(&mut self, service: &Pop3, junk: bool, policy: &Policy) -> Result<()> {
+        let (account, folder) = (self.account, folder(junk));
         let read = |query| service.mailboxes().read(service.call(account, query));
-        let MailboxReply::Folders(found) = read(MailboxQuery::Folder(folders::INBOX)).await? else { return Err(odd()) };
-        let inbox = found.first().ok_or_else(|| Error::NotFound("Inbox".into()))?;
+        let MailboxReply::Folders(found) = read(MailboxQuery::Folder(folder)).await? else { return Err(odd()) };
+        let info = found.first().ok_or_else(|| Error::NotFound("folder".into()))?;
+        self.uid_validity[usize::from(junk)] = info.uid_validity;
         // Later arrivals belong to the next session.
-        let last = inbox.uid_next.0.saturating_sub(1);
-        let mut entries = Vec::with_capacity(MESSAGES_MAX.min(inbox.messages as usize));
+        let last = info.uid_next.0.saturating_sub(1);
+        let room = MESSAGES_MAX.saturating_sub(self.entries.len());
+        self.entries.reserve_exact(room.min(info.messages as usize));
         let mut next = Some(Uid(1));
         while let Some(Uid(first)) = next.take()
             && first <= last
-            && entries.len() < MESSAGES_MAX
+            && self.entries.len() < MESSAGES_MAX
         {
-            let page = read(page(UidSet::range(first, last), Want::default(), MESSAGES_PER_PAGE_MAX)).await?;
-            let MailboxReply::Messages { messages, next: more } = page else { return Err(odd()) };
-            entries.extend(messages.iter().map(Entry::of));
+            let query = page(folder, UidSet::range(first, last), Want::default(), MESSAGES_PER_PAGE_MAX);
+            let MailboxReply::Messages { messages, next: more } = read(query).await? else { return Err(odd()) };
+            self.entries.extend(messages.iter().filter(|m| policy.shows(m)).map(|m| Entry::of(m, junk)));
             next = more.filter(|n| n.0 > first);
         }
-        if entries.len() >= MESSAGES_MAX {
-            tracing::warn!(%account, messages = inbox.messages, "inbox is too large for pop3: newest messages not shown");
-            entries.truncate(MESSAGES_MAX);
+        if self.entries.len() >= MESSAGES_MAX {
+            tracing::warn!(%account, messages = info.messages, "too much mail for pop3: newest messages not shown");
+            self.entries.truncate(MESSAGES_MAX);
         }
-        Ok(Maildrop { account, uid_validity: inbox.uid_validity, entries, blobs: BTreeMap::new() })
+        Ok(())
     }
 
     /// Count and octets of the messages not marked as deleted.
@@ -75,7 +106,8 @@ impl Maildrop {
 
     /// The message's unique id (RFC 1939 §7 UIDL): stable over sessions, never re-used.
     pub fn unique_id(&self, entry: &Entry) -> String {
-        format!("{}.{}", self.uid_validity, entry.uid)
+        let prefix = if entry.junk { "j" } else { "" };
+        format!("{prefix}{}.{}", self.uid_validity[usize::from(entry.junk)], entry.uid)
     }
 
     /// Takes all marks back.
@@ -92,58 +124,72 @@ impl Maildrop {
 
     /// The body of message `number`. Those of the following messages are asked for along with it.
     pub async fn body(&mut self, service: &Pop3, number: u32) -> Result<BlobRef, Failure> {
-        let uid = self.get(number)?.uid;
-        if let Some(blob) = self.blobs.remove(&uid) {
+        let Entry { uid, junk, .. } = *self.get(number)?;
+        if let Some(blob) = self.blobs.remove(&(junk, uid)) {
             return Ok(blob);
         }
-        let ahead = self.entries.iter().skip(number as usize - 1).filter(|e| !e.deleted).take(BLOBS_AHEAD);
+        let behind = self.entries.iter().skip(number as usize - 1);
+        let ahead = behind.filter(|e| !e.deleted && e.junk == junk).take(BLOBS_AHEAD);
         let uids: UidSet = ahead.map(|e| e.uid).collect();
         let want = Want { summary: false, blob: true };
-        let query = page(uids, want, BLOBS_AHEAD as u32);
+        let query = page(folder(junk), uids, want, BLOBS_AHEAD as u32);
         let reply = service.mailboxes().read(service.call(self.account, query)).await?;
         let MailboxReply::Messages { messages, .. } = reply else { return Err(odd().into()) };
-        self.blobs = messages.into_iter().filter_map(|m| m.blob.map(|b| (m.uid.0, b))).collect();
-        self.blobs.remove(&uid).ok_or_else(|| refused("message was removed by another session"))
+        self.blobs = messages.into_iter().filter_map(|m| m.blob.map(|b| ((junk, m.uid.0), b))).collect();
+        self.blobs.remove(&(junk, uid)).ok_or_else(|| refused("message was removed by another session"))
     }
 
-    /// Removes what is marked as deleted (RFC 1939 §6); says how many messages were to go.
-    pub async fn expunge(&self, service: &Pop3) -> Result<u64> {
-        let uids: UidSet = self.entries.iter().filter(|e| e.deleted).map(|e| e.uid).collect();
-        for uids in batches(&uids) {
-            // By UID whatever their flags: DELE is a mark of this session and no `\Deleted`.
-            let command = MailboxCommand::Expunge { folder: folders::INBOX, uids, only_deleted: false };
-            service.mailboxes().write(service.call(self.account, command)).await?;
+    /// Does with what is marked as deleted what the account wants (RFC 1939 §6); says how many messages that were.
+    pub async fn delete_marked(&self, service: &Pop3) -> Result<u64> {
+        let mut count = 0;
+        for junk in [false, true] {
+            let uids = self.uids(junk, |e| e.deleted);
+            for uids in batches(&uids) {
+                self.write(service, self.deletion.command(folder(junk), uids)).await?;
+            }
+            count += uids.len();
         }
-        Ok(uids.len())
+        Ok(count)
     }
 
     /// Marks as read what was retrieved and stays.
     pub async fn mark_read(&self, service: &Pop3) -> Result<()> {
-        let read: UidSet = self.entries.iter().filter(|e| e.newly_read && !e.deleted).map(|e| e.uid).collect();
-        for uids in batches(&read) {
-            let command = MailboxCommand::Store {
-                folder: folders::INBOX,
-                uids,
-                add: Flags::default(),
-                remove: Flags::UNREAD,
-                keywords: KeywordChange::Add(Vec::new()),
-                unchanged_since: None,
-            };
-            service.mailboxes().write(service.call(self.account, command)).await?;
+        for junk in [false, true] {
+            for uids in batches(&self.uids(junk, |e| e.newly_read && !e.deleted)) {
+                self.write(service, store(folder(junk), uids, Flags::default(), Flags::UNREAD)).await?;
+            }
         }
         Ok(())
+    }
+
+    fn uids(&self, junk: bool, wanted: impl Fn(&Entry) -> bool) -> UidSet {
+        self.entries.iter().filter(|e| e.junk == junk && wanted(e)).map(|e| e.uid).collect()
+    }
+
+    async fn write(&self, service: &Pop3, command: MailboxCommand) -> Result<()> {
+        service.mailboxes().write(service.call(self.account, command)).await.map(|_| ())
     }
 }
 
 impl Entry {
-    fn of(message: &Message) -> Self {
+    fn of(message: &Message, junk: bool) -> Self {
         let unread = message.flags.contains(Flags::UNREAD);
-        Entry { uid: message.uid.0, size: message.size, deleted: false, newly_read: false, unread }
+        Entry { uid: message.uid.0, size: message.size, junk, deleted: false, newly_read: false, unread }
     }
 }
 
-fn page(uids: UidSet, want: Want, limit: u32) -> MailboxQuery {
-    MailboxQuery::Messages { folder: folders::INBOX, uids, want, changed_since: None, limit }
+fn folder(junk: bool) -> FolderId {
+    if junk { folders::JUNK } else { folders::INBOX }
+}
+
+fn page(folder: FolderId, uids: UidSet, want: Want, limit: u32) -> MailboxQuery {
+    MailboxQuery::Messages { folder, uids, want, changed_since: None, limit }
+}
+
+/// Adds and removes flags.
+pub(super) fn store(folder: FolderId, uids: UidSet, add: Flags, remove: Flags) -> MailboxCommand {
+    let keywords = KeywordChange::Add(Vec::new());
+    MailboxCommand::Store { folder, uids, add, remove, keywords, unchanged_since: None }
 }
 
 /// Sets small enough for one command each.

@@ -1,6 +1,7 @@
 //! The states of a conversation (RFC 1939 §4-§6): sign-in, transaction, and the update at QUIT.
 
 mod maildrop;
+mod policy;
 
 pub use maildrop::{Entry, Maildrop};
 
@@ -11,6 +12,7 @@ use crate::config::{ERRORS_MAX, LINE_BYTES_MAX, LOGIN_LINE_BYTES_MAX};
 use crate::errors::{Failure, Next, Outcome, parting, refused};
 use std::sync::Arc;
 use zcluster_api::{Actor, Call, MailboxApi};
+use zcluster_auth::{Bindings, Channel, Service};
 use zcluster_listener::{Connection, ReadError};
 
 /// One client's conversation.
@@ -151,9 +153,21 @@ impl Session {
     }
 
     /// Whether passwords may be sent as they are: over TLS, from this machine, or when the operator says so.
-    pub fn may_sign_in(&self) -> bool {
+    pub fn may_send_passwords(&self) -> bool {
         let local = self.conn.peer().ip().to_canonical().is_loopback();
         self.conn.is_tls() || local || self.service.config.allow_plaintext_auth
+    }
+
+    /// What a sign-in comes over.
+    pub fn channel(&self) -> Channel {
+        Channel {
+            service: Service::Pop3,
+            peer: self.conn.peer().ip(),
+            tls: self.conn.is_tls(),
+            plaintext: self.may_send_passwords(),
+            success_data: false,
+            bindings: Bindings { exporter: self.conn.tls_exporter(), end_point: self.conn.tls_server_end_point() },
+        }
     }
 }
 

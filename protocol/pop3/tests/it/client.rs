@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use zcluster_api::directory::Modification;
 use zcluster_api::mailbox::{Message, NewMessage, Want, folders};
 use zcluster_api::{
-    AccountId, Actor, Bytes, Call, Flags, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, RequestId, UidSet,
+    AccountId, Actor, Bytes, Call, DirectoryCommand, Flags, FolderId, MailboxApi, MailboxCommand, MailboxQuery,
+    MailboxReply, RequestId, UidSet,
 };
 use zcluster_auth::{AuthConfig, Authenticator, HashParams, hash_password_with};
 use zcluster_listener::{Connection, Protocol, Shutdown};
@@ -34,14 +36,24 @@ impl Cluster {
         Call { actor: Actor::System, account: self.account, request, timeout: std::time::Duration::from_secs(5), body }
     }
 
+    /// Sets an attribute of the account.
+    pub fn set(&self, name: &str, values: Vec<String>) {
+        let changes = vec![Modification { values, ..Modification::set(name, "") }];
+        self.memory.command(DirectoryCommand::ModifyAccount { id: self.account, changes }).expect("modify");
+    }
+
     pub async fn deliver(&self, raw: &[u8]) {
+        self.deliver_to(folders::INBOX, 0, raw).await;
+    }
+
+    pub async fn deliver_to(&self, folder: FolderId, internal_ms: i64, raw: &[u8]) {
         let raw = Bytes::copy_from_slice(raw);
         let body = self.memory.put(self.call(zcluster_mail::prepare(&raw))).await.expect("put");
         let message = NewMessage {
-            folder: folders::INBOX,
+            folder,
             flags: Flags::UNREAD,
             keywords: vec![],
-            internal_ms: 0,
+            internal_ms,
             parsed: zcluster_mail::parsed(&raw),
             body,
             delivery_key: None,
@@ -50,14 +62,12 @@ impl Cluster {
     }
 
     pub async fn inbox(&self) -> Vec<Message> {
+        self.messages(folders::INBOX).await
+    }
+
+    pub async fn messages(&self, folder: FolderId) -> Vec<Message> {
         let uids = UidSet::range(1, u32::MAX);
-        let query = MailboxQuery::Messages {
-            folder: folders::INBOX,
-            uids,
-            want: Want::default(),
-            changed_since: None,
-            limit: 1_000,
-        };
+        let query = MailboxQuery::Messages { folder, uids, want: Want::default(), changed_since: None, limit: 1_000 };
         match self.memory.read(self.call(query)).await.expect("read") {
             MailboxReply::Messages { messages, .. } => messages,
             other => panic!("{other:?}"),
@@ -82,8 +92,15 @@ impl Cluster {
         config: Config,
         shutdown: &Shutdown,
     ) -> Client {
+        self.connect_to(self.service(mailboxes, config), peer, shutdown)
+    }
+
+    pub fn service(&self, mailboxes: Arc<dyn MailboxApi>, config: Config) -> Arc<Pop3> {
         let authenticator = Authenticator::new(Arc::new(self.memory.clone()), AuthConfig::cheap());
-        let service = Arc::new(Pop3::new(mailboxes, Arc::new(authenticator), config));
+        Arc::new(Pop3::new(mailboxes, Arc::new(authenticator), config))
+    }
+
+    pub fn connect_to(&self, service: Arc<Pop3>, peer: &str, shutdown: &Shutdown) -> Client {
         // Small, so that the service must wait for a slow client.
         let (client, server) = tokio::io::duplex(4 * 1024);
         let peer: SocketAddr = peer.parse().expect("address");

@@ -4,4 +4,6 @@ mod client;
 mod dialogue;
 mod faults;
 mod garbage;
+mod policies;
+mod sign_in;
 mod stls;

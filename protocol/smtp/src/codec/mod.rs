@@ -9,8 +9,8 @@ pub use command::{Command, MailFrom, RcptTo, SyntaxError, parse};
 pub use data::{DataDecoder, LineCheck};
 pub use reply::Reply;
 
-/// Bytes of a command line without its ending: RFC 5321 §4.5.3.1.4's 512 plus what SIZE, BODY, AUTH and SMTPUTF8 add,
-/// with room to spare.
-pub const COMMAND_BYTES_MAX: usize = 4_096;
+/// Bytes of a command line without its ending: RFC 5321 §4.5.3.1.4's 512 plus what extensions add, of which AUTH with a
+/// token in its initial response adds most.
+pub const COMMAND_BYTES_MAX: usize = AUTH_BYTES_MAX + 512;
 /// Bytes of a line within AUTH (RFC 4954 §4).
 pub const AUTH_BYTES_MAX: usize = 12_288;

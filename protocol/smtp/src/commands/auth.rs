@@ -2,9 +2,9 @@
 
 use crate::codec::{AUTH_BYTES_MAX, Reply};
 use crate::errors;
-use crate::service::Service;
 use crate::session::{Next, Session};
-use zcluster_auth::{Credentials, Exchange, SaslError, Step};
+use zcluster_api::directory::Account;
+use zcluster_auth::{Bindings, Channel, SaslError, Service, Step};
 use zcluster_listener::{Ending, ReadError};
 
 /// Refused sign-ins, before the session is ended.
@@ -16,7 +16,10 @@ impl Session {
         let reply = match self.auth_refusal() {
             Some(reply) => reply,
             None => match self.exchange(mechanism, initial).await? {
-                Ok(credentials) => self.sign_in(&credentials).await,
+                Ok(account) => {
+                    self.account = Some(*account);
+                    Reply::new(235, "2.7.0", "authentication successful")
+                }
                 Err(reply) => reply,
             },
         };
@@ -30,7 +33,7 @@ impl Session {
     }
 
     fn auth_refusal(&self) -> Option<Reply> {
-        if self.service() != Service::Submission {
+        if self.service() != crate::Service::Submission {
             return Some(Reply::new(502, "5.5.1", "authentication is not offered here"));
         }
         if !self.greeting.as_ref().is_some_and(|g| g.extended) {
@@ -42,30 +45,28 @@ impl Session {
         if self.transaction.is_some() {
             return Some(Reply::new(503, "5.5.1", "not within a mail transaction"));
         }
-        if !self.may_offer_auth() {
-            return Some(Reply::new(538, "5.7.11", "encryption required: say STARTTLS first"));
-        }
         None
     }
 
-    /// Challenges and responses until there are credentials, or a reply that ends the exchange.
+    /// Challenges and responses until it is clear who it is, or a reply that ends the exchange.
     async fn exchange(
         &mut self,
         mechanism: &str,
         initial: Option<Vec<u8>>,
-    ) -> Result<Result<Credentials, Reply>, ReadError> {
-        let (mut exchange, mut step) = match Exchange::start(mechanism, initial.as_deref()) {
+    ) -> Result<Result<Box<Account>, Reply>, ReadError> {
+        let authenticator = self.smtp.backend.authenticator.clone();
+        let (mut exchange, mut step) = match authenticator.start(self.channel(), mechanism, initial.as_deref()).await {
             Ok(begun) => begun,
-            Err(error) => return Ok(Err(errors::sasl(error))),
+            Err(error) => return Ok(Err(self.refused(error))),
         };
         loop {
             let challenge = match step {
-                Step::Done(credentials) => return Ok(Ok(credentials)),
+                Step::Done { account, .. } => return Ok(Ok(account)),
                 Step::Challenge(challenge) => challenge,
             };
             self.reply(&Reply::new(334, "", challenge));
             let response = match self.conn.read_line(AUTH_BYTES_MAX).await {
-                Ok(line) if line.ending == Ending::CrLf => exchange.respond(&line),
+                Ok(line) if line.ending == Ending::CrLf => exchange.respond(&line).await,
                 Ok(_) => Err(SaslError::Malformed),
                 Err(ReadError::TooLong(_)) => {
                     return Ok(Err(Reply::new(500, "5.5.6", "authentication exchange line is too long")));
@@ -74,23 +75,27 @@ impl Session {
             };
             match response {
                 Ok(next) => step = next,
-                Err(error) => return Ok(Err(errors::sasl(error))),
+                Err(error) => return Ok(Err(self.refused(error))),
             }
         }
     }
 
-    async fn sign_in(&mut self, credentials: &Credentials) -> Reply {
-        let authenticator = &self.smtp.backend.authenticator;
-        let peer = self.conn.peer().ip();
-        match authenticator.verify_credentials(credentials, peer, self.service().name()).await {
-            Ok(account) => {
-                self.account = Some(account);
-                Reply::new(235, "2.7.0", "authentication successful")
-            }
-            Err(error) => {
-                self.failed_auths += 1;
-                errors::auth(&error)
-            }
+    fn refused(&mut self, error: SaslError) -> Reply {
+        if matches!(error, SaslError::Refused(_)) {
+            self.failed_auths += 1;
+        }
+        errors::sasl(&error)
+    }
+
+    /// What a sign-in comes over.
+    pub(crate) fn channel(&self) -> Channel {
+        Channel {
+            service: Service::Submission,
+            peer: self.conn.peer().ip(),
+            tls: self.conn.is_tls(),
+            plaintext: self.conn.is_tls() || self.smtp.config.auth_without_tls,
+            success_data: false,
+            bindings: Bindings { exporter: self.conn.tls_exporter(), end_point: self.conn.tls_server_end_point() },
         }
     }
 }

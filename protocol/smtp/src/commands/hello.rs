@@ -3,7 +3,6 @@
 use crate::codec::Reply;
 use crate::service::Service;
 use crate::session::{Greeting, Next, Session};
-use zcluster_auth::MECHANISMS;
 
 impl Session {
     /// RFC 5321 §4.1.1.1; RFC 2033 §4.1 forbids HELO in LMTP.
@@ -52,16 +51,12 @@ impl Session {
         if self.conn.can_start_tls() {
             lines.push("STARTTLS".into());
         }
-        if self.may_offer_auth() {
-            lines.push(format!("AUTH {}", MECHANISMS.join(" ")));
+        if self.service() == Service::Submission && self.account.is_none() {
+            let mechanisms = self.smtp.backend.authenticator.mechanisms(&self.channel());
+            if !mechanisms.is_empty() {
+                lines.push(format!("AUTH {}", mechanisms.join(" ")));
+            }
         }
         lines
-    }
-
-    /// Passwords are taken under TLS only (RFC 4954 §4, RFC 8314 §3.3).
-    pub(crate) fn may_offer_auth(&self) -> bool {
-        self.service() == Service::Submission
-            && self.account.is_none()
-            && (self.conn.is_tls() || self.smtp.config.auth_without_tls)
     }
 }

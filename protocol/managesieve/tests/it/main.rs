@@ -1,0 +1,10 @@
+//! Conversations with the service over a back end in memory.
+
+mod client;
+mod dialogue;
+mod faults;
+mod garbage;
+mod programs;
+mod sasl;
+mod starttls;
+mod validation;
