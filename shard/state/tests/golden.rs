@@ -140,7 +140,8 @@ fn commands_of_several_messages_and_keys() {
     assert_eq!(hex(&codec::encode(&receipt)), "01820983040705");
     assert_eq!(hex(&codec::encode(&MailboxQuery::UrlAuthKey(folders::INBOX))), "0182088102");
     let reply = MailboxReply::UrlAuthKey(None);
-    assert_eq!(hex(&codec::encode(&reply)), "01820681f6");
+    assert_eq!(hex(&codec::encode(&reply)), "01820680");
+    assert_eq!(codec::decode::<MailboxReply>(&codec::encode(&reply)), Ok(reply));
 }
 
 #[test]

@@ -51,6 +51,8 @@ struct Set {
 #[derive(Clone, Copy, Debug)]
 enum Probe {
     Add(usize),
+    AddMany(usize),
+    Replace(usize, usize),
     Store(usize, u8),
     Copy(usize, usize),
     Move(usize, usize),
@@ -65,7 +67,10 @@ enum Probe {
     Uids(usize),
     Messages(usize),
     Changes(usize),
+    Missed(usize),
     Search(usize),
+    Sort(usize),
+    Thread(usize),
     Blob(usize),
     Acl(usize),
     Notes(usize),
@@ -138,7 +143,8 @@ fn expected(model: &Model, who: AccountId, probe: Probe) -> Outcome {
         }
     };
     match probe {
-        Probe::Add(f) => check(&[(f, "i")]),
+        Probe::Add(f) | Probe::AddMany(f) => check(&[(f, "i")]),
+        Probe::Replace(f, t) => check(&[(f, "te"), (t, "i")]),
         Probe::Store(f, what) => match check(&[(f, "r")]) {
             Outcome::Done => {
                 let had = model.rights(f, who);
@@ -164,9 +170,10 @@ fn expected(model: &Model, who: AccountId, probe: Probe) -> Outcome {
         Probe::SetAcl(f) | Probe::Acl(f) => check(&[(f, "a")]),
         Probe::SetNote(f, shared) => note(f, shared),
         Probe::Notes(f) => note(f, false),
-        Probe::Uids(f) | Probe::Messages(f) | Probe::Changes(f) | Probe::Search(f) | Probe::Blob(f) => {
+        Probe::Uids(f) | Probe::Messages(f) | Probe::Changes(f) | Probe::Missed(f) | Probe::Blob(f) => {
             check(&[(f, "r")])
         }
+        Probe::Search(f) | Probe::Sort(f) | Probe::Thread(f) => check(&[(f, "r")]),
         Probe::Folder(f) => {
             if model.rights(f, who).is_empty() {
                 Outcome::NotFound
@@ -177,7 +184,7 @@ fn expected(model: &Model, who: AccountId, probe: Probe) -> Outcome {
     }
 }
 
-fn sort<T>(result: &Result<T>) -> Outcome {
+fn sorted<T>(result: &Result<T>) -> Outcome {
     match result {
         Ok(_) => Outcome::Done,
         Err(Error::Denied(_)) => Outcome::Denied,
@@ -193,6 +200,10 @@ fn carry_out(rig: &mut Rig, probe: Probe) -> Outcome {
     let uids = || UidSet::range(1, 1);
     let command = match probe {
         Probe::Add(f) => add(id(f), 5),
+        Probe::AddMany(f) => C::AddMessages((5..8).map(|n| message(id(f), inline(&content(n)))).collect()),
+        Probe::Replace(f, to) => {
+            C::Replace { folder: id(f), uid: Uid(1), message: message(id(to), inline(&content(5))) }
+        }
         Probe::Store(folder, what) => {
             let (add, remove, keywords) = match what {
                 0 => (Flags::default(), Flags::UNREAD, KeywordChange::Add(vec![])),
@@ -229,11 +240,15 @@ fn carry_out(rig: &mut Rig, probe: Probe) -> Outcome {
         _ => return ask(rig, probe),
     };
     let before = rig.state();
-    let outcome = sort(&rig.run(command));
+    let outcome = sorted(&rig.run(command));
     if outcome != Outcome::Done {
         assert_eq!(rig.state(), before, "what is refused changes nothing");
     }
     outcome
+}
+
+fn by_arrival() -> Vec<sort::SortCriterion> {
+    vec![sort::SortCriterion { by: sort::SortBy::Arrival, reverse: false }]
 }
 
 fn ask(rig: &Rig, probe: Probe) -> Outcome {
@@ -246,7 +261,12 @@ fn ask(rig: &Rig, probe: Probe) -> Outcome {
             Q::Messages { folder: id(f), uids: UidSet::range(1, 9), want, changed_since: None, limit: 9 }
         }
         Probe::Changes(f) => Q::Changes { folder: id(f), since },
+        Probe::Missed(f) => Q::Missed { folder: id(f), since, known: None },
         Probe::Search(f) => Q::Search { folder: id(f), within: None, expr: SearchExpr::All },
+        Probe::Sort(f) => Q::Sort { folder: id(f), within: None, expr: SearchExpr::All, by: by_arrival() },
+        Probe::Thread(f) => {
+            Q::Thread { folder: id(f), within: None, expr: SearchExpr::All, threading: sort::Threading::References }
+        }
         Probe::Blob(f) => Q::Blob(BlobAt { folder: id(f), uid: Uid(1) }),
         Probe::Acl(f) => Q::Acl(id(f)),
         Probe::Notes(f) => {
@@ -260,7 +280,7 @@ fn ask(rig: &Rig, probe: Probe) -> Outcome {
     if let Ok(MailboxReply::Messages { messages, .. }) = &reply {
         assert!(messages.iter().all(|m| m.blob.as_ref().is_some_and(|b| b.at.is_some_and(|at| at.uid == m.uid))));
     }
-    sort(&reply)
+    sorted(&reply)
 }
 
 fn sets() -> impl Strategy<Value = Vec<Set>> {
@@ -290,6 +310,8 @@ fn probes() -> impl Strategy<Value = Probe> {
     let f = 0..PATHS.len();
     prop_oneof![
         f.clone().prop_map(Probe::Add),
+        f.clone().prop_map(Probe::AddMany),
+        (f.clone(), f.clone()).prop_map(|(f, t)| Probe::Replace(f, t)),
         (f.clone(), 0u8..4).prop_map(|(f, w)| Probe::Store(f, w)),
         (f.clone(), f.clone()).prop_map(|(f, t)| Probe::Copy(f, t)),
         (f.clone(), f.clone()).prop_map(|(f, t)| Probe::Move(f, t)),
@@ -304,7 +326,10 @@ fn probes() -> impl Strategy<Value = Probe> {
         f.clone().prop_map(Probe::Uids),
         f.clone().prop_map(Probe::Messages),
         f.clone().prop_map(Probe::Changes),
+        f.clone().prop_map(Probe::Missed),
         f.clone().prop_map(Probe::Search),
+        f.clone().prop_map(Probe::Sort),
+        f.clone().prop_map(Probe::Thread),
         f.clone().prop_map(Probe::Blob),
         f.clone().prop_map(Probe::Acl),
         f.clone().prop_map(Probe::Notes),
@@ -346,6 +371,118 @@ fn grant(rig: &mut Rig, folder: FolderId, rights: &str) {
     let change = RightsChange::Replace(rights.parse().unwrap());
     let command = MailboxCommand::SetAcl { folder, grantee: Grantee::Account(A), negative: false, change };
     rig.run(command).unwrap();
+}
+
+/// Whatever the rights on folders, some things stay the owner's: they are about the mailbox, and not about a folder.
+#[test]
+fn what_is_the_owners_alone() {
+    use MailboxCommand as C;
+    use MailboxQuery as Q;
+    use delivery::*;
+    let mut rig = rig();
+    let source = Bytes::from_static(b"keep;");
+    let script = |name: &str| ScriptText { name: name.into(), source: source.clone() };
+    rig.run(C::PutScript(script("one"))).unwrap();
+    rig.run(C::SetUrlAuthKey { folder: id(0), key: mailbox::UrlAuthKey([1; 32]), keep: false }).unwrap();
+    rig.run(C::Subscribe { folder: id(2), subscribed: true }).unwrap();
+    rig.run(C::DeleteFolder { folder: id(2), was: None }).unwrap();
+    for n in [0, 1, 3] {
+        grant(&mut rig, id(n), "lrswipkxtea");
+    }
+    let deliver = |scripts| {
+        let parsed = message(id(0), inline(b"d")).parsed;
+        let filing = Filing { content: 0, target: Target::Folder(id(0)), flags: Flags::UNREAD, keywords: vec![] };
+        C::Deliver(Box::new(Delivery {
+            internal_ms: 0,
+            contents: vec![Content { body: inline(b"d"), parsed: Some(parsed) }],
+            filings: vec![filing],
+            outgoing: vec![],
+            remember: vec![],
+            delivery_key: DeliveryKey([2; 32]),
+            scripts,
+            warn: None,
+        }))
+    };
+    let settlement = Settlement {
+        number: 0,
+        claim: 0,
+        done: vec![],
+        retry_ms: 0,
+        note: String::new(),
+        contents: vec![],
+        outgoing: vec![],
+    };
+    rig.actor = Some(A);
+    let before = rig.state();
+    for command in [
+        deliver(1),
+        C::PutScript(script("two")),
+        C::DeleteScript("one".into()),
+        C::RenameScript { from: "one".into(), to: "two".into() },
+        C::ActivateScript(Some("one".into())),
+        C::ActivateScript(None),
+        C::ClaimOutgoing { number: 0, due_ms: 0, until_ms: 1 },
+        C::SettleOutgoing(Box::new(settlement)),
+        C::SetUrlAuthKey { folder: id(0), key: mailbox::UrlAuthKey([9; 32]), keep: true },
+        C::DropUrlAuthKeys,
+        C::ForgetSubscription(PATHS[2].into()),
+        C::TakeRecent(id(0)),
+        C::Subscribe { folder: id(0), subscribed: true },
+    ] {
+        let told = format!("{command:?}");
+        assert!(matches!(rig.run(command), Err(Error::Denied(_))), "{told}");
+        assert_eq!(rig.state(), before, "{told}");
+    }
+    for query in [
+        Q::Scripts,
+        Q::Script("one".into()),
+        Q::Filters { all: true, folders: true, seen: vec![] },
+        Q::Outgoing(0),
+        Q::UrlAuthKey(id(0)),
+        Q::LostSubscriptions,
+        Q::FolderNews(ModSeq(0)),
+        Q::SubscribedNames,
+    ] {
+        let told = format!("{query:?}");
+        assert!(matches!(rig.ask(query), Err(Error::Denied(_))), "{told}");
+    }
+    // The same by the owner, or for a delivery.
+    rig.actor = None;
+    assert_eq!(rig.ask(Q::LostSubscriptions), Ok(MailboxReply::Names(vec![PATHS[2].into()])));
+    assert!(matches!(rig.run(deliver(1)), Ok(Receipt::Delivered(d)) if d.filed.len() == 1));
+    rig.run(C::ActivateScript(Some("one".into()))).unwrap();
+    rig.assert_replicas_agree();
+}
+
+/// What one command with several messages, or one in place of another, sets is narrowed as that of one message is.
+#[test]
+fn flags_of_several_messages_and_replacements() {
+    let mut rig = rig();
+    grant(&mut rig, id(0), "lrite");
+    grant(&mut rig, id(3), "lriw");
+    rig.actor = Some(A);
+    let new = |folder, n| {
+        let mut new = message(folder, inline(&content(n)));
+        (new.flags, new.keywords) = (Flags::ANSWERED, vec!["mine".into()]);
+        new.delivery_key = Some(DeliveryKey([n; 32]));
+        new
+    };
+    rig.run(MailboxCommand::AddMessages(vec![new(id(0), 1), new(id(0), 2)])).unwrap();
+    rig.run(MailboxCommand::AddMessages(vec![new(id(3), 1)])).unwrap();
+    rig.run(MailboxCommand::Replace { folder: id(0), uid: Uid(1), message: new(id(0), 3) }).unwrap();
+    // With the rights of both folders also from one to the other.
+    rig.run(MailboxCommand::Replace { folder: id(0), uid: Uid(2), message: new(id(3), 3) }).unwrap();
+    rig.actor = None;
+    let told = |rig: &Rig, n| {
+        let all = rig.messages(id(n)).into_iter();
+        all.map(|m| (m.uid.0, m.flags, m.keywords.join(" "))).collect::<Vec<_>>()
+    };
+    let plain = |uid| (uid, Flags::UNREAD, String::new());
+    assert_eq!(told(&rig, 0), vec![plain(3), plain(4), plain(5)]);
+    let written = |uid| (uid, Flags::UNREAD.with(Flags::ANSWERED), "mine".to_string());
+    assert_eq!(told(&rig, 3)[2..], [written(3), written(4)]);
+    assert_eq!(rig.count(Table::Delivery), 0);
+    rig.assert_replicas_agree();
 }
 
 #[test]

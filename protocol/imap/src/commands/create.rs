@@ -17,5 +17,6 @@ pub async fn create(s: &mut Session, name: &str, special_use: Option<SpecialUse>
     if s.dialect.rev2 && shown != given {
         write_renamed(&shown, Some(given), s.utf8, &mut s.out);
     }
-    Ok(Reply::Ok(format!("[MAILBOXID (F{})] CREATE completed", folder.id).into()))
+    let suffix = named.mailbox.object_suffix();
+    Ok(Reply::Ok(format!("[MAILBOXID (F{}{suffix})] CREATE completed", folder.id).into()))
 }

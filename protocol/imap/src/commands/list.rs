@@ -135,7 +135,8 @@ async fn write_status_line(
     let limit = s.config().append_bytes_max;
     let utf8 = s.utf8;
     let name = &shown(folder);
-    write_status(&Line { name, folder, items, recent, deleted_bytes, append_limit: limit, utf8 }, &mut s.out);
+    let line = Line { name, folder, suffix: "", items, recent, deleted_bytes, append_limit: limit, utf8 };
+    write_status(&line, &mut s.out);
     Ok(())
 }
 

@@ -153,7 +153,8 @@ fn write_status_of(s: &mut Session, folder: &Folder, items: StatusItems) {
     }
     let (append_limit, utf8) = (s.config().append_bytes_max, s.utf8);
     let name = &shown(folder);
-    write_status(&Line { name, folder, items, recent: 0, deleted_bytes: 0, append_limit, utf8 }, &mut s.out);
+    let line = Line { name, folder, suffix: "", items, recent: 0, deleted_bytes: 0, append_limit, utf8 };
+    write_status(&line, &mut s.out);
 }
 
 /// Tells what is new. What cannot be read just now is looked for again later. `expunges`: whether IDLE or a command

@@ -150,7 +150,7 @@ fn tell(s: &mut Session, view: &Selected, found: &mailbox::Uids) {
     s.line(format_args!("* OK [UIDVALIDITY {}] UIDs are valid", folder.uid_validity));
     s.line(format_args!("* OK [UIDNEXT {}] predicted next UID", folder.uid_next));
     s.line(format_args!("* OK [HIGHESTMODSEQ {}] highest mod-sequence", view.highest_modseq));
-    s.line(format_args!("* OK [MAILBOXID (F{})] mailbox id", folder.id));
+    s.line(format_args!("* OK [MAILBOXID (F{}{})] mailbox id", folder.id, view.mailbox.object_suffix()));
 }
 
 /// UNSELECT (RFC 3691): leaves without expunging.

@@ -188,7 +188,8 @@ async fn status(s: &mut Session, list: &List, mailbox: &Mailbox, folder: &Folder
     let recent = recent_count(mailbox, list.status, folder).await?;
     let deleted_bytes = deleted_bytes(mailbox, list.status, folder).await?;
     let (append_limit, utf8) = (s.config().append_bytes_max, s.utf8);
-    write_status(&Line { name, folder, items: list.status, recent, deleted_bytes, append_limit, utf8 }, &mut s.out);
+    let (items, suffix) = (list.status, &mailbox.object_suffix());
+    write_status(&Line { name, folder, suffix, items, recent, deleted_bytes, append_limit, utf8 }, &mut s.out);
     Ok(())
 }
 

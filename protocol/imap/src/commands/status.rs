@@ -21,7 +21,9 @@ pub async fn status(s: &mut Session, name: &str, items: StatusItems) -> Answer {
     let append_limit = s.config().append_bytes_max;
     let utf8 = s.utf8;
     let name = &named.shown(&folder);
-    write_status(&Line { name, folder: &folder, items, recent, deleted_bytes, append_limit, utf8 }, &mut s.out);
+    let suffix = &named.mailbox.object_suffix();
+    let line = Line { name, folder: &folder, suffix, items, recent, deleted_bytes, append_limit, utf8 };
+    write_status(&line, &mut s.out);
     Ok(Reply::Ok("STATUS completed".into()))
 }
 
@@ -56,6 +58,8 @@ pub async fn deleted_bytes(mailbox: &Mailbox, items: StatusItems, folder: &Folde
 pub struct Line<'a> {
     pub name: &'a str,
     pub folder: &'a Folder,
+    /// What its MAILBOXID ends in.
+    pub suffix: &'a str,
     pub items: StatusItems,
     pub recent: u64,
     pub deleted_bytes: u64,
@@ -97,6 +101,7 @@ pub fn write_status(line: &Line<'_>, out: &mut Vec<u8>) {
         item("MAILBOXID", out);
         out.extend_from_slice(b"(F");
         number(f.id.0.into(), out);
+        out.extend_from_slice(line.suffix.as_bytes());
         out.push(b')');
     }
     out.extend_from_slice(b")\r\n");

@@ -72,6 +72,12 @@ impl Mailbox {
         matches!(self.actor, Actor::Account(id) if id != self.account)
     }
 
+    /// What the object ids of this mailbox's folders and messages end in (RFC 8474 §4: no two that a user sees have the
+    /// same): items are numbered per mailbox, so another's need the owner beside the number.
+    pub fn object_suffix(&self) -> String {
+        if self.is_others() { format!("-{}", self.account) } else { String::new() }
+    }
+
     /// A folder's grants.
     pub async fn acl(&self, folder: FolderId) -> Result<Vec<Grant>> {
         match self.read(MailboxQuery::Acl(folder)).await? {

@@ -14,6 +14,8 @@ pub struct Line<'a> {
     pub message: &'a Message,
     pub summary: Option<&'a Summary>,
     pub recent: bool,
+    /// What object ids end in.
+    pub suffix: &'a str,
     /// `\Seen` was just set: flags are told, asked for or not (RFC 3501 §6.4.5).
     pub newly_seen: bool,
     /// The client knows mod-sequences: each told flag comes with one (RFC 7162 §3.1).
@@ -113,6 +115,7 @@ impl Writer<'_> {
         if items.has(FetchItems::EMAILID) {
             self.item(b"EMAILID (M");
             number(line.message.copy_of.unwrap_or(line.message.item).0.into(), self.out);
+            self.out.extend_from_slice(line.suffix.as_bytes());
             self.out.push(b')');
         }
         if items.has(FetchItems::THREADID) {
@@ -121,6 +124,7 @@ impl Writer<'_> {
                 Some(thread) => {
                     self.out.extend_from_slice(b"(T");
                     number(thread.0.into(), self.out);
+                    self.out.extend_from_slice(line.suffix.as_bytes());
                     self.out.push(b')');
                 }
                 None => self.out.extend_from_slice(b"NIL"),

@@ -250,6 +250,7 @@ async fn write_message(
         message: m,
         summary: summary.as_ref(),
         recent: view.is_recent(m.uid),
+        suffix: &mailbox.object_suffix(),
         newly_seen,
         condstore: s.condstore,
         uid_only: view.dialect.uid_only,

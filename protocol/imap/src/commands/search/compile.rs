@@ -81,13 +81,19 @@ impl Compiler<'_> {
             SearchKey::Saved(from, to) => {
                 SearchExpr::Saved { from_ms: from.saturating_mul(DAY_MS), to_ms: to.saturating_mul(DAY_MS) }
             }
-            SearchKey::EmailId(id) => object(id, 'M').map_or_else(none, SearchExpr::Email),
-            SearchKey::ThreadId(id) => object(id, 'T').map_or_else(none, SearchExpr::Thread),
+            SearchKey::EmailId(id) => self.object(id, 'M').map_or_else(none, SearchExpr::Email),
+            SearchKey::ThreadId(id) => self.object(id, 'T').map_or_else(none, SearchExpr::Thread),
             SearchKey::Header(name, text) => SearchExpr::Header { name: name.clone(), text: text.clone() },
             SearchKey::Text(text) => SearchExpr::Text(text.clone()),
             SearchKey::Body(text) => SearchExpr::Body(text.clone()),
             SearchKey::ModSeq(n) => SearchExpr::ModSeq((*n).into()),
         })
+    }
+
+    /// The item that an EMAILID or a THREADID of ours names.
+    fn object(&self, id: &str, kind: char) -> Option<ItemId> {
+        let number = id.strip_prefix(kind)?.strip_suffix(self.view.mailbox.object_suffix().as_str())?;
+        number.parse().ok().map(ItemId)
     }
 
     /// YOUNGER: within the last so many seconds; OLDER: at least so long ago (RFC 5032 §3).
@@ -100,11 +106,6 @@ impl Compiler<'_> {
             SearchExpr::Internal { from_ms: i64::MIN, to_ms: edge.saturating_add(1) }
         }
     }
-}
-
-/// The item that an EMAILID or a THREADID of ours names.
-fn object(id: &str, kind: char) -> Option<ItemId> {
-    id.strip_prefix(kind)?.parse().ok().map(ItemId)
 }
 
 /// No message.
