@@ -39,6 +39,7 @@ pub enum Port {
     Imaps = 93,
     Pop3 = 10,
     Pop3s = 95,
+    ManageSieve = 90,
     Rpc = 7,
     Metrics = 9,
 }
