@@ -22,6 +22,39 @@ const MAIL_UID: u32 = 65_534;
 struct Guard {
     dovecot: Child,
     folder: PathBuf,
+    _watches: Option<Watches>,
+}
+
+/// How many processes of one user may watch files. Every IMAP process of Dovecot wants to; one that cannot looks only
+/// every half minute for new mail, which would say nothing about Dovecot.
+const WATCHERS: &str = "/proc/sys/fs/inotify/max_user_instances";
+const WATCHERS_WANTED: u64 = 8_192;
+
+/// Raises the limit while it lives; none where it is high enough, or where this process may not.
+struct Watches(String);
+
+impl Watches {
+    fn raise() -> Option<Self> {
+        let before = std::fs::read_to_string(WATCHERS).ok()?;
+        if before.trim().parse::<u64>().ok()? >= WATCHERS_WANTED {
+            return None;
+        }
+        match std::fs::write(WATCHERS, WATCHERS_WANTED.to_string()) {
+            Ok(()) => Some(Self(before)),
+            Err(error) => {
+                eprintln!("{WATCHERS} cannot be raised ({error}): Dovecot will tell most IDLE sessions late");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Watches {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::write(WATCHERS, self.0.trim()) {
+            eprintln!("{WATCHERS} stays raised: {error}");
+        }
+    }
 }
 
 impl Drop for Guard {
@@ -60,6 +93,7 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
     }
     std::fs::write(&config, text)?;
     let log = std::fs::File::create(folder.join("stderr"))?;
+    let watches = Watches::raise();
     let dovecot = Command::new(binary)
         .arg("-F")
         .arg("-c")
@@ -71,7 +105,7 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
         .spawn()
         .context("cannot start dovecot")?;
     let pid = dovecot.id().context("dovecot ended at once")?;
-    let guard = Guard { dovecot, folder: folder.clone() };
+    let guard = Guard { dovecot, folder: folder.clone(), _watches: watches };
     let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
     wait_for(address(imap), &folder).await?;
     wait_for(address(lmtp), &folder).await?;

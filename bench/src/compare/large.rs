@@ -14,6 +14,8 @@ pub const FOLDER: &str = "Large";
 pub const LOADS: [&str; 5] = ["resync", "summaries", "sort", "thread", "search"];
 /// Messages in the folder; a tenth with `--quick`.
 const MESSAGES: usize = 100_000;
+/// How often it is listed, sorted, threaded, searched.
+const ROUNDS: usize = 10;
 /// Sessions that fill it together.
 const FILLERS: usize = 4;
 
@@ -27,12 +29,12 @@ pub async fn run(
         let named = |name: &str| options.loads.iter().any(|load| load == name);
         options.loads.is_empty() || named("large") || named(name)
     };
-    let (messages, rounds) = if options.quick { (MESSAGES / 10, 3) } else { (MESSAGES, 10) };
+    let messages = if options.quick { MESSAGES / 10 } else { MESSAGES };
     eprintln!("   filling a folder with {messages} messages");
     done(fill::run(&session(FILLERS, messages)).await?, "IMAP MULTIAPPEND");
     if wanted("summaries") {
         fetch::summaries(&session(1, 1)).await?;
-        done(fetch::summaries(&session(1, rounds)).await?, "FETCH envelopes, large folder");
+        done(fetch::summaries(&session(1, ROUNDS)).await?, "FETCH envelopes, large folder");
     }
     for question in Question::ALL {
         let load = match question {
@@ -43,12 +45,13 @@ pub async fn run(
         if wanted(load) {
             // What a server keeps for the next time is part of it: the first answer makes it.
             question::run(&session(1, 1), question).await?;
+            let rounds = if question.is_quick() { ROUNDS * 10 } else { ROUNDS };
             done(question::run(&session(1, rounds), question).await?, question.name());
         }
     }
     if wanted("resync") {
         resync::run(&session(1, 20)).await?;
-        done(resync::run(&session(1, rounds * 20)).await?, "QRESYNC of the large folder");
+        done(resync::run(&session(1, ROUNDS * 20)).await?, "QRESYNC of the large folder");
     }
     Ok(())
 }

@@ -52,6 +52,11 @@ impl Question {
         }
     }
 
+    /// Whether it is so quick that one answer says nothing about the server's CPU time, which is told in hundredths.
+    pub fn is_quick(self) -> bool {
+        self == Self::SearchFlags
+    }
+
     fn command(self, messages: u64) -> String {
         match self {
             Self::SortDate => "UID SORT (DATE) UTF-8 ALL".to_owned(),

@@ -11,8 +11,6 @@ use crate::stats::{Meter, Recorder, Report};
 /// What happens while the clients are away: so many messages change their flags, so many are expunged.
 const FLAGGED: usize = 50;
 const EXPUNGED: usize = 10;
-/// Keywords that the changes take in turn.
-const KEYWORDS: usize = 20;
 /// Clients that come back to the same changes, one after the other.
 const CLIENTS: usize = 10;
 
@@ -28,10 +26,10 @@ pub async fn run(options: &ImapOptions) -> Result<Report> {
     let mut changer = Changer::open(options).await?;
     let mut meter = Meter::start(&options.target.pids);
     let mut recorder = Recorder::default();
-    for round in 0..options.count.div_ceil(CLIENTS) {
+    for _ in 0..options.count.div_ceil(CLIENTS) {
         meter.pause();
         let known = changer.known(options).await?;
-        changer.change(round).await?;
+        changer.change().await?;
         meter.resume();
         for client in &mut clients {
             come_back(client, &options.folder, known, &mut recorder).await?;
@@ -86,6 +84,9 @@ impl Changer {
 
     /// What a client knows that goes away now.
     async fn known(&mut self, options: &ImapOptions) -> Result<Known> {
+        // Flags that stay what they were are no change: all that will be flagged is not.
+        let flagged = self.spread(FLAGGED, 1);
+        self.client.must(&format!("STORE {flagged} FLAGS.SILENT (\\Seen)")).await?;
         let outcome = self.client.must(&format!("SELECT \"{}\"", options.folder)).await?;
         self.messages = outcome.exists.unwrap_or(0);
         let mod_seq = outcome.highest_mod_seq.context("SELECT tells no HIGHESTMODSEQ")?;
@@ -93,18 +94,19 @@ impl Changer {
     }
 
     /// Changes flags here and there, then expunges here and there.
-    async fn change(&mut self, round: usize) -> Result<()> {
-        let step = self.messages / FLAGGED as u64;
-        let spread = |count: usize, first: u64| -> String {
-            let numbers = (0..count as u64).map(|n| n * step * (FLAGGED / count) as u64 + first);
-            numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(",")
-        };
-        // The expunged lie right behind, so that the two have nothing in common.
-        let (flagged, expunged) = (spread(FLAGGED, 1), spread(EXPUNGED, 2));
-        // Another keyword each round: flags that stay what they were are no change.
-        let keyword = format!("$Round{}", round % KEYWORDS);
-        self.client.must(&format!("STORE {flagged} FLAGS.SILENT ({keyword})")).await?;
+    async fn change(&mut self) -> Result<()> {
+        let (flagged, expunged) = (self.spread(FLAGGED, 1), self.spread(EXPUNGED, 2));
+        self.client.must(&format!("STORE {flagged} FLAGS.SILENT (\\Flagged)")).await?;
         self.client.must(&format!("STORE {expunged} +FLAGS.SILENT (\\Deleted)")).await?;
+        self.messages = self.messages.saturating_sub(EXPUNGED as u64);
         self.client.must("EXPUNGE").await.map(drop)
+    }
+
+    /// So many sequence numbers from `first` on, all over the folder. Lists with another `first` have none in common
+    /// with this one.
+    fn spread(&self, count: usize, first: u64) -> String {
+        let step = self.messages / FLAGGED as u64 * (FLAGGED / count) as u64;
+        let numbers = (0..count as u64).map(|n| n * step + first);
+        numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(",")
     }
 }

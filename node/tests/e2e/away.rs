@@ -59,7 +59,14 @@ fn send(scene: &Scene, subject: &str) {
         Command::new("swaks")
             .args(["--server", "127.0.0.1", "--port", &port, "--from", BOB, "--to", ALICE, "--suppress-data"])
             .args(["--auth", "PLAIN", "--auth-user", BOB, "--auth-password", PASSWORD])
-            .args(["--h-Subject", subject, "--header", &format!("Message-ID: <{subject}@away>"), "--body", "Are you there?"]),
+            .args([
+                "--h-Subject",
+                subject,
+                "--header",
+                &format!("Message-ID: <{subject}@away>"),
+                "--body",
+                "Are you there?",
+            ]),
     );
 }
 

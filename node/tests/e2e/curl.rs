@@ -33,7 +33,9 @@ fn curl_appends_sends_and_searches_through_a_failover() {
             succeed(curl(&signed).args(["-T", path(&file), &format!("{appending}/Uploads")]));
             std::fs::write(&file, message(&two, 4_000)).unwrap();
             let envelope = ["--mail-from", "sender@example.org", "--mail-rcpt", ALICE];
-            succeed(Command::new("curl").args(["-sS", "--max-time", "45", &smtp]).args(envelope).args(["-T", path(&file)]));
+            succeed(
+                Command::new("curl").args(["-sS", "--max-time", "45", &smtp]).args(envelope).args(["-T", path(&file)]),
+            );
             appended.push(one);
             sent.push(two);
             counted.fetch_add(1, Ordering::Relaxed);

@@ -57,8 +57,8 @@ fn neomutt(scene: &Scene, home: &std::path::Path) -> Command {
          set copy=no\nset delete=yes\nset quit=yes\nset mark_old=no\nset header_cache=\nset sleep_time=0\n\
          set resolve=no\nset wait_key=no\nset sort=mailbox-order\n\
          push \"<tag-pattern>~A<enter><tag-prefix><set-flag>!<sync-mailbox><shell-escape>{wait}<enter>\
-         <untag-pattern>~A<enter><tag-pattern>~s^kept<enter><tag-prefix><copy-message><kill-line>=Kept<enter>\
-         <untag-pattern>~A<enter><delete-pattern>~s^gone<enter><sync-mailbox><exit>\"\n"
+         <untag-pattern>~A<enter><tag-pattern>~s kept<enter><tag-prefix><copy-message><kill-line>=Kept<enter>\
+         <untag-pattern>~A<enter><delete-pattern>~s gone<enter><sync-mailbox><exit>\"\n"
     );
     fs::write(&config, text).unwrap();
     let mut command = in_terminal(&format!("neomutt -n -F {} -f '{root}INBOX'", path(&config)));

@@ -72,6 +72,7 @@ assert b"body 4" in data[0][1], data
 check("copy", imap.copy("1:5", "INBOX"))
 data = check("move", imap.uid("MOVE", f"{uids[10]}:{uids[14]}", "INBOX"))
 check("delete", imap.store("1:5", "+FLAGS.SILENT", r"(\Deleted)"))
+imap.response("EXPUNGE")  # what MOVE took away
 gone = check("expunge", imap.expunge())
 assert len(gone) == 5, gone
 

@@ -6,13 +6,6 @@ use std::path::{Path, PathBuf};
 
 use super::mail::id_of;
 
-/// Makes an empty one.
-pub fn create(folder: &Path) {
-    for sub in ["cur", "new", "tmp"] {
-        fs::create_dir_all(folder.join(sub)).unwrap();
-    }
-}
-
 /// The files of its messages; none while it does not exist.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let subs = ["cur", "new"].iter().filter_map(|sub| fs::read_dir(folder.join(sub)).ok());

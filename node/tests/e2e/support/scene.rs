@@ -55,7 +55,10 @@ impl Scene {
 
     /// kill -9 of the mailbox's primary.
     pub fn kill_primary(&mut self) {
-        println!("killing node {}, the primary of {}; the client talks to node {}", self.primary, self.account, self.via);
+        println!(
+            "killing node {}, the primary of {}; the client talks to node {}",
+            self.primary, self.account, self.via
+        );
         self.cluster.kill9(self.primary);
     }
 
