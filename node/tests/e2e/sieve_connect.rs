@@ -35,7 +35,7 @@ fn sieve_connect_puts_scripts_in_force_through_a_failover() {
     let listed = good(&run(&scene, "--list"));
     assert!(listed.contains("filing") && listed.contains("ACTIVE"), "{listed}");
     good(&run(&scene, "--download --remotesieve filing --localsieve downloaded"));
-    assert_eq!(fs::read_to_string(home.join("downloaded")).unwrap(), FILING);
+    assert_eq!(fs::read_to_string(home.join("downloaded")).unwrap().replace("\r\n", "\n"), FILING);
 
     let (filed, other) = (deliver(&scene, "filed"), deliver(&scene, "other"));
     eventually("mail is filed", Duration::from_secs(10), || !scene.ids("INBOX").is_empty());
