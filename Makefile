@@ -60,8 +60,9 @@ sim: prerequisites
 	$(simulator) run $(or $(ARGS),--seeds 1..1000) --verify
 	$(simulator) planted
 
-unit: prerequisites
-	@$(with_env)
+unit:
+	@deploy/prerequisites test
+	$(with_env)
 	$(call say,building every crate and its tests in the demo's profile)
 	cargo test --locked --workspace --no-run
 	$(call say,tests: the end-to-end ones start real nodes and kill them; about 5 minutes)

@@ -8,9 +8,10 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 /// How long a server may take for one reply before the load is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The longest line that is read; more means that the two sides have lost each other.
-const LONGEST_LINE: usize = 1 << 20;
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest line that is read; more means that the two sides have lost each other. THREAD of 100,000 messages is one
+/// line of about a megabyte.
+const LONGEST_LINE: usize = 16 << 20;
 
 /// A connection that is read line by line.
 pub struct Connection {
@@ -41,8 +42,7 @@ impl Connection {
     pub async fn line(&mut self) -> Result<&[u8]> {
         self.line.clear();
         let read = self.stream.read_until(b'\n', &mut self.line);
-        let count =
-            tokio::time::timeout(PATIENCE, read).await.context("the server did not answer within a minute")??;
+        let count = tokio::time::timeout(PATIENCE, read).await.context("the server did not answer in time")??;
         if count == 0 {
             bail!("the server closed the connection");
         }

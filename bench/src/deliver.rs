@@ -36,10 +36,19 @@ pub struct DeliverOptions {
     pub size: usize,
 }
 
+/// Makes the next message for an account.
+pub type Source = Box<dyn Fn(&str) -> String + Send + Sync>;
+
 /// Delivers the messages over all connections and reports.
 pub async fn run(options: &DeliverOptions, dialect: Dialect) -> Result<Report> {
+    let messages = Messages::new(options.size);
+    run_with(options, dialect, Box::new(move |to| messages.next(to))).await
+}
+
+/// The same with messages of another kind.
+pub async fn run_with(options: &DeliverOptions, dialect: Dialect, source: Source) -> Result<Report> {
     crate::check(&options.target)?;
-    let shared = Arc::new((Messages::new(options.size), AtomicUsize::new(options.messages)));
+    let shared = Arc::new((source, AtomicUsize::new(options.messages)));
     let mut sessions = Vec::new();
     for index in 0..options.target.connections {
         sessions.push(Session::open(options.target.address_of(index), dialect).await?);
@@ -65,7 +74,7 @@ fn rotated(accounts: &[String], by: usize) -> Vec<String> {
     accounts
 }
 
-type Shared = Arc<(Messages, AtomicUsize)>;
+type Shared = Arc<(Source, AtomicUsize)>;
 
 async fn work(mut session: Session, accounts: Vec<String>, shared: Shared) -> Result<Recorder> {
     let mut recorder = Recorder::default();
@@ -74,7 +83,7 @@ async fn work(mut session: Session, accounts: Vec<String>, shared: Shared) -> Re
         if left.is_err() {
             break;
         }
-        let text = shared.0.next(account);
+        let text = (shared.0)(account);
         let started = Instant::now();
         match session.deliver(account, &text).await? {
             Ok(()) => recorder.record(started.elapsed()),

@@ -1,6 +1,6 @@
 //! `zcluster-bench`: the load generator, and the side-by-side run with Dovecot.
 //!
-//! It speaks LMTP, SMTP and IMAP to any server and imports nothing of zcluster, so that every server is measured by
+//! It speaks LMTP, SMTP, IMAP and ManageSieve to any server and imports nothing of zcluster, so that every server is measured by
 //! the same client. Each load prints its throughput, its latencies (p50, p99, p99.9) and, when it is given the
 //! server's process ids, the CPU seconds that the server spent per 1,000 operations.
 // This is the outermost edge: real clocks, real tasks, real chance.
@@ -8,8 +8,11 @@
 
 mod compare;
 mod connection;
+mod corpus;
 mod deliver;
+mod filtered;
 mod imap;
+mod managesieve;
 mod message;
 mod options;
 mod process;
@@ -19,6 +22,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::deliver::{DeliverOptions, Dialect};
+use crate::filtered::FilteredOptions;
 use crate::options::{IdleMemory, ImapOptions, Target};
 use crate::stats::Report;
 
@@ -39,6 +43,8 @@ enum Load {
     Lmtp(DeliverOptions),
     /// Deliver messages over SMTP (RFC 5321).
     Smtp(DeliverOptions),
+    /// Deliver messages over LMTP to accounts that a Sieve script files mail for.
+    Filtered(FilteredOptions),
     /// IMAP loads.
     #[command(subcommand)]
     Imap(ImapLoad),
@@ -62,6 +68,21 @@ enum ImapLoad {
     IdleLatency(options::IdleLatency),
     /// Memory of the server per connection that sits in IDLE.
     IdleMemory(IdleMemory),
+    /// From a delivery to EXISTS on the last of all `--connections` that sit in IDLE on one mailbox.
+    IdleFanout(options::IdleLatency),
+    /// Make the folder and fill it by MULTIAPPEND; one operation is one message.
+    Fill(ImapOptions),
+    /// Come back to the folder with QRESYNC after changes.
+    Resync(ImapOptions),
+    /// List flags, envelopes and body structures of the folder; one operation is one message.
+    Summaries(ImapOptions),
+    /// SORT, THREAD or SEARCH the folder.
+    Ask {
+        /// What to ask.
+        question: imap::question::Question,
+        #[command(flatten)]
+        options: ImapOptions,
+    },
 }
 
 fn main() -> std::process::ExitCode {
@@ -84,6 +105,7 @@ fn real_main() -> Result<()> {
             Load::Compare(options) => return compare::run(options, json).await,
             Load::Lmtp(options) => vec![deliver::run(&options, Dialect::Lmtp).await?],
             Load::Smtp(options) => vec![deliver::run(&options, Dialect::Smtp).await?],
+            Load::Filtered(options) => vec![filtered::run(&options).await?],
             Load::Imap(load) => vec![run_imap(load).await?],
         };
         stats::print(&reports, json)
@@ -99,6 +121,11 @@ async fn run_imap(load: ImapLoad) -> Result<Report> {
         ImapLoad::Append(options) => imap::append::run(&options).await,
         ImapLoad::IdleLatency(options) => imap::idle::latency(&options).await,
         ImapLoad::IdleMemory(options) => imap::idle::memory(&options).await,
+        ImapLoad::IdleFanout(options) => imap::fanout::run(&options).await,
+        ImapLoad::Fill(options) => imap::fill::run(&options).await,
+        ImapLoad::Resync(options) => imap::resync::run(&options).await,
+        ImapLoad::Summaries(options) => imap::fetch::summaries(&options).await,
+        ImapLoad::Ask { question, options } => imap::question::run(&options, question).await,
     }
 }
 

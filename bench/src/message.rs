@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Words of the prose; the most common ones come first and are chosen most often.
-const WORDS: &str = "the of and to a in is that for it as was with be by on not he his but at are this have from or had \
+pub const WORDS: &str = "the of and to a in is that for it as was with be by on not he his but at are this have from or had \
 an they which one you were all her she there would their we him been has when who will no more if out so up said what \
 its about than into them can only other time new some could these two may first then do any like my now over such our \
 man me even most made after also did many off before must well back through years much where your way down should \
@@ -31,7 +31,7 @@ impl Messages {
     /// Prepares messages of about `size` bytes.
     pub fn new(size: usize) -> Self {
         let run = rand::random();
-        let mut chance = Chance(run | 1);
+        let mut chance = Chance::new(run);
         let words: Vec<&str> = WORDS.split_whitespace().collect();
         let paragraphs = (0..PARAGRAPHS).map(|_| paragraph(&words, &mut chance)).collect();
         Self { paragraphs, size, run, next: AtomicU64::new(0) }
@@ -40,7 +40,7 @@ impl Messages {
     /// The next message, with CRLF line ends; no line begins with a dot.
     pub fn next(&self, to: &str) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut chance = Chance((self.run ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | 1);
+        let mut chance = Chance::new(self.run ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut text = String::with_capacity(self.size + 512);
         self.headers(&mut text, number, to);
         while text.len() < self.size {
@@ -106,10 +106,16 @@ fn paragraph(words: &[&str], chance: &mut Chance) -> String {
 }
 
 /// A small generator (xorshift64): message text needs variety, not quality.
-struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
+    /// Begins with this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

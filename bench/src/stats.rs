@@ -84,23 +84,41 @@ pub struct Report {
 
 /// Measures a load from its start to [`Meter::finish`].
 pub struct Meter {
-    started: Instant,
     watch: Watch,
-    cpu_before: f64,
+    /// Clock and server's CPU time when it began to run; none while it pauses.
+    since: Option<(Instant, f64)>,
+    /// Seconds of clock and of CPU before that.
+    seconds: f64,
+    cpu: f64,
 }
 
 impl Meter {
     /// Starts the clock and reads the server's CPU time.
     pub fn start(pids: &[u32]) -> Self {
         let watch = Watch::new(pids);
-        let cpu_before = watch.cpu_seconds();
-        Self { started: Instant::now(), watch, cpu_before }
+        let mut meter = Self { watch, since: None, seconds: 0.0, cpu: 0.0 };
+        meter.resume();
+        meter
+    }
+
+    /// Stops the clock: what the server does now is not the load.
+    pub fn pause(&mut self) {
+        if let Some((started, before)) = self.since.take() {
+            self.seconds += started.elapsed().as_secs_f64();
+            self.cpu += self.watch.cpu_seconds() - before;
+        }
+    }
+
+    /// Lets the clock go on.
+    pub fn resume(&mut self) {
+        let cpu = self.watch.cpu_seconds();
+        self.since.get_or_insert_with(|| (Instant::now(), cpu));
     }
 
     /// Sums up. `per_record` is how many operations one recorded latency stands for.
-    pub fn finish(self, load: &str, recorder: Recorder, per_record: u64) -> Report {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let cpu = self.watch.cpu_seconds() - self.cpu_before;
+    pub fn finish(mut self, load: &str, recorder: Recorder, per_record: u64) -> Report {
+        self.pause();
+        let (seconds, cpu) = (self.seconds, self.cpu);
         let operations = recorder.histogram.len() * per_record;
         let histogram = &recorder.histogram;
         Report {
@@ -196,6 +214,15 @@ mod tests {
         assert!((49_900..=50_100).contains(&report.p50_us), "{}", report.p50_us);
         assert!((98_900..=99_200).contains(&report.p99_us), "{}", report.p99_us);
         assert!(report.cpu_s_per_1000.is_none());
+    }
+
+    #[test]
+    fn a_pause_does_not_count() {
+        let mut meter = Meter::start(&[]);
+        meter.pause();
+        std::thread::sleep(Duration::from_millis(200));
+        meter.resume();
+        assert!(meter.finish("x", Recorder::default(), 1).seconds < 0.15);
     }
 
     #[test]

@@ -14,12 +14,47 @@ use super::{CompareOptions, Running, account_names};
 
 /// Where Debian puts it.
 const BINARIES: [&str; 2] = ["/usr/sbin/dovecot", "/usr/local/sbin/dovecot"];
+/// What the packages dovecot-sieve and dovecot-managesieved bring.
+const PIGEONHOLE: [&str; 2] = ["/usr/lib/dovecot/modules/lib90_sieve_plugin.so", "/usr/lib/dovecot/managesieve"];
 /// Unprivileged user that the mail belongs to when the comparison runs as root: Debian's `nobody`.
 const MAIL_UID: u32 = 65_534;
 
 struct Guard {
     dovecot: Child,
     folder: PathBuf,
+    _watches: Option<Watches>,
+}
+
+/// How many processes of one user may watch files. Every IMAP process of Dovecot wants to; one that cannot looks only
+/// every half minute for new mail, which would say nothing about Dovecot.
+const WATCHERS: &str = "/proc/sys/fs/inotify/max_user_instances";
+const WATCHERS_WANTED: u64 = 8_192;
+
+/// Raises the limit while it lives; none where it is high enough, or where this process may not.
+struct Watches(String);
+
+impl Watches {
+    fn raise() -> Option<Self> {
+        let before = std::fs::read_to_string(WATCHERS).ok()?;
+        if before.trim().parse::<u64>().ok()? >= WATCHERS_WANTED {
+            return None;
+        }
+        match std::fs::write(WATCHERS, WATCHERS_WANTED.to_string()) {
+            Ok(()) => Some(Self(before)),
+            Err(error) => {
+                eprintln!("{WATCHERS} cannot be raised ({error}): Dovecot will tell most IDLE sessions late");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Watches {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::write(WATCHERS, self.0.trim()) {
+            eprintln!("{WATCHERS} stays raised: {error}");
+        }
+    }
 }
 
 impl Drop for Guard {
@@ -47,10 +82,18 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
     let folder = options.data.join(format!("dovecot-bench-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("mail"))?;
     let accounts = account_names(options.accounts);
-    let (imap, lmtp) = (options.base_port + 43, options.base_port + 24);
+    let (imap, lmtp, sieve) = (options.base_port + 43, options.base_port + 24, options.base_port + 90);
     let config = folder.join("dovecot.conf");
-    std::fs::write(&config, configuration(&folder, imap, lmtp)?)?;
+    let mut text = configuration(&folder, imap, lmtp)?;
+    let pigeonhole = PIGEONHOLE.iter().all(|path| Path::new(path).exists());
+    if pigeonhole {
+        with_sieve(&mut text, sieve)?;
+    } else {
+        eprintln!("Dovecot is without Sieve: `deploy/prerequisites bench` installs it.");
+    }
+    std::fs::write(&config, text)?;
     let log = std::fs::File::create(folder.join("stderr"))?;
+    let watches = Watches::raise();
     let dovecot = Command::new(binary)
         .arg("-F")
         .arg("-c")
@@ -62,14 +105,18 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
         .spawn()
         .context("cannot start dovecot")?;
     let pid = dovecot.id().context("dovecot ended at once")?;
-    let guard = Guard { dovecot, folder: folder.clone() };
+    let guard = Guard { dovecot, folder: folder.clone(), _watches: watches };
     let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
     wait_for(address(imap), &folder).await?;
     wait_for(address(lmtp), &folder).await?;
+    if pigeonhole {
+        wait_for(address(sieve), &folder).await?;
+    }
     Ok(Some(Running {
         name: format!("Dovecot {}", version(binary).await?),
         lmtp: vec![address(lmtp)],
         imap: vec![address(imap)],
+        managesieve: if pigeonhole { vec![address(sieve)] } else { Vec::new() },
         pids: vec![pid],
         accounts,
         _guard: Box::new(guard),
@@ -118,6 +165,7 @@ fn configuration(folder: &Path, imap: u16, lmtp: u16) -> Result<String> {
          mail_max_userip_connections = 0\n\
          default_client_limit = 20000\n\
          default_process_limit = 20000\n\
+         default_vsz_limit = 0\n\
          postmaster_address = postmaster@example.com\n\
          passdb {{\n  driver = static\n  args = password={{SHA512-CRYPT}}{CRYPTED}\n}}\n\
          userdb {{\n  driver = static\n  args = uid={mail_uid} gid={mail_gid} home={folder}/mail/%u allow_all_users=yes\n}}\n\
@@ -135,6 +183,19 @@ fn configuration(folder: &Path, imap: u16, lmtp: u16) -> Result<String> {
     Ok(text)
 }
 
+/// Sieve for deliveries, and ManageSieve to put scripts there.
+fn with_sieve(text: &mut String, port: u16) -> Result<()> {
+    writeln!(
+        text,
+        "protocols = imap lmtp sieve\n\
+         protocol lmtp {{\n  mail_plugins = sieve\n}}\n\
+         plugin {{\n  sieve = file:~/sieve;active=~/.dovecot.sieve\n}}\n\
+         service managesieve-login {{\n  service_count = 0\n\
+         \x20 inet_listener sieve {{\n    address = 127.0.0.1\n    port = {port}\n  }}\n}}"
+    )?;
+    Ok(())
+}
+
 /// The hash of `demo`, so that a login costs Dovecot what it costs a site.
 const CRYPTED: &str = include_str!("demo.sha512crypt");
 
@@ -146,7 +207,7 @@ fn unprivileged(text: &mut String) -> Result<()> {
     };
     let (user, group) = (name("-un")?, name("-gn")?);
     writeln!(text, "default_internal_user = {user}\ndefault_login_user = {user}\ndefault_internal_group = {group}")?;
-    for service in ["imap-login", "anvil", "stats", "ipc"] {
+    for service in ["imap-login", "managesieve-login", "anvil", "stats", "ipc"] {
         writeln!(text, "service {service} {{\n  chroot =\n}}")?;
     }
     Ok(())

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 
-use super::{CompareOptions, Running};
+use super::{CompareOptions, Running, large};
 use crate::deliver::{self, DeliverOptions, Dialect};
+use crate::filtered::{self, FilteredOptions};
 use crate::imap;
 use crate::options::{IdleLatency, IdleMemory, ImapOptions, Target};
 use crate::stats::{Report, micros, number};
@@ -12,6 +13,8 @@ use crate::stats::{Report, micros, number};
 const SIZE: usize = 6 * 1024;
 /// Connections that deliver at the same time.
 const CONNECTIONS: usize = 16;
+/// Of every account.
+const PASSWORD: &str = "demo";
 /// Messages in the folder that is listed.
 const ENVELOPES: usize = 10_000;
 
@@ -32,6 +35,16 @@ pub async fn run(options: &CompareOptions, running: &Running) -> Result<Vec<Repo
     if wanted("deliver") {
         deliver::run(&delivery(running, rest, scale(2_000)), Dialect::Lmtp).await?; // warm-up
         done(deliver::run(&delivery(running, rest, scale(10_000)), Dialect::Lmtp).await?, "LMTP delivery, 6 KB");
+    }
+    if wanted("sieve") && running.managesieve.is_empty() {
+        eprintln!("   no ManageSieve: delivery with a script is skipped");
+    } else if wanted("sieve") {
+        let options = FilteredOptions {
+            delivery: delivery(running, rest, scale(10_000)),
+            managesieve: running.managesieve.clone(),
+            password: PASSWORD.to_owned(),
+        };
+        done(filtered::run(&options).await?, "LMTP delivery, Sieve");
     }
     if wanted("login") {
         // Once for every account on every node: the first login of each costs a slow hash on purpose.
@@ -64,6 +77,20 @@ pub async fn run(options: &CompareOptions, running: &Running) -> Result<Vec<Repo
         let imap = session(running, rest, 1, scale(1_000));
         done(imap::idle::memory(&IdleMemory { imap }).await?, "idle connection");
     }
+    if wanted("idle-fanout") {
+        let sessions = if options.quick { 200 } else { 1_000 };
+        let imap = session(running, &all[..1], sessions, scale(100));
+        let last = running.lmtp[running.lmtp.len() - 1];
+        let name = format!("delivery to EXISTS on {sessions} sessions");
+        done(imap::fanout::run(&IdleLatency { imap, lmtp: last, pause_ms: 100 }).await?, &name);
+    }
+    if wanted("large") || large::LOADS.iter().any(|load| wanted(load)) {
+        let folder = |connections, count| ImapOptions {
+            folder: large::FOLDER.to_owned(),
+            ..session(running, lister, connections, count)
+        };
+        large::run(options, &folder, &mut done).await?;
+    }
     Ok(reports)
 }
 
@@ -78,7 +105,7 @@ fn delivery(running: &Running, accounts: &[String], messages: usize) -> DeliverO
 fn session(running: &Running, accounts: &[String], connections: usize, count: usize) -> ImapOptions {
     ImapOptions {
         target: target(running, &running.imap, accounts, connections),
-        password: "demo".to_owned(),
+        password: PASSWORD.to_owned(),
         folder: "INBOX".to_owned(),
         count,
         size: SIZE,
@@ -89,7 +116,7 @@ fn progress(report: &Report) {
     let cpu = report.cpu_s_per_1000.map_or_else(String::new, |cpu| format!(", {cpu:.3} CPU-s per 1000"));
     let memory = report.kib_per_connection.map_or_else(String::new, |kib| format!(", {kib:.1} KiB per connection"));
     eprintln!(
-        "   {:<22} {:>9}/s, p50 {}, p99 {}, p99.9 {}{cpu}{memory}, {} errors {}",
+        "   {:<28} {:>9}/s, p50 {}, p99 {}, p99.9 {}{cpu}{memory}, {} errors {}",
         report.load,
         number(report.per_second),
         micros(report.p50_us),

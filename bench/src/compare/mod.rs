@@ -2,6 +2,7 @@
 //! three nodes, and Dovecot.
 
 mod dovecot;
+mod large;
 mod loads;
 mod table;
 mod zcluster;
@@ -23,7 +24,8 @@ pub struct CompareOptions {
     /// Servers to run: `one`, `three`, `dovecot`.
     #[arg(long, num_args = 1.., value_delimiter = ',', default_value = "dovecot,one,three")]
     pub servers: Vec<String>,
-    /// Loads to run, all unless given: deliver, login, select, fetch, store, append, idle-latency, idle-memory.
+    /// Loads to run, all unless given: deliver, sieve, login, select, fetch, store, append, idle-latency, idle-memory,
+    /// idle-fanout; large (all of a large folder) or some of resync, summaries, sort, thread, search.
     #[arg(long, num_args = 1.., value_delimiter = ',')]
     pub loads: Vec<String>,
     /// A tenth of the work, to see whether everything runs.
@@ -48,6 +50,8 @@ pub struct Running {
     pub lmtp: Vec<std::net::SocketAddr>,
     /// IMAP listeners, one a node.
     pub imap: Vec<std::net::SocketAddr>,
+    /// ManageSieve listeners, one a node; none where the server has no Sieve.
+    pub managesieve: Vec<std::net::SocketAddr>,
     /// Its processes.
     pub pids: Vec<u32>,
     /// Accounts that may log in, all with the password `demo`.

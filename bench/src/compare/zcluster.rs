@@ -33,6 +33,7 @@ struct Node {
 struct Ports {
     lmtp: u16,
     imap: u16,
+    managesieve: u16,
 }
 
 struct Guard {
@@ -94,6 +95,7 @@ pub async fn start(options: &CompareOptions, binary: &Path, nodes: usize) -> Res
         name: format!("zcluster, {nodes} node{}", if nodes == 1 { "" } else { "s" }),
         lmtp: described.nodes.iter().map(|node| address(node.ports.lmtp)).collect(),
         imap: described.nodes.iter().map(|node| address(node.ports.imap)).collect(),
+        managesieve: described.nodes.iter().map(|node| address(node.ports.managesieve)).collect(),
         pids: described.nodes.iter().map(|node| node.pid).collect(),
         accounts,
         _guard: Box::new(guard),

@@ -1,10 +1,12 @@
 //! A small IMAP client: tagged commands, untagged responses counted, literals skipped.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use anyhow::{Result, bail};
 
 use crate::connection::Connection;
+use crate::corpus;
 
 /// One IMAP session.
 pub struct Client {
@@ -25,6 +27,22 @@ pub struct Outcome {
     pub fetches: u64,
     /// The number of the last untagged EXISTS.
     pub exists: Option<u64>,
+    /// How many messages SEARCH, SORT, THREAD (RFC 5256) or VANISHED (RFC 7162) named.
+    pub named: u64,
+    /// UIDVALIDITY of the response codes.
+    pub uid_validity: Option<u64>,
+    /// HIGHESTMODSEQ of the response codes (RFC 7162).
+    pub highest_mod_seq: Option<u64>,
+}
+
+impl Outcome {
+    /// Keeps what one line of the response says.
+    fn note(&mut self, line: &[u8]) {
+        self.exists = exists_of(line).or(self.exists);
+        self.named += named_in(line);
+        self.uid_validity = code_of(line, b"[UIDVALIDITY ").or(self.uid_validity);
+        self.highest_mod_seq = code_of(line, b"[HIGHESTMODSEQ ").or(self.highest_mod_seq);
+    }
 }
 
 impl Client {
@@ -91,6 +109,20 @@ impl Client {
         self.finish(&tag).await
     }
 
+    /// APPEND of several messages with their flags and dates in one command (RFC 3502), sent without waiting (RFC 7888).
+    pub async fn append_many(&mut self, folder: &str, messages: &[corpus::Message]) -> Result<Outcome> {
+        self.tag += 1;
+        let tag = format!("a{} ", self.tag);
+        let mut bytes = format!("{tag}APPEND \"{folder}\"").into_bytes();
+        for message in messages {
+            let (flags, date, text) = (message.flags, &message.internal_date, &message.text);
+            write!(bytes, " ({flags}) \"{date}\" {{{}+}}\r\n{text}", text.len())?;
+        }
+        bytes.extend_from_slice(b"\r\n");
+        self.connection.send(&bytes).await?;
+        self.finish(&tag).await
+    }
+
     /// IDLE (RFC 2177), until the server's continuation.
     pub async fn idle(&mut self) -> Result<()> {
         let tag = self.send("IDLE").await?;
@@ -128,6 +160,7 @@ impl Client {
         loop {
             let line = self.connection.line().await?;
             if line.starts_with(tag.as_bytes()) {
+                outcome.note(line);
                 outcome.line = String::from_utf8_lossy(line).trim_end().to_owned();
                 outcome.ok = line[tag.len()..].starts_with(b"OK");
                 return Ok(outcome);
@@ -135,7 +168,7 @@ impl Client {
             if is_fetch(line) {
                 outcome.fetches += 1;
             }
-            outcome.exists = exists_of(line).or(outcome.exists);
+            outcome.note(line);
             let mut literal = literal_of(line);
             while let Some(size) = literal {
                 self.connection.skip(size).await?;
@@ -157,6 +190,35 @@ fn exists_of(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(rest).ok()?.trim_end().strip_suffix(" EXISTS")?.parse().ok()
 }
 
+/// The number after `code` in `* OK [CODE 12]`.
+fn code_of(line: &[u8], code: &[u8]) -> Option<u64> {
+    // Other untagged responses have none, and there may be 100,000 of them.
+    if line.starts_with(b"*") && !line.starts_with(b"* OK [") {
+        return None;
+    }
+    let at = line.windows(code.len()).position(|window| window == code)? + code.len();
+    let digits = line[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&line[at..at + digits]).ok()?.parse().ok()
+}
+
+/// How many messages a line of SEARCH, SORT, THREAD or VANISHED names; ranges count in full.
+fn named_in(line: &[u8]) -> u64 {
+    const LISTS: [&[u8]; 5] = [b"* SEARCH", b"* SORT", b"* THREAD", b"* VANISHED (EARLIER)", b"* VANISHED"];
+    let Some(rest) = LISTS.iter().find_map(|name| line.strip_prefix(*name)) else { return 0 };
+    let words = rest.split(|byte| !(byte.is_ascii_digit() || *byte == b':')).filter(|word| !word.is_empty());
+    words.map(range_length).sum()
+}
+
+fn range_length(word: &[u8]) -> u64 {
+    let number = |text: Option<&[u8]>| std::str::from_utf8(text?).ok()?.parse::<u64>().ok();
+    let mut ends = word.split(|byte| *byte == b':');
+    match (number(ends.next()), number(ends.next())) {
+        (Some(first), Some(last)) => last.abs_diff(first) + 1,
+        (Some(_), None) => 1,
+        _ => 0,
+    }
+}
+
 /// The size of a literal that this line announces at its end (RFC 3501 §4.3).
 fn literal_of(line: &[u8]) -> Option<u64> {
     let line = line.strip_suffix(b"}\r\n")?;
@@ -174,6 +236,11 @@ mod tests {
         assert!(!is_fetch(b"* 12 EXISTS\r\n"));
         assert_eq!(exists_of(b"* 12 EXISTS\r\n"), Some(12));
         assert_eq!(exists_of(b"* 12 RECENT\r\n"), None);
+        assert_eq!(named_in(b"* SORT 3 1 2\r\n"), 3);
+        assert_eq!(named_in(b"* SEARCH\r\n"), 0);
+        assert_eq!(named_in(b"* THREAD (1)(2 3 (4)(5 6))\r\n"), 6);
+        assert_eq!(named_in(b"* VANISHED (EARLIER) 41,43:116,118\r\n"), 76);
+        assert_eq!(code_of(b"* OK [UIDVALIDITY 17] ok\r\n", b"[UIDVALIDITY "), Some(17));
         assert_eq!(literal_of(b"* 1 FETCH (BODY[] {10}\r\n"), Some(10));
         assert_eq!(literal_of(b"* 1 FETCH (X \"{10}\")\r\n"), None);
     }

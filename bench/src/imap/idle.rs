@@ -104,6 +104,16 @@ async fn settled_memory(watch: &Watch) -> u64 {
     last
 }
 
+/// So many connections that are logged in, have the folder selected and sit in IDLE.
+pub async fn open_many(options: &ImapOptions, count: usize) -> Result<Vec<Client>> {
+    let mut open = Vec::with_capacity(count);
+    while open.len() < count {
+        let end = (open.len() + OPENING_AT_ONCE).min(count);
+        open.extend(idle_connections(options, open.len()..end).await?);
+    }
+    Ok(open)
+}
+
 async fn idle_connections(options: &ImapOptions, range: std::ops::Range<usize>) -> Result<Vec<Client>> {
     try_join_all(range.map(|index| async move {
         let mut client = Client::open_small(options.target.address_of(index)).await?;

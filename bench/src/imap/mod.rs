@@ -2,9 +2,13 @@
 
 pub mod append;
 mod client;
+pub mod fanout;
 pub mod fetch;
+pub mod fill;
 pub mod idle;
 pub mod login;
+pub mod question;
+pub mod resync;
 pub mod select;
 pub mod store;
 

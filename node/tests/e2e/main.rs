@@ -9,14 +9,23 @@
 mod support;
 
 mod admin;
+mod away;
 mod bad_input;
 mod catch_up;
 mod clients;
+mod curl;
 mod demo;
 mod filters;
+mod fetchers;
 mod idle_many;
+mod imaplib;
 mod kill_all;
 mod kill_one;
+mod mbsync_both_ways;
+mod neomutt;
+mod offlineimap;
 mod partition;
 mod pause;
+mod postfix;
 mod refusals;
+mod sieve_connect;

@@ -20,6 +20,19 @@ pub fn succeed_with_open_input(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
+/// What a program printed that must have succeeded.
+pub fn output_of_success(command: &Command, output: Output) -> Vec<u8> {
+    expect_success(command, &output);
+    output.stdout
+}
+
+/// Gives script(1) a terminal's program to run.
+pub fn in_terminal(inner: &str) -> Command {
+    let mut command = Command::new("script");
+    command.args(["-qec", inner, "/dev/null"]).env("TERM", "vt100").env("LC_ALL", "C.UTF-8");
+    command
+}
+
 fn expect_success(command: &Command, output: &Output) {
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?} failed ({}): {out}{error}", output.status);
