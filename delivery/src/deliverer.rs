@@ -169,7 +169,8 @@ impl Deliverer {
             let error = outcome.error.clone();
             plan.take(case.arrival, &owner, outcome).await?;
             if let Some(error) = error {
-                let script = texts(case, scripts).into_iter().nth(error.number).map(|(name, _)| name).unwrap_or_default();
+                let script =
+                    texts(case, scripts).into_iter().nth(error.number).map(|(name, _)| name).unwrap_or_default();
                 self.tell(case, &mut plan, (&script, error)).await?;
             }
         }
@@ -226,13 +227,7 @@ impl Deliverer {
     }
 
     /// Answers what a run asked; says whether some answer is not what the run assumed.
-    async fn look_up(
-        &self,
-        case: &Case<'_>,
-        folders: &[Folder],
-        asked: Asked,
-        answers: &mut Answers,
-    ) -> Result<bool> {
+    async fn look_up(&self, case: &Case<'_>, folders: &[Folder], asked: Asked, answers: &mut Answers) -> Result<bool> {
         let mut other = false;
         let ids: Vec<[u8; 32]> = asked.seen.into_iter().collect();
         for some in ids.chunks(SEEN_PER_COMMAND_MAX) {
@@ -274,12 +269,7 @@ impl Deliverer {
         }
     }
 
-    async fn run_once(
-        &self,
-        case: &Case<'_>,
-        run: Vec<Script>,
-        context: RunContext,
-    ) -> Result<(Outcome, Asked)> {
+    async fn run_once(&self, case: &Case<'_>, run: Vec<Script>, context: RunContext) -> Result<(Outcome, Asked)> {
         let envelope = Envelope {
             from: case.arrival.sender.clone(),
             to: case.to.address.to_string(),

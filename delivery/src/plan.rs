@@ -149,7 +149,8 @@ impl Plan {
             self.act(arrival, owner, action).await?;
         }
         let remember = outcome.remember.iter();
-        self.remember = remember.map(|r| Remember { id: SeenId(r.id), for_ms: r.seconds.saturating_mul(1000) }).collect();
+        self.remember =
+            remember.map(|r| Remember { id: SeenId(r.id), for_ms: r.seconds.saturating_mul(1000) }).collect();
         Ok(())
     }
 

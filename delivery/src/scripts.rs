@@ -56,9 +56,11 @@ impl Rules {
         Rules {
             before: text("zimbraAdminSieveScriptBefore"),
             after: text("zimbraAdminSieveScriptAfter"),
-            own: account.attrs.get("zimbraMailSieveScript").filter(|t| !t.trim().is_empty()).map(|t| {
-                Bytes::copy_from_slice(t.as_bytes())
-            }),
+            own: account
+                .attrs
+                .get("zimbraMailSieveScript")
+                .filter(|t| !t.trim().is_empty())
+                .map(|t| Bytes::copy_from_slice(t.as_bytes())),
         }
     }
 }
@@ -128,9 +130,8 @@ impl Cache {
         if let Some((compiled, _)) = self.compiled.lock().get(&key, |(_, bytes)| *bytes) {
             return compiled;
         }
-        let result = zcluster_sieve::compile(source, &self.limits).map_err(|problems| {
-            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        });
+        let result = zcluster_sieve::compile(source, &self.limits)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
         let compiled: Compiled = Arc::new(result);
         // A syntax tree takes several times its text.
         let bytes = source.len() * 8 + 500;

@@ -247,7 +247,10 @@ async fn what_cannot_be_delivered_comes_back() {
     let courier = Courier::new(site.deliverer.clone(), None);
     site.carry(site.bob, &courier).await;
     let outbox = site.outbox(site.bob).await;
-    assert_eq!((outbox.len(), outbox[0].kind, outbox[0].recipients.clone()), (1, OutgoingKind::Report, vec![EVE.into()]));
+    assert_eq!(
+        (outbox.len(), outbox[0].kind, outbox[0].recipients.clone()),
+        (1, OutgoingKind::Report, vec![EVE.into()])
+    );
     site.carry(site.bob, &courier).await;
     assert!(site.outbox(site.bob).await.is_empty());
     let inbox = site.messages(site.eve, folders::INBOX).await;
@@ -258,8 +261,11 @@ async fn what_cannot_be_delivered_comes_back() {
 #[tokio::test]
 async fn elsewhere_waits_without_a_relay() {
     let site = Site::new();
-    site.script(site.bob, "redirect :copy \"x@elsewhere.net\";".replace("redirect", "require \"copy\"; redirect").as_str())
-        .await;
+    site.script(
+        site.bob,
+        "redirect :copy \"x@elsewhere.net\";".replace("redirect", "require \"copy\"; redirect").as_str(),
+    )
+    .await;
     site.deliver(message("x", BOB)).await;
     site.carry(site.bob, &Courier::new(site.deliverer.clone(), None)).await;
     let outbox = site.outbox(site.bob).await;
@@ -299,7 +305,8 @@ async fn annotations_are_asked_of_the_mailbox() {
         if metadata :is \"Junk\" \"/private/comment\" \"yes\" { fileinto \"Junk\"; }";
     site.script(site.bob, script).await;
     site.deliver(message("before", BOB)).await;
-    let entries = vec![sharing::Annotation { name: "/private/comment".into(), value: Some(Bytes::from_static(b"yes")) }];
+    let entries =
+        vec![sharing::Annotation { name: "/private/comment".into(), value: Some(Bytes::from_static(b"yes")) }];
     let set = MailboxCommand::SetMetadata { folder: Some(folders::JUNK), entries };
     site.command(site.bob, set).await.unwrap();
     site.deliver(message("after", BOB)).await;

@@ -7,16 +7,15 @@ use std::process::Command;
 
 const PROTOCOLS: [&str; 4] = ["zcluster-imap", "zcluster-managesieve", "zcluster-pop3", "zcluster-smtp"];
 /// What a protocol may import of ours.
-const BELOW_PROTOCOLS: &[&str] =
-    &[
-        "zcluster-api",
-        "zcluster-mail",
-        "zcluster-sieve",
-        "zcluster-runtime",
-        "zcluster-listener",
-        "zcluster-auth",
-        "zcluster-delivery",
-    ];
+const BELOW_PROTOCOLS: &[&str] = &[
+    "zcluster-api",
+    "zcluster-mail",
+    "zcluster-sieve",
+    "zcluster-runtime",
+    "zcluster-listener",
+    "zcluster-auth",
+    "zcluster-delivery",
+];
 
 /// Crate -> the crates of ours that it may import.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {

@@ -103,7 +103,8 @@ impl Work {
         probe("outbox.carried", &[u64::from(due.group.0), message.number]);
         let letter = Letter { group: due.group, message: *message, raw };
         let carried = timeout(CARRY_MAX, self.carrier.carry(letter)).await;
-        let late = |_| Carried { retry_after: UNREADABLE_WAIT, note: "4.4.7 took too long".into(), ..Carried::default() };
+        let late =
+            |_| Carried { retry_after: UNREADABLE_WAIT, note: "4.4.7 took too long".into(), ..Carried::default() };
         self.settle(due, claim, carried.unwrap_or_else(late)).await
     }
 

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::{Cluster, Node};
 use zcluster_api::{
-    AccountId, Actor, BlobRef, Body, BodyStream, Call, Carrier, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply,
-    Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, NodeId, PreparedBody, Receipt,
-    RequestId, Result,
+    AccountId, Actor, BlobRef, Body, BodyStream, Call, Carrier, DirectoryApi, DirectoryCommand, DirectoryQuery,
+    DirectoryReply, Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, NodeId,
+    PreparedBody, Receipt, RequestId, Result,
 };
 use zcluster_raft::MultiRaft;
 use zcluster_replica::Replicas;

@@ -146,7 +146,9 @@ pub async fn set_state(router: &Router, actor: Actor, number: u32, state: NodeSt
         // is gone. From here on there can be no new one.
         let nodes = known_nodes(router).await?;
         if nodes.iter().any(|n| n.id.number() == number && n.state != NodeState::Removed) {
-            return Err(Error::Conflict(format!("node {number} has just joined anew after it lost its disk: try again")));
+            return Err(Error::Conflict(format!(
+                "node {number} has just joined anew after it lost its disk: try again"
+            )));
         }
     }
     Ok(())
