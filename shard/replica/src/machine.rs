@@ -10,6 +10,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use zcluster_api::delivery::Delivered;
 use zcluster_api::{GroupId, MailboxId, ModSeq, Receipt, codec};
 use zcluster_raft::{Applied, Entry, EntryKind, LogId, SnapshotSink, SnapshotSource, StateMachine};
 use zcluster_runtime::planted::{Bug, planted};
@@ -111,7 +112,10 @@ impl Machine {
 fn note_repetition(group: GroupId, index: u64, applied: &zcluster_state::Applied) {
     if applied.repeated {
         probe("replica.request.repeated", &[u64::from(group.0), index]);
-    } else if matches!(applied.reply, Reply::Mailbox(Ok(Receipt::Added { duplicate: true, .. }))) {
+    } else if matches!(
+        &applied.reply,
+        Reply::Mailbox(Ok(Receipt::Added { duplicate: true, .. } | Receipt::Delivered(Delivered { duplicate: true, .. })))
+    ) {
         probe("replica.delivery.repeated", &[u64::from(group.0), index]);
     }
 }
