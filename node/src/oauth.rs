@@ -227,7 +227,7 @@ mod tests {
         let of = |answer: Value| judge(answer.as_object().cloned().unwrap(), &config, 1_000_000);
         let alice = Ok(TokenUser { user: "alice@example.com".into() });
         assert_eq!(of(json!({"active": true, "username": "alice@example.com"})), alice);
-        assert_eq!(of(json!({"active": true, "username": "alice@example.com", "aud": "mail", "exp": 1_000})), alice);
+        assert_eq!(of(json!({"active": true, "username": "alice@example.com", "aud": "mail", "exp": 1_001})), alice);
         for bad in [
             json!({"active": false}),
             json!({"username": "alice@example.com"}),

@@ -13,7 +13,7 @@ use zcluster_api::delivery::{Content, Outgoing, Settlement};
 use zcluster_api::directory::{Home, HomeState};
 use zcluster_api::{Bytes, Carried, Carrier, Error, GroupId, Letter, MailboxCommand, Receipt, RequestId, Result};
 use zcluster_replica::DueOutgoing;
-use zcluster_runtime::{Instant, probe, random_bytes, select, sleep, spawn, timeout, wall_ms};
+use zcluster_runtime::{Either, Instant, probe, random_bytes, select, sleep, spawn, timeout, wall_ms};
 
 /// Outboxes are looked at least so often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -23,8 +23,12 @@ const PER_LOOK: usize = 100;
 const CARRIED_MAX: usize = 32;
 /// How long carrying one message may take.
 const CARRY_MAX: Duration = Duration::from_secs(10 * 60);
-/// How long a claim lasts: longer than all that is done under it.
-const CLAIM_MS: u64 = 15 * 60 * 1000;
+/// How long a claim lasts; one that is still needed is renewed. After a leader's death its messages wait so long.
+const CLAIM_MS: u64 = 20 * 1000;
+/// How long a renewal may take.
+const RENEW_MAX: Duration = Duration::from_secs(3);
+/// How often a claim is renewed while its message is carried.
+const RENEW_EVERY: Duration = Duration::from_secs(6);
 /// A step in the log may take this long.
 const STEP_MAX: Duration = Duration::from_secs(30);
 /// A body that cannot be read now is tried again after this.
@@ -91,7 +95,7 @@ impl Work {
 
     async fn send(&self, due: Due) -> Result<()> {
         let Some(message) = self.claim(due).await? else { return Ok(()) };
-        let claim = message.due_ms;
+        let mut claim = message.due_ms;
         let raw = match self.bytes(due.group, &message).await {
             Ok(raw) => raw,
             Err(error) => {
@@ -102,10 +106,34 @@ impl Work {
         };
         probe("outbox.carried", &[u64::from(due.group.0), message.number]);
         let letter = Letter { group: due.group, message: *message, raw };
-        let carried = timeout(CARRY_MAX, self.carrier.carry(letter)).await;
+        let carried = timeout(CARRY_MAX, self.holding(due, &mut claim, letter)).await;
         let late =
             |_| Carried { retry_after: UNREADABLE_WAIT, note: "4.4.7 took too long".into(), ..Carried::default() };
         self.settle(due, claim, carried.unwrap_or_else(late)).await
+    }
+
+    /// Carries a letter, and renews its claim as long as that takes.
+    async fn holding(&self, due: Due, claim: &mut u64, letter: Letter) -> Carried {
+        let mut carried = self.carrier.carry(letter);
+        loop {
+            match select(&mut carried, sleep(RENEW_EVERY)).await {
+                Either::Left(done) => return done,
+                Either::Right(()) => self.renew(due, claim).await,
+            }
+        }
+    }
+
+    /// Moves a claim's end on. One that was lost meanwhile stays lost: the settlement will find out.
+    async fn renew(&self, due: Due, claim: &mut u64) {
+        let (number, due_ms) = (due.at.number, *claim);
+        let until_ms = wall_ms().max(due_ms) + CLAIM_MS;
+        let command = MailboxCommand::ClaimOutgoing { number, due_ms, until_ms };
+        let (request, deadline) = (RequestId(random_bytes()), Instant::now() + RENEW_MAX);
+        if let Ok(Receipt::Claimed(Some(message))) =
+            self.inner.write_home(&due.home(), request, None, command, deadline).await
+        {
+            *claim = message.due_ms;
+        }
     }
 
     async fn claim(&self, due: Due) -> Result<Option<Box<Outgoing>>> {

@@ -12,7 +12,7 @@ use zcluster_runtime::planted::Bug;
 /// How many seeds a defect may survive. Most are caught by the first few; a hole needs a crash at the right moment.
 pub const fn bound(bug: Bug) -> u64 {
     match bug {
-        Bug::LogHole => 300,
+        Bug::LogHole => 600,
         _ => 100,
     }
 }

@@ -114,7 +114,9 @@ fn note_repetition(group: GroupId, index: u64, applied: &zcluster_state::Applied
         probe("replica.request.repeated", &[u64::from(group.0), index]);
     } else if matches!(
         &applied.reply,
-        Reply::Mailbox(Ok(Receipt::Added { duplicate: true, .. } | Receipt::Delivered(Delivered { duplicate: true, .. })))
+        Reply::Mailbox(Ok(
+            Receipt::Added { duplicate: true, .. } | Receipt::Delivered(Delivered { duplicate: true, .. })
+        ))
     ) {
         probe("replica.delivery.repeated", &[u64::from(group.0), index]);
     }

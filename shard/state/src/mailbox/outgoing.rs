@@ -114,7 +114,10 @@ pub(super) fn claim(work: &mut Work<'_>, number: u64, due_ms: u64, until_ms: u64
     }
     work.kv.delete(Table::OutgoingDue, &due_key(row.due_ms, work.mailbox, number));
     row.due_ms = until_ms;
-    row.attempts = row.attempts.saturating_add(1);
+    // A claim that is renewed before it ends is no new try.
+    if due_ms <= work.stamp.wall_ms {
+        row.attempts = row.attempts.saturating_add(1);
+    }
     write(work.kv, work.mailbox, number, &row);
     let claimed = show(work.view(), number, row)?;
     Ok(Receipt::Claimed(Some(Box::new(claimed))))
