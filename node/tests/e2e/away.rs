@@ -63,7 +63,7 @@ fn send(scene: &Scene, subject: &str) {
                 "--h-Subject",
                 subject,
                 "--header",
-                &format!("Message-ID: <{subject}@away>"),
+                &format!("Message-Id: <{subject}@away>"),
                 "--body",
                 "Are you there?",
             ]),

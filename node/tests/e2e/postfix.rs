@@ -50,7 +50,8 @@ fn postfix_delivers_by_lmtp_through_a_failover_and_nothing_is_lost_or_doubled() 
 
 fn with_swaks(postfix: &Postfix) -> String {
     let id = unique("swaks");
-    let header = format!("Message-ID: <{id}@ledger>");
+    // As swaks spells it: another spelling would be a second one.
+    let header = format!("Message-Id: <{id}@ledger>");
     let port = postfix.port.to_string();
     let to = ["--server", "127.0.0.1", "--port", &port, "--from", "sender@example.org", "--to", ALICE];
     succeed(Command::new("swaks").args(to).args([
