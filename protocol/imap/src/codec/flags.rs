@@ -5,19 +5,9 @@ use super::cursor::{Cursor, Fault, Parse};
 use zcluster_api::Flags;
 use zcluster_api::mailbox::{KEYWORD_BYTES_MAX, KEYWORDS_PER_MESSAGE_MAX};
 
-/// Bits with a name, as printed. `\Seen` is the absence of `UNREAD` and stands apart.
-pub const NAMED: [(&str, Flags); 6] = [
-    ("\\Answered", Flags::ANSWERED),
-    ("\\Flagged", Flags::FLAGGED),
-    ("\\Deleted", Flags::DELETED),
-    ("\\Draft", Flags::DRAFT),
-    ("$Forwarded", Flags::FORWARDED),
-    ("$MDNSent", Flags::NOTIFIED),
-];
-
 /// The bit of a registered keyword.
 pub fn keyword_bit(name: &str) -> Option<Flags> {
-    NAMED.iter().find(|(n, _)| n.starts_with('$') && n.eq_ignore_ascii_case(name)).map(|(_, bit)| *bit)
+    Flags::NAMED.iter().find(|(n, _)| n.starts_with('$') && n.eq_ignore_ascii_case(name)).map(|(_, bit)| *bit)
 }
 
 /// `flag = "\Answered" / ... / flag-keyword / flag-extension` (RFC 3501 §9). `\Recent` cannot be set by a client and is
@@ -29,7 +19,8 @@ fn flag(c: &mut Cursor<'_>, into: &mut FlagList) -> Parse<()> {
     let name = c.atom()?;
     if name.eq_ignore_ascii_case("Seen") {
         into.seen = true;
-    } else if let Some((_, bit)) = NAMED.iter().find(|(n, _)| n[1..].eq_ignore_ascii_case(name) && n.starts_with('\\'))
+    } else if let Some((_, bit)) =
+        Flags::NAMED.iter().find(|(n, _)| n[1..].eq_ignore_ascii_case(name) && n.starts_with('\\'))
     {
         into.flags = into.flags.with(*bit);
     } else if !name.eq_ignore_ascii_case("Recent") {
@@ -86,7 +77,7 @@ pub fn write_flags(flags: Flags, keywords: &[String], recent: bool, out: &mut Ve
     if recent {
         out.extend_from_slice(b"\\Recent ");
     }
-    for (name, bit) in NAMED {
+    for (name, bit) in Flags::NAMED {
         if flags.contains(bit) {
             out.extend_from_slice(name.as_bytes());
             out.push(b' ');

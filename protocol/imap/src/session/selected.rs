@@ -2,7 +2,7 @@
 
 use super::numbers::{Numbers, from, with, without};
 use super::{Mailbox, Session};
-use crate::codec::flags::{NAMED, write_flags, write_keyword};
+use crate::codec::flags::{write_flags, write_keyword};
 use crate::codec::write::number;
 use crate::commands::Context;
 use crate::config::PAGE_MESSAGES;
@@ -163,7 +163,7 @@ impl Selected {
         if rights.has(Rights::SEEN) {
             out.extend_from_slice(b"\\Seen");
         }
-        for (name, bit) in NAMED {
+        for (name, bit) in Flags::NAMED {
             let right = if bit == Flags::DELETED { Rights::DELETE } else { Rights::WRITE };
             if rights.has(right) {
                 space(out);

@@ -1,5 +1,4 @@
-//! sieve-connect, as it is, over TCP and TLS. Ignored because the program must be installed; the node's end-to-end
-//! tests do the same with a cluster.
+//! sieve-connect, as it is, over TCP and TLS (`deploy/prerequisites test` installs it).
 
 use crate::client::{Cluster, PASSWORD, USER};
 use std::path::Path;
@@ -22,7 +21,6 @@ async fn sieve_connect(port: u16, folder: &Path, action: &str) -> (bool, String)
 }
 
 #[tokio::test]
-#[ignore = "needs sieve-connect"]
 async fn sieve_connect_manages_scripts() {
     let cluster = Cluster::new();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");

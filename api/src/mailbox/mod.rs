@@ -1,0 +1,13 @@
+//! The mailbox: folders, items, commands that change them and queries that read them.
+
+mod command;
+mod items;
+mod query;
+mod receipt;
+mod reply;
+
+pub use command::{KeywordChange, MailboxCommand};
+pub use items::*;
+pub use query::MailboxQuery;
+pub use receipt::{Receipt, StoredFlags};
+pub use reply::MailboxReply;
