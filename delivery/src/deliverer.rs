@@ -4,25 +4,28 @@ use crate::arrival::Arrival;
 use crate::config::DeliveryConfig;
 use crate::context::{Annotated, Answers, Asked, RunContext, is_named};
 use crate::limiter::Limiter;
-use crate::plan::{Ids, Owner, Plan, went_round};
+use crate::plan::{Ids, Owner, Plan, vacation_id, went_round};
 use crate::scripts::{Cache, MailboxScripts, Rules};
 use crate::warn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zcluster_api::delivery::{
-    Content, Delivered, Delivery, OutgoingKind, QuotaWarning, Remember, SEEN_PER_COMMAND_MAX, SeenId,
+    Content, Delivered, Delivery, OUTGOING_RECIPIENTS_MAX, OutgoingKind, QuotaWarning, Remember, SEEN_PER_COMMAND_MAX,
+    SeenId,
 };
-use zcluster_api::directory::{Account, AccountBy, Attributes};
+use zcluster_api::directory::{Account, AccountBy, Attributes, split_address};
 use zcluster_api::mailbox::Folder;
 use zcluster_api::sharing::Depth;
 use zcluster_api::*;
 use zcluster_runtime::{random_bytes, spawn_blocking, wall_ms};
-use zcluster_sieve::{Envelope, Outcome, RuntimeError, Script};
+use zcluster_sieve::{Action, Envelope, Outcome, RuntimeError, Script};
 
 /// Times that a message is filtered anew because the scripts changed meanwhile.
 const TRIES_MAX: usize = 4;
 /// Times that filters run because they asked what had to be looked up; each round knows all answers of those before.
 const ROUNDS_MAX: usize = 8;
+/// Messages that an account's forwards make, each for [`OUTGOING_RECIPIENTS_MAX`] addresses.
+const FORWARDS_MAX: usize = 10;
 /// Annotations looked up for one round.
 const ANNOTATIONS_MAX: usize = 32;
 /// An owner hears of a failing script once in so many milliseconds.
@@ -103,16 +106,24 @@ impl Deliverer {
         let key = arrival.key(case.account.id);
         // Most accounts have no scripts: that is the guess, and the command is refused where it is wrong.
         let mut scripts = self.cache.mailbox(case.account.id).unwrap_or_default();
+        let mut outbox_full = false;
         for _ in 0..TRIES_MAX {
-            let plan = self.plan(&case, &scripts).await?;
+            let mut plan = self.plan(&case, &scripts).await?;
+            if outbox_full {
+                tracing::warn!(account = %case.account.name, "the outbox is full: nothing is sent");
+                plan.send_none(|_| true);
+            }
             if let Some(reason) = plan.refuse {
                 return Ok(Fate::Refused(reason));
             }
+            let sends = !plan.outgoing.is_empty();
             let call = self.caller(case.account.id);
             let delivery = self.command(&case, plan, scripts.version, key, &call).await?;
             match self.mailboxes.write(call.with(MailboxCommand::Deliver(Box::new(delivery)))).await {
                 Ok(Receipt::Delivered(done)) => return Ok(self.delivered(&case, done).await),
                 Ok(other) => return Err(Error::Internal(format!("unexpected receipt {other:?}"))),
+                // A message must not come back because others wait to be sent.
+                Err(Error::TooLarge(_)) if sends => outbox_full = true,
                 Err(Error::Conflict(_)) => scripts = self.fresh_scripts(case.account.id).await?,
                 Err(error) => return Err(error),
             }
@@ -139,16 +150,21 @@ impl Deliverer {
         Caller { account, timeout: self.config.timeout }
     }
 
-    async fn filters(&self, account: AccountId, folders: bool, seen: Vec<SeenId>) -> Result<delivery::FilterView> {
-        let call = self.caller(account);
-        match self.mailboxes.read(call.with(MailboxQuery::Filters { all: true, folders, seen })).await? {
+    async fn ask(&self, account: AccountId, query: MailboxQuery) -> Result<delivery::FilterView> {
+        match self.mailboxes.read(self.caller(account).with(query)).await? {
             MailboxReply::Filters(view) => Ok(view),
             other => Err(Error::Internal(format!("unexpected reply {other:?}"))),
         }
     }
 
+    /// Folders, and whether ids are remembered.
+    async fn filters(&self, account: AccountId, folders: bool, seen: Vec<SeenId>) -> Result<delivery::FilterView> {
+        self.ask(account, MailboxQuery::Filters { all: false, folders, seen }).await
+    }
+
     async fn fresh_scripts(&self, account: AccountId) -> Result<Arc<MailboxScripts>> {
-        let scripts = Arc::new(MailboxScripts::of(self.filters(account, false, Vec::new()).await?));
+        let query = MailboxQuery::Filters { all: true, folders: false, seen: Vec::new() };
+        let scripts = Arc::new(MailboxScripts::of(self.ask(account, query).await?));
         self.cache.learned(account, scripts.clone());
         Ok(scripts)
     }
@@ -165,7 +181,8 @@ impl Deliverer {
         } else if run.is_empty() {
             plan.keep();
         } else {
-            let outcome = self.run(case, scripts, &run).await?;
+            let mut outcome = self.run(case, scripts, &run).await?;
+            self.settle_vacation(case, &mut outcome).await?;
             let error = outcome.error.clone();
             plan.take(case.arrival, &owner, outcome).await?;
             if let Some(error) = error {
@@ -224,6 +241,28 @@ impl Deliverer {
                 return Ok(outcome);
             }
         }
+    }
+
+    /// A vacation reply comes from the owner and nobody else; one that is filed as well as sent is left out here if it
+    /// will not be sent (others are left out when they are put into the outbox).
+    async fn settle_vacation(&self, case: &Case<'_>, outcome: &mut Outcome) -> Result<()> {
+        let mut known = false;
+        for action in &mut outcome.actions {
+            let Action::Vacation(vacation) = action else { continue };
+            let from = zcluster_mail::addresses(vacation.from.as_bytes());
+            let from = from.iter().filter_map(|a| a.addr_spec());
+            let mut is_own = from.map(|a| case.addresses.iter().any(|own| own.eq_ignore_ascii_case(&a)));
+            if !is_own.all(|own| own) {
+                vacation.from = case.account.name.clone();
+            }
+            if vacation.fcc.is_some() {
+                known = self.filters(case.account.id, false, vec![vacation_id(vacation)]).await?.seen == [true];
+            }
+        }
+        if known {
+            outcome.actions.retain(|action| !matches!(action, Action::Vacation(_)));
+        }
+        Ok(())
     }
 
     /// Answers what a run asked; says whether some answer is not what the run assumed.
@@ -325,7 +364,8 @@ impl Deliverer {
         let account = &case.account;
         let mut to: Vec<String> = Vec::new();
         let mut add = |values: &str| {
-            let each = values.split(',').map(str::trim).filter(|a| a.contains('@'));
+            // What is no plain address must not be said to another host.
+            let each = values.split(',').map(str::trim).filter(|a| split_address(a).is_ok());
             to.extend(each.map(str::to_string));
         };
         if account.effective("zimbraFeatureMailForwardingEnabled") != Some("FALSE")
@@ -337,8 +377,8 @@ impl Deliverer {
         if to.is_empty() || plan.refuse.is_some() || went_round(&case.arrival.raw, &case.addresses) {
             return Ok(());
         }
-        for address in &to {
-            plan.redirect(case.arrival, owner, None, address).await?;
+        for some in to.chunks(OUTGOING_RECIPIENTS_MAX).take(FORWARDS_MAX) {
+            plan.redirect(case.arrival, owner, None, some.to_vec()).await?;
         }
         if account.effective("zimbraPrefMailLocalDeliveryDisabled") == Some("TRUE") {
             plan.filings.clear();
@@ -349,7 +389,7 @@ impl Deliverer {
     /// Messages that go round, and accounts that send on too many, stay here.
     fn restrain(&self, case: &Case<'_>, plan: &mut Plan) {
         let is_redirect = |kind: OutgoingKind| kind == OutgoingKind::Redirect;
-        let wanted = plan.outgoing.iter().filter(|o| is_redirect(o.kind)).count() as u32;
+        let wanted = plan.outgoing.iter().filter(|o| is_redirect(o.kind)).map(|o| o.recipients.len() as u32).sum();
         if wanted == 0 {
             return;
         }
@@ -362,10 +402,7 @@ impl Deliverer {
         };
         tracing::warn!(account = %case.account.name, why, "message not sent on");
         metrics::counter!("zcluster_redirects_refused_total").increment(1);
-        plan.outgoing.retain(|o| !is_redirect(o.kind));
-        if plan.filings.is_empty() {
-            plan.keep();
-        }
+        plan.send_none(is_redirect);
     }
 
     /// Makes the bodies ready and the command.

@@ -12,6 +12,9 @@ use zcluster_api::{Flags, Result};
 use zcluster_runtime::{random_bytes, wall_ms};
 use zcluster_sieve::{self as sieve, Action, Envelope, Stamp};
 
+/// Sets the ids of vacation replies apart from other uses of BLAKE3.
+const VACATION_CONTEXT: &str = "zcluster vacation reply: handle, sender; v1";
+
 /// Bytes to be filed or sent.
 pub(crate) struct Piece {
     pub raw: Bytes,
@@ -60,19 +63,11 @@ impl Ids {
 
 /// IMAP flags as filters name them (RFC 5232), into bits and keywords. What is new and not said to be read is unread.
 pub(crate) fn flags(names: &[String]) -> (Flags, Vec<String>) {
-    const BITS: [(&str, Flags); 6] = [
-        ("\\Answered", Flags::ANSWERED),
-        ("\\Flagged", Flags::FLAGGED),
-        ("\\Deleted", Flags::DELETED),
-        ("\\Draft", Flags::DRAFT),
-        ("$Forwarded", Flags::FORWARDED),
-        ("$MDNSent", Flags::NOTIFIED),
-    ];
     let (mut bits, mut keywords) = (Flags::UNREAD, Vec::new());
     for name in names {
         if name.eq_ignore_ascii_case("\\Seen") {
             bits = bits.without(Flags::UNREAD);
-        } else if let Some((_, bit)) = BITS.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+        } else if let Some((_, bit)) = Flags::NAMED.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
             bits = bits.with(*bit);
         } else if !name.starts_with('\\') {
             keywords.push(name.clone());
@@ -113,34 +108,51 @@ impl Plan {
         }
     }
 
-    /// The piece with these bytes; 0 for the message itself.
-    pub async fn piece(&mut self, raw: Option<Bytes>) -> Result<u32> {
-        let Some(raw) = raw else { return Ok(0) };
+    /// The piece with these bytes; `None` when there are more of them than a command holds.
+    async fn piece(&mut self, raw: Bytes) -> Result<Option<u32>> {
         if let Some(at) = self.pieces.iter().position(|p| p.raw == raw) {
-            return Ok(at as u32);
+            return Ok(Some(at as u32));
         }
         if self.pieces.len() >= CONTENTS_MAX {
-            // More edited forms than a command holds: the message as it came is better than none.
-            return Ok(0);
+            return Ok(None);
         }
         let (parsed, body) = prepare(raw.clone()).await?;
         self.pieces.push(Piece { raw, parsed: Some(parsed), body });
-        Ok(self.pieces.len() as u32 - 1)
+        Ok(Some(self.pieces.len() as u32 - 1))
     }
 
-    fn send(&mut self, new: NewOutgoing) {
-        if self.outgoing.len() < OUTGOING_MAX {
-            self.outgoing.push(new);
+    /// The piece to file: the message itself where it was not edited, or where there is no room for one more form of
+    /// it, which is better than none.
+    async fn filed_piece(&mut self, raw: Option<Bytes>) -> Result<u32> {
+        match raw {
+            Some(raw) => Ok(self.piece(raw).await?.unwrap_or(0)),
+            None => Ok(0),
         }
     }
 
-    /// Sends the message on, marked so that it is known when it comes round again.
-    pub async fn redirect(&mut self, arrival: &Arrival, owner: &Owner<'_>, raw: Option<Bytes>, to: &str) -> Result<()> {
-        let raw = raw.unwrap_or_else(|| arrival.raw.clone());
-        let content = self.piece(Some(on_its_way(&raw, owner.name))).await?;
-        let (sender, recipients) = (arrival.sender.clone(), vec![to.to_string()]);
-        self.send(NewOutgoing { content, kind: OutgoingKind::Redirect, sender, recipients, once: None });
+    /// Sends bytes of our own making, or the message on its way. Where there is no room, nothing: above all not the
+    /// message in the place of a reply to it.
+    async fn send(&mut self, raw: Bytes, how: Outgoing) -> Result<()> {
+        let Outgoing { kind, sender, recipients, once } = how;
+        if self.outgoing.len() < OUTGOING_MAX
+            && let Some(content) = self.piece(raw).await?
+        {
+            self.outgoing.push(NewOutgoing { content, kind, sender, recipients, once });
+        }
         Ok(())
+    }
+
+    /// Sends the message on, marked so that it is known when it comes round again.
+    pub async fn redirect(
+        &mut self,
+        arrival: &Arrival,
+        owner: &Owner<'_>,
+        raw: Option<Bytes>,
+        recipients: Vec<String>,
+    ) -> Result<()> {
+        let raw = raw.unwrap_or_else(|| arrival.raw.clone());
+        let how = Outgoing { kind: OutgoingKind::Redirect, sender: arrival.sender.clone(), recipients, once: None };
+        self.send(on_its_way(&raw, owner.name), how).await
     }
 
     /// Takes over what a run decided.
@@ -157,14 +169,16 @@ impl Plan {
     async fn act(&mut self, arrival: &Arrival, owner: &Owner<'_>, action: Action) -> Result<()> {
         match action {
             Action::Keep { flags, message, .. } => {
-                let content = self.piece(message).await?;
+                let content = self.filed_piece(message).await?;
                 self.file(content, Target::Folder(folders::INBOX), &flags);
             }
             Action::FileInto { target: to, flags, message, .. } => {
-                let content = self.piece(message).await?;
+                let content = self.filed_piece(message).await?;
                 self.file(content, target(&to), &flags);
             }
-            Action::Redirect { address, message, .. } => self.redirect(arrival, owner, message, &address).await?,
+            Action::Redirect { address, message, .. } => {
+                self.redirect(arrival, owner, message, vec![address]).await?;
+            }
             Action::Discard => {}
             Action::Reject { reason, .. } => self.reject(arrival, owner, reason).await?,
             Action::Vacation(vacation) => self.vacation(owner, &vacation).await?,
@@ -190,53 +204,79 @@ impl Plan {
             auth: arrival.auth.clone(),
         };
         let raw = sieve::render_reject(&reason, &arrival.raw, &envelope, &ids.stamp(owner.hostname));
-        let content = self.piece(Some(raw.into())).await?;
-        let recipients = vec![arrival.sender.clone()];
-        self.send(NewOutgoing { content, kind: OutgoingKind::Reject, sender: String::new(), recipients, once: None });
-        Ok(())
+        self.send(raw.into(), Outgoing::automatic(OutgoingKind::Reject, vec![arrival.sender.clone()])).await
     }
 
     async fn vacation(&mut self, owner: &Owner<'_>, vacation: &sieve::Vacation) -> Result<()> {
         let ids = Ids::new(owner.hostname);
-        let raw = sieve::render_vacation(vacation, &ids.stamp(owner.hostname));
-        let content = self.piece(Some(raw.into())).await?;
-        if let Some(fcc) = &vacation.fcc {
+        let raw = Bytes::from(sieve::render_vacation(vacation, &ids.stamp(owner.hostname)));
+        self.carbon_copy(&raw, vacation.fcc.as_ref()).await?;
+        let for_ms = vacation.interval_seconds.saturating_mul(1000);
+        let once = Some(Remember { id: vacation_id(vacation), for_ms });
+        let how = Outgoing::automatic(OutgoingKind::Vacation, vec![vacation.to.clone()]);
+        self.send(raw, Outgoing { once, ..how }).await
+    }
+
+    /// RFC 8580: a copy of what is sent, read.
+    async fn carbon_copy(&mut self, raw: &Bytes, fcc: Option<&sieve::Fcc>) -> Result<()> {
+        if let Some(fcc) = fcc
+            && let Some(content) = self.piece(raw.clone()).await?
+        {
             let mut names = fcc.flags.clone();
             names.push("\\Seen".into());
             self.file(content, target(&fcc.target), &names);
         }
-        let for_ms = vacation.interval_seconds.saturating_mul(1000);
-        let once = Some(Remember { id: SeenId(vacation.handle), for_ms });
-        let recipients = vec![vacation.to.clone()];
-        self.send(NewOutgoing { content, kind: OutgoingKind::Vacation, sender: String::new(), recipients, once });
         Ok(())
     }
 
     async fn notify(&mut self, owner: &Owner<'_>, notification: &sieve::Notification) -> Result<()> {
         let ids = Ids::new(owner.hostname);
-        let raw = sieve::render_notification(notification, &ids.stamp(owner.hostname));
-        let content = self.piece(Some(raw.into())).await?;
-        if let Some(fcc) = &notification.fcc {
-            let mut names = fcc.flags.clone();
-            names.push("\\Seen".into());
-            self.file(content, target(&fcc.target), &names);
+        let raw = Bytes::from(sieve::render_notification(notification, &ids.stamp(owner.hostname)));
+        self.carbon_copy(&raw, notification.fcc.as_ref()).await?;
+        match notification.to.as_slice() {
+            [] => Ok(()),
+            to => self.send(raw, Outgoing::automatic(OutgoingKind::Notify, to.to_vec())).await,
         }
-        let recipients = notification.to.clone();
-        if !recipients.is_empty() {
-            let kind = OutgoingKind::Notify;
-            self.send(NewOutgoing { content, kind, sender: String::new(), recipients, once: None });
-        }
-        Ok(())
     }
 
     /// One more message for the Inbox, of our own making.
     pub async fn tell(&mut self, raw: Vec<u8>) -> Result<()> {
-        let content = self.piece(Some(raw.into())).await?;
-        if content > 0 {
+        if let Some(content) = self.piece(raw.into()).await? {
             self.file(content, Target::Folder(folders::INBOX), &[]);
         }
         Ok(())
     }
+
+    /// Leaves out all that was to be sent and is of these kinds; a message that would be nowhere then is kept.
+    pub fn send_none(&mut self, kinds: impl Fn(OutgoingKind) -> bool) {
+        self.outgoing.retain(|o| !kinds(o.kind));
+        if self.filings.is_empty() {
+            self.keep();
+        }
+    }
+}
+
+/// How something is sent.
+struct Outgoing {
+    kind: OutgoingKind,
+    sender: String,
+    recipients: Vec<String>,
+    once: Option<Remember>,
+}
+
+impl Outgoing {
+    /// What machines write has the null sender, so that nothing answers it.
+    fn automatic(kind: OutgoingKind, recipients: Vec<String>) -> Self {
+        Outgoing { kind, sender: String::new(), recipients, once: None }
+    }
+}
+
+/// What is remembered of a vacation reply: what it says, and to whom (RFC 5230 §4.2: each sender is answered once).
+pub(crate) fn vacation_id(vacation: &sieve::Vacation) -> SeenId {
+    let mut hasher = blake3::Hasher::new_derive_key(VACATION_CONTEXT);
+    hasher.update(&vacation.handle);
+    hasher.update(vacation.to.to_lowercase().as_bytes());
+    SeenId(*hasher.finalize().as_bytes())
 }
 
 /// The message as it leaves for another host: without the Return-Path of our delivery (RFC 5321 §4.4), with the

@@ -219,6 +219,44 @@ async fn a_vacation_reply_is_sent_once_in_its_time() {
 }
 
 #[tokio::test]
+async fn every_correspondent_gets_a_reply_of_his_own_from_the_owner() {
+    let site = Site::new();
+    let script = "require [\"vacation\", \"fcc\"]; vacation :fcc \"Sent\" :from \"boss@elsewhere.net\" \"Away.\";";
+    site.script(site.bob, script).await;
+    for (n, sender) in ["one@elsewhere.net", "two@elsewhere.net", "One@elsewhere.net"].into_iter().enumerate() {
+        let arrival = Arrival { sender: sender.into(), ..site.arrival(message(&format!("m{n}"), BOB)).await };
+        site.deliverer.deliver(&arrival, Recipient { account: site.bob, address: BOB }).await.unwrap();
+    }
+    let outbox = site.outbox(site.bob).await;
+    let to: Vec<&str> = outbox.iter().map(|o| o.recipients[0].as_str()).collect();
+    assert_eq!(to, ["one@elsewhere.net", "two@elsewhere.net"]);
+    let reply = site.body(site.bob, outbox[0].blob.clone()).await;
+    assert!(reply.contains("From: bob@example.org") || reply.contains("From: <bob@example.org>"), "{reply}");
+    assert_eq!(site.messages(site.bob, folders::SENT).await.len(), 2, "copies of what was sent, and of nothing else");
+}
+
+#[tokio::test]
+async fn a_forward_to_many_reaches_all_and_speaks_to_addresses_only() {
+    let site = Site::new();
+    let many: Vec<String> = (0..150).map(|n| format!("u{n}@elsewhere.net")).collect();
+    let values = [many, vec!["a@b>\r\nRCPT TO:<c@d".into()]].concat();
+    let forward = Modification {
+        name: "zimbraMailForwardingAddress".into(),
+        kind: zcluster_api::directory::ModifyKind::Replace,
+        values,
+    };
+    // The directory has its own opinion of such a value; what it keeps must not be said.
+    let changes = vec![forward];
+    if site.memory.command(DirectoryCommand::ModifyAccount { id: site.bob, changes: changes.clone() }).is_err() {
+        let fewer = Modification { values: changes[0].values[..150].to_vec(), ..changes[0].clone() };
+        site.memory.command(DirectoryCommand::ModifyAccount { id: site.bob, changes: vec![fewer] }).unwrap();
+    }
+    site.deliver(message("x", BOB)).await;
+    let outbox = site.outbox(site.bob).await;
+    assert_eq!((outbox.len(), outbox.iter().map(|o| o.recipients.len()).sum::<usize>()), (2, 150));
+}
+
+#[tokio::test]
 async fn a_redirect_arrives_once_and_does_not_go_round() {
     let site = Site::new();
     site.script(site.bob, &format!("redirect \"{EVE}\";")).await;

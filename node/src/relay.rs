@@ -39,6 +39,11 @@ impl SmartHost {
 
     async fn send_now(&self, sender: &str, recipients: Vec<String>, raw: Bytes) -> Results {
         let all = |failure: Failure| recipients.iter().map(|r| (r.clone(), Err(failure.clone()))).collect::<Results>();
+        // Addresses were checked where they came from; a line break here would be a command of somebody else's.
+        let unfit = |a: &str| a.chars().any(|c| c.is_control() || c == '<' || c == '>');
+        if unfit(sender) || recipients.iter().any(|r| unfit(r)) {
+            return all(Failure::permanent("5.1.3", "an address that cannot be said"));
+        }
         let hosts = self.hosts().await;
         if hosts.is_empty() {
             return all(Failure::temporary("4.4.4", "no way to other hosts is configured (zimbraMtaRelayHost)"));

@@ -7,20 +7,23 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use zcluster_api::delivery::{Content, Outgoing, Settlement};
 use zcluster_api::directory::{Home, HomeState};
 use zcluster_api::{Bytes, Carried, Carrier, Error, GroupId, Letter, MailboxCommand, Receipt, RequestId, Result};
 use zcluster_replica::DueOutgoing;
-use zcluster_runtime::{Either, Instant, probe, random_bytes, select, sleep, spawn, timeout, wall_ms};
+use zcluster_runtime::{Either, Instant, probe, random_bytes, select, sleep, spawn, timeout, wall_ms, watch};
 
 /// Outboxes are looked at least so often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Messages taken from one outbox at a look.
 const PER_LOOK: usize = 100;
-/// Messages that one node carries at a time; each holds its bytes in memory.
+/// Messages that one node carries at a time.
 const CARRIED_MAX: usize = 32;
+/// Bytes of them held in memory, KiB.
+const MEMORY_KIB: u32 = 128 * 1024;
 /// How long carrying one message may take.
 const CARRY_MAX: Duration = Duration::from_secs(10 * 60);
 /// How long a claim lasts; one that is still needed is renewed. After a leader's death its messages wait so long.
@@ -54,6 +57,12 @@ struct Work {
     room: Arc<Semaphore>,
     /// Messages under way from here, so that a second look does not take them up again.
     under_way: Mutex<BTreeSet<(GroupId, u64)>>,
+    /// Something due was left because there was no room.
+    starved: AtomicBool,
+    /// Changes when there is room again for what was left.
+    room_again: watch::Sender<u64>,
+    /// Room for the bytes of carried messages, KiB.
+    memory: Semaphore,
 }
 
 impl Work {
@@ -79,7 +88,10 @@ impl Work {
 
     fn take_up(self: &Arc<Self>, due: Due) {
         let name = (due.group, due.at.number);
-        let Ok(room) = self.room.clone().try_acquire_owned() else { return };
+        let Ok(room) = self.room.clone().try_acquire_owned() else {
+            self.starved.store(true, Ordering::Relaxed);
+            return;
+        };
         if !self.under_way.lock().insert(name) {
             return;
         }
@@ -90,12 +102,21 @@ impl Work {
             }
             work.under_way.lock().remove(&name);
             drop(room);
+            if work.starved.swap(false, Ordering::Relaxed) {
+                work.room_again.send_if_modified(|n| {
+                    *n += 1;
+                    true
+                });
+            }
         });
     }
 
     async fn send(&self, due: Due) -> Result<()> {
         let Some(message) = self.claim(due).await? else { return Ok(()) };
         let mut claim = message.due_ms;
+        // A message larger than all the room takes all of it.
+        let kib = u32::try_from(message.blob.size / 1024 + 1).unwrap_or(u32::MAX).min(MEMORY_KIB);
+        let _memory = self.memory.acquire_many(kib).await.map_err(|e| Error::Internal(e.to_string()))?;
         let raw = match self.bytes(due.group, &message).await {
             Ok(raw) => raw,
             Err(error) => {
@@ -194,9 +215,18 @@ impl Work {
 pub(crate) async fn run(inner: Arc<Inner>, carrier: Arc<dyn Carrier>) {
     let (mut grown, mut stopped) = (inner.replicas.outboxes(), inner.stopped.subscribe());
     let room = Arc::new(Semaphore::new(CARRIED_MAX));
-    let work = Arc::new(Work { inner: inner.clone(), carrier, room, under_way: Mutex::default() });
+    let work = Arc::new(Work {
+        inner: inner.clone(),
+        carrier,
+        room,
+        under_way: Mutex::default(),
+        starved: AtomicBool::new(false),
+        room_again: watch::channel(0).0,
+        memory: Semaphore::new(MEMORY_KIB as usize),
+    });
+    let mut room_again = work.room_again.subscribe();
     while !inner.is_stopped() {
         let wait = work.look();
-        select(grown.changed(), select(sleep(wait), stopped.changed())).await;
+        select(select(grown.changed(), room_again.changed()), select(sleep(wait), stopped.changed())).await;
     }
 }

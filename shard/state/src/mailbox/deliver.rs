@@ -74,10 +74,16 @@ pub(super) fn deliver(work: &mut Work<'_>, delivery: &Delivery) -> Result<Receip
         return Err(Error::Conflict("the mailbox's scripts have changed".into()));
     }
     check(work, delivery)?;
-    let places = places(work, &delivery.filings)?;
+    let mut places = places(work, &delivery.filings)?;
+    if missing(&places)? > 0 && folders::room_for_folders(work, missing(&places)?).is_err() {
+        // A mailbox that can have no more folders gets its mail all the same.
+        for place in places.iter_mut().filter(|p| matches!(p, Place::New(..))) {
+            *place = Place::Existing(INBOX);
+        }
+    }
     room(work, delivery, &places)?;
     let tags = keywords(work, &delivery.filings)?;
-    work.room_for_items(delivery.filings.len() as u64 + tags.ids.len() as u64)?;
+    work.room_for_items((delivery.filings.len() + tags.ids.len() + missing(&places)?) as u64)?;
     let mut prepared = Prepared::new(work, &delivery.contents)?;
 
     // From here on nothing fails.
@@ -161,16 +167,14 @@ fn mail_folder(work: &Work<'_>, id: FolderId) -> Result<FolderId> {
     Ok(if known { id } else { INBOX })
 }
 
-/// Quota, UIDs and folders for all filings together.
+/// Quota and UIDs for all filings together.
 fn room(work: &mut Work<'_>, delivery: &Delivery, places: &[Place]) -> Result<()> {
     let size = |f: &Filing| delivery.contents.get(f.content as usize).map_or(0, |c| c.body.size());
     let bytes = delivery.filings.iter().fold(0u64, |sum, f| sum.saturating_add(size(f)));
     let mut counts: BTreeMap<FolderId, u64> = BTreeMap::new();
-    let mut missing = 0;
     for place in places {
-        match place {
-            Place::Existing(id) => *counts.entry(*id).or_default() += 1,
-            Place::New(path, _) => missing += names::split(path)?.len(),
+        if let Place::Existing(id) = place {
+            *counts.entry(*id).or_default() += 1;
         }
     }
     for (folder, count) in counts {
@@ -179,10 +183,18 @@ fn room(work: &mut Work<'_>, delivery: &Delivery, places: &[Place]) -> Result<()
     if !places.is_empty() {
         work.room_for_messages(INBOX, 0, bytes)?;
     }
-    if missing > 0 {
-        folders::room_for_folders(work, missing)?;
-    }
     Ok(())
+}
+
+/// Folders to be made at most.
+fn missing(places: &[Place]) -> Result<usize> {
+    let mut count = 0;
+    for place in places {
+        if let Place::New(path, _) = place {
+            count += names::split(path)?.len();
+        }
+    }
+    Ok(count)
 }
 
 /// Ids for the keywords of all filings. Ones that the mailbox cannot take must not cost the message.
