@@ -5,6 +5,8 @@
 #   make test            everything: format, lints, unit, property, simulation and end-to-end tests
 #   make sim             the cluster under the simulator: 1,000 seeds, each in two processes, and the planted bugs
 #                        (ARGS="--seeds 1..10000" for more; docs/simulation.md tells how to read a failure)
+#   make properties      the unit and property tests again and again, each round from another random seed (ROUNDS=10);
+#                        make test tries the same cases each time, so that it fails for the change and not for the day
 #   make bench           zcluster with one node and with three beside Dovecot, on this machine in one run
 #   make build           an optimised binary
 #
@@ -12,7 +14,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
-.PHONY: demo failover test lint simulated sim unit bench build prerequisites
+.PHONY: demo failover test lint simulated sim unit properties bench build prerequisites
 
 ARGS ?=
 # Every recipe builds with the RocksDB archive that the prerequisites keep.
@@ -66,7 +68,16 @@ unit:
 	$(call say,building every crate and its tests in the demo's profile)
 	cargo test --locked --workspace --no-run
 	$(call say,tests: the end-to-end ones start real nodes and kill them; about 5 minutes)
-	cargo test --locked --workspace
+	PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --workspace
+
+# What the property tests find when they do not try the same cases as always: one line of seed for each round.
+properties: prerequisites
+	@$(with_env)
+	for round in $$(seq $(or $(ROUNDS),10)); do
+		seed=$$(od -An -N7 -tu8 /dev/urandom | tr -d ' ')
+		echo "PROPTEST_RNG_SEED=$$seed"
+		PROPTEST_RNG_SEED=$$seed cargo test --locked --workspace --lib --quiet $(ARGS)
+	done
 
 build: prerequisites
 	@$(with_env)

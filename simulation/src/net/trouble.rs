@@ -48,12 +48,24 @@ impl State {
         // Lost for good, on the Raft lane together with what was sent behind it. Nobody is told.
         if let Hop::Request(r) = hop
             && r.key.lane == Lane::Raft
-            && let Some(link) = self.links.get_mut(&r.key)
         {
-            link.accept_from = link.accept_from.max(r.conn + 1);
-            if link.conn == r.conn {
-                (link.conn, link.last_arrival) = (r.conn + 1, 0);
-            }
+            self.swallow(r.key, r.conn);
+        }
+    }
+
+    /// A connection of the Raft lane goes on as a new one, and its caller does not know.
+    fn swallow(&mut self, key: Key, conn: u64) {
+        let Some(link) = self.links.get_mut(&key) else { return };
+        link.accept_from = link.accept_from.max(conn + 1);
+        if link.conn != conn {
+            return;
+        }
+        (link.conn, link.last_arrival) = (conn + 1, 0);
+        let life = link.life;
+        if life != 0 && self.processes.get(&key.to).is_none_or(|p| p.life != life) {
+            // The reset that a dying process sent was for the connection by its old number.
+            let at = self.back(&key);
+            self.queue.push(at, Hop::Break { key, conn: conn + 1, linger: false });
         }
     }
 

@@ -243,6 +243,12 @@ proptest! {
     }
 }
 
+/// A process died, and a cut swallowed a frame on the connection to it before the caller heard of the death.
+#[test]
+fn a_death_is_heard_of_whatever_a_cut_swallows() {
+    check_storm(5_054_064_097_766_473_490, true);
+}
+
 #[test]
 fn one_seed_is_one_history() {
     for seed in 0..5 {
