@@ -46,6 +46,30 @@ impl LogStore {
             .inspect_err(|e| tracing::error!(group, from, to, error = %e, "reading the log failed"))
     }
 
+    /// Cuts off what contradicts the state machine. A crash may take a truncation, and the entries written behind it,
+    /// that were not synced yet but committed by others, applied here from memory and flushed: the log then has an old
+    /// leader's entries where the state has the new leader's. Those were never committed.
+    pub(crate) async fn drop_contradiction(&self, applied: Option<LogId>) -> io::Result<()> {
+        let state = self.engine.state(self.group);
+        let (Some(applied), Some(last)) = (applied, state.last) else { return Ok(()) };
+        if last.index < applied.index || state.purged.is_some_and(|p| p.index >= applied.index) {
+            return Ok(());
+        }
+        let before = applied.index.saturating_sub(1);
+        let mut entries = Vec::new();
+        for index in before.max(state.purged.map_or(0, |p| p.index + 1))..=applied.index {
+            entries.extend(self.chunk(index, index + 1).await?);
+        }
+        let at = |index: u64| entries.iter().map(|e| e.id).find(|id| id.index == index);
+        if at(applied.index) == Some(applied) {
+            return Ok(());
+        }
+        let keep = if applied.index == 0 { None } else { at(before).or(state.purged) };
+        tracing::warn!(group = self.group, ?applied, ?last, "entries that were never committed are cut off");
+        probe("raft.log.contradicted", &[u64::from(self.group), applied.index, last.index]);
+        self.submit_and_wait(Op::TruncateAfter(keep)).await
+    }
+
     fn vote(&self) -> Option<Vote> {
         self.engine.state(self.group).vote
     }
@@ -191,5 +215,46 @@ impl RaftLogStorage<C> for LogStore {
         probe("raft.log.cut", &[u64::from(self.group), upto.index]);
         self.engine.submit(self.group, Op::Purge(upto), None);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EntryKind;
+    use crate::log::MemoryLog;
+
+    fn id(term: u64, index: u64) -> LogId {
+        LogId { term, index }
+    }
+
+    fn log(ids: &[LogId]) -> LogStore {
+        let engine = Arc::new(MemoryLog::new());
+        let entries = ids.iter().map(|id| Entry { id: *id, kind: EntryKind::Blank }).collect();
+        engine.submit(1, Op::Append(entries), None);
+        LogStore::new(engine, 1, 1 << 20, Arc::new(Progress::new()))
+    }
+
+    /// Simulator, seed 8161: after a power cut the log ended with an entry of a term before the one that was applied.
+    #[tokio::test]
+    async fn what_contradicts_the_state_is_cut_off() {
+        let ids = [id(1, 0), id(1, 1), id(7, 2), id(7, 3), id(7, 4)];
+        let last_after = async |applied: Option<LogId>, purged: Option<LogId>| {
+            let log = log(&ids);
+            if let Some(purged) = purged {
+                log.engine.submit(1, Op::Purge(purged), None);
+            }
+            log.drop_contradiction(applied).await.unwrap();
+            log.engine.state(1).last
+        };
+        assert_eq!(last_after(Some(id(8, 4)), None).await, Some(id(7, 3)));
+        assert_eq!(last_after(Some(id(8, 2)), None).await, Some(id(1, 1)));
+        assert_eq!(last_after(Some(id(8, 2)), Some(id(1, 1))).await, Some(id(1, 1)));
+        assert_eq!(last_after(Some(id(8, 0)), None).await, None);
+        // Nothing to mend: the same entry, a state behind or ahead of the log, an empty state.
+        for applied in [Some(id(7, 4)), Some(id(1, 1)), Some(id(7, 2)), Some(id(8, 5)), None] {
+            assert_eq!(last_after(applied, None).await, Some(id(7, 4)), "{applied:?}");
+        }
+        assert_eq!(last_after(Some(id(7, 3)), Some(id(7, 3))).await, Some(id(7, 4)));
     }
 }

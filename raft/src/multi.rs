@@ -103,6 +103,7 @@ impl MultiRaft {
         let progress = Arc::new(Progress::new());
         let machine = Machine::new(group, machine, config.clone(), progress.clone())?;
         let log = LogStore::new(self.log.clone(), group, config.max_payload_bytes, progress.clone());
+        log.drop_contradiction(machine.last()).await?;
         let peers = Arc::new(Peers {
             group,
             network: self.network.clone(),

@@ -104,6 +104,11 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// The last entry that was applied.
+    pub(crate) fn last(&self) -> Option<LogId> {
+        self.last.as_ref().map(from_raft)
+    }
+
     /// Reads what the machine has applied, which is what is on its disk: nothing was applied since the start.
     pub(crate) fn new(
         group: u32,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use zcluster_raft::log::{LogState, Op, RocksLog, RocksOptions, Vote};
@@ -26,18 +27,39 @@ pub fn cases(default: u32) -> ProptestConfig {
 
 /// Copies the files of a database that may be open: what a process that is killed now leaves.
 pub fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for file in std::fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        if file.file_name() == "LOCK" || file.file_type().unwrap().is_dir() {
-            continue;
+    // What is copied while the engine's threads write and remove files is no state that the disk ever had.
+    loop {
+        let before = files(from);
+        let _ = std::fs::remove_dir_all(to);
+        std::fs::create_dir_all(to).unwrap();
+        for (name, ..) in &before {
+            match std::fs::copy(from.join(name), to.join(name)) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                result => drop(result.unwrap()),
+            }
         }
-        match std::fs::copy(file.path(), to.join(file.file_name())) {
-            // Files that nobody needs any more are removed while the database is open.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            result => drop(result.unwrap()),
+        if files(from) == before {
+            return;
         }
     }
+}
+
+/// Name, length and time of change of all files that a copy needs.
+fn files(dir: &Path) -> Vec<(String, u64, SystemTime)> {
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(dir).unwrap().map(|f| f.unwrap()) {
+        let name = file.file_name().into_string().unwrap();
+        // Files that nobody needs any more are removed while the database is open; its own log is not part of it.
+        if let Ok(meta) = file.metadata()
+            && meta.is_file()
+            && name != "LOCK"
+            && !name.starts_with("LOG")
+        {
+            found.push((name, meta.len(), meta.modified().unwrap()));
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Name and length of the newest write-ahead log.
