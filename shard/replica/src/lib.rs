@@ -10,6 +10,7 @@ mod content;
 mod durable;
 pub mod engine;
 mod feed;
+mod indexes;
 mod keys;
 mod kv;
 pub mod layout;
