@@ -142,6 +142,9 @@ impl GroupIndexes<'_> {
 
 impl Indexes for GroupIndexes<'_> {
     fn get(&self, mailbox: MailboxId, folder: FolderId) -> Option<FolderIndex> {
+        if let Some(index) = self.new.borrow().get(&self.key(mailbox, folder)) {
+            return Some(index.clone());
+        }
         let mut guard = self.all.kept.lock();
         let kept = &mut *guard;
         if !self.is_of_today(kept) {
@@ -161,7 +164,9 @@ impl Indexes for GroupIndexes<'_> {
     }
 
     fn drop(&self, mailbox: MailboxId, folder: FolderId) {
-        self.all.kept.lock().remove(&self.key(mailbox, folder));
+        let key = self.key(mailbox, folder);
+        self.new.borrow_mut().remove(&key);
+        self.all.kept.lock().remove(&key);
     }
 
     fn room(&self) -> usize {

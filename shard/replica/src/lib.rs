@@ -7,6 +7,7 @@
 
 mod body;
 mod content;
+mod doubt;
 mod durable;
 pub mod engine;
 mod feed;

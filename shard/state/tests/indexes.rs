@@ -107,17 +107,25 @@ const CRITERIA: [SortBy; 9] = [
 ];
 
 fn query() -> impl Strategy<Value = MailboxQuery> {
-    let by = (prop::sample::select(CRITERIA.to_vec()), any::<bool>()).prop_map(|(by, reverse)| SortCriterion { by, reverse });
-    let threading =
-        prop::sample::select(vec![Threading::OrderedSubject, Threading::References, Threading::Refs]);
+    let by = (prop::sample::select(CRITERIA.to_vec()), any::<bool>())
+        .prop_map(|(by, reverse)| SortCriterion { by, reverse });
+    let threading = prop::sample::select(vec![Threading::OrderedSubject, Threading::References, Threading::Refs]);
     let at = (prop::option::weighted(0.3, uids()), expr()).boxed();
     let folder = INBOX;
     prop_oneof![
         at.clone().prop_map(move |(within, expr)| MailboxQuery::Search { folder, within, expr }),
-        (at.clone(), prop::collection::vec(by, 1..3))
-            .prop_map(move |((within, expr), by)| MailboxQuery::Sort { folder, within, expr, by }),
-        (at, threading)
-            .prop_map(move |((within, expr), threading)| MailboxQuery::Thread { folder, within, expr, threading }),
+        (at.clone(), prop::collection::vec(by, 1..3)).prop_map(move |((within, expr), by)| MailboxQuery::Sort {
+            folder,
+            within,
+            expr,
+            by
+        }),
+        (at, threading).prop_map(move |((within, expr), threading)| MailboxQuery::Thread {
+            folder,
+            within,
+            expr,
+            threading
+        }),
     ]
 }
 
@@ -336,12 +344,10 @@ fn a_record_that_is_too_short_is_not_relied_on() {
         let add = if n % 2 == 0 { Flags::FLAGGED } else { Flags::default() };
         let remove = if n % 2 == 0 { Flags::default() } else { Flags::FLAGGED };
         let (keywords, uids) = (KeywordChange::Add(vec![]), UidSet::range(1, 1));
-        let store =
-            MailboxCommand::Store { folder: INBOX, uids, add, remove, keywords, unchanged_since: None };
+        let store = MailboxCommand::Store { folder: INBOX, uids, add, remove, keywords, unchanged_since: None };
         rig.run(store).unwrap();
     }
-    let flagged =
-        MailboxQuery::Search { folder: INBOX, within: None, expr: SearchExpr::Flags(Flags::FLAGGED) };
+    let flagged = MailboxQuery::Search { folder: INBOX, within: None, expr: SearchExpr::Flags(Flags::FLAGGED) };
     assert_eq!(ask(&rig, &kept, &flagged), rig.ask(flagged));
 }
 

@@ -3,8 +3,8 @@
 use super::{Batch, Column, Op, Reader, Row, Rows, StateEngine};
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBIteratorWithThreadMode, DBRawIteratorWithThreadMode, IteratorMode, LogLevel, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch,
-    WriteBufferManager, WriteOptions,
+    DBIteratorWithThreadMode, DBRawIteratorWithThreadMode, IteratorMode, LogLevel, Options, ReadOptions,
+    SnapshotWithThreadMode, WriteBatch, WriteBufferManager, WriteOptions,
 };
 use std::io;
 use std::path::Path;
@@ -151,7 +151,11 @@ fn rows(iter: DBIteratorWithThreadMode<'_, DB>) -> Rows<'_> {
 
 /// Shows the rows that the iterator is bounded to.
 fn walk(mut iter: DBRawIteratorWithThreadMode<'_, DB>, reverse: bool, visit: &mut Visit<'_>) -> io::Result<()> {
-    if reverse { iter.seek_to_last() } else { iter.seek_to_first() }
+    if reverse {
+        iter.seek_to_last()
+    } else {
+        iter.seek_to_first()
+    }
     while let Some((key, value)) = iter.item() {
         if !visit(key, value) {
             return Ok(());

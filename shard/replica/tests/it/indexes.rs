@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zcluster_api::mailbox::{KeywordChange, folders};
 use zcluster_api::sort::{SortBy, SortCriterion, Threading};
 use zcluster_api::*;
-use zcluster_raft::{Fatal, StateMachine};
+use zcluster_raft::Fatal;
 use zcluster_replica::{MemoryEngine, Replicas};
 
 /// Replicas that answer each search a second time without an index, and panic where the answers differ.

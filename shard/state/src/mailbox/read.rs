@@ -1,10 +1,10 @@
 //! Queries.
 
+use super::index::{Indexes, NoIndexes};
 use super::names;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
-use super::index::{Indexes, NoIndexes};
 use super::{
     Place, at_home, each_message, metadata, missed, outgoing, pages, permit, scripts, search, seen, sharing, sort,
     subscriptions, thread, url_auth,

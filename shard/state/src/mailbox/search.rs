@@ -121,11 +121,7 @@ impl Search<'_> {
     }
 
     /// Reads the messages part by part, and tells of each part which match.
-    fn parts(
-        &self,
-        within: Option<&UidSet>,
-        mut found: impl FnMut(FolderIndex, Bits) -> Result<()>,
-    ) -> Result<()> {
+    fn parts(&self, within: Option<&UidSet>, mut found: impl FnMut(FolderIndex, Bits) -> Result<()>) -> Result<()> {
         let everything = UidSet::range(1, u32::MAX);
         let mut columns = Columns::default();
         let mut part = |columns: &mut Columns| {

@@ -140,14 +140,9 @@ impl Columns {
         if let Some(kept) = &kept {
             let mut all = Bits::all(self.len(), true);
             (0..before).filter(|at| !kept.get(*at)).for_each(|at| all.set(at, false));
-            for column in [
-                &mut self.uid,
-                &mut self.item,
-                &mut self.flags,
-                &mut self.tags,
-                &mut self.thread,
-                &mut self.copy_of,
-            ] {
+            for column in
+                [&mut self.uid, &mut self.item, &mut self.flags, &mut self.tags, &mut self.thread, &mut self.copy_of]
+            {
                 all.retain(column);
             }
             [&mut self.size, &mut self.modseq].into_iter().for_each(|column| all.retain(column));

@@ -1,8 +1,8 @@
 //! REFERENCES (RFC 5256 §3), step by step, and REFS, which leaves the subjects out.
 
 use super::super::index::NONE;
-use super::tree::{ROOT, Tree};
 use super::Messages;
+use super::tree::{ROOT, Tree};
 use zcluster_api::sort::ThreadNode;
 
 pub(super) fn threads(messages: &Messages<'_>, by_subject: bool) -> Vec<ThreadNode> {

@@ -1,7 +1,7 @@
 //! Threads as IMAP writes them, so that they can be read beside RFC 5256.
 
-use super::super::Message as Known;
 use super::super::super::index::ids_of;
+use super::super::Message as Known;
 use super::*;
 use proptest::prelude::*;
 
