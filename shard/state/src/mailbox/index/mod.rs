@@ -7,6 +7,7 @@
 mod bits;
 mod columns;
 mod ids;
+mod keys;
 mod ranks;
 
 pub(super) use bits::Bits;
@@ -14,15 +15,14 @@ pub(crate) use columns::Columns;
 pub(crate) use ids::{Ids, NONE};
 pub(crate) use ranks::Ranks;
 
-use super::items;
 use super::read::View;
-use super::rows::{self, ChangeRow, ColdRow};
+use super::rows::{self, ChangeRow};
 use super::sort::Texts;
 use super::work::CHANGES_KEPT;
 use super::{each_message, rows::FolderRow};
 use crate::content::Content;
 use crate::kv::{Table, behind, each};
-use minicbor::Decode;
+use keys::{each_keys, is_hot, key_of, read_ids, write_key};
 use ranks::Strings;
 use std::sync::Arc;
 use zcluster_api::sort::SortBy;
@@ -32,8 +32,8 @@ use zcluster_api::{Epoch, FolderId, MailboxId, ModSeq, Result, UidSet, codec};
 const CHANGES_MAX: u64 = 4_096;
 /// A part of a folder that is asked for is read alone when it is smaller than this fraction of the folder.
 const PART: u64 = 4;
-/// New messages that are fitted into orders and ids one by one; for more these are made anew. One in so many messages of the folder,
-/// but always [`FITTED_MIN`].
+/// New messages that are fitted into orders and ids one by one; for more these are made anew. One in so many messages of
+/// the folder, but always [`FITTED_MIN`].
 const FITTED_PART: usize = 64;
 const FITTED_MIN: usize = 16;
 /// What an index costs beside its lists, bytes.
@@ -99,15 +99,6 @@ pub(super) struct Need {
     pub dates: bool,
     pub ranks: Vec<SortBy>,
     pub ids: bool,
-}
-
-/// The part of `zcluster_api::sort::SortKeys` that threading needs.
-#[derive(Debug, Default, Decode)]
-struct References {
-    #[n(9)]
-    id: Option<u64>,
-    #[n(10)]
-    references: Vec<u64>,
 }
 
 impl FolderIndex {
@@ -316,7 +307,7 @@ impl Dates {
     }
 }
 
-/// The folder's index as of the view, with whether it is kept; `None` when what is asked for is to be read alone.
+/// The folder's index as of the view; `None` when what is asked for is to be read alone.
 ///
 /// # Errors
 /// `NotFound` (folder).
@@ -387,72 +378,6 @@ fn touched(view: &View<'_>, folder: FolderId, since: ModSeq) -> Result<Option<Ui
         Ok(true)
     })?;
     Ok((seen == now.0 - since.0).then_some(uids))
-}
-
-/// Whether the hot row is enough.
-fn is_hot(by: SortBy) -> bool {
-    matches!(by, SortBy::Arrival | SortBy::Size)
-}
-
-/// Writes what the criterion compares as bytes that compare as it does.
-fn write_key(by: SortBy, columns: &Columns, at: usize, keys: &Texts<'_>, out: &mut Vec<u8>) {
-    let number = |n: i64, out: &mut Vec<u8>| out.extend_from_slice(&((n as u64) ^ (1 << 63)).to_be_bytes());
-    match by {
-        SortBy::Arrival => number(columns.internal_ms[at], out),
-        SortBy::Date => number(keys.sent_ms.unwrap_or(columns.internal_ms[at]), out),
-        SortBy::Size => out.extend_from_slice(&columns.size[at].to_be_bytes()),
-        SortBy::Cc => out.extend_from_slice(keys.cc.as_bytes()),
-        SortBy::From => out.extend_from_slice(keys.from.as_bytes()),
-        SortBy::To => out.extend_from_slice(keys.to.as_bytes()),
-        SortBy::Subject => out.extend_from_slice(keys.subject.as_bytes()),
-        SortBy::DisplayFrom => out.extend_from_slice(keys.display_from.as_bytes()),
-        SortBy::DisplayTo => out.extend_from_slice(keys.display_to.as_bytes()),
-    }
-}
-
-/// [`write_key`] of one message.
-fn key_of(view: &View<'_>, content: &dyn Content, by: SortBy, columns: &Columns, at: usize) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    if is_hot(by) {
-        write_key(by, columns, at, &Texts::default(), &mut out);
-        return Ok(out);
-    }
-    each_keys(view, content, &columns.item[at..=at], |_, keys| {
-        write_key(by, columns, at, &codec::decode(keys)?, &mut out);
-        Ok(())
-    })?;
-    Ok(out)
-}
-
-fn read_ids(keys: &[u8], texts: &Texts<'_>) -> Result<ids::Read> {
-    let References { id, references } = codec::decode(keys)?;
-    Ok(ids::Read { own: id, references, reply: texts.reply, no_subject: texts.subject.is_empty() })
-}
-
-/// Calls `visit` with each item's place in the list and its stored keys. A message from before keys were kept has them made
-/// now.
-fn each_keys(
-    view: &View<'_>,
-    content: &dyn Content,
-    ids: &[u32],
-    mut visit: impl FnMut(usize, &[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut without = Vec::new();
-    items::each_row(view.kv, Table::Keys, view.mailbox, ids, |at, keys| match keys {
-        Some(keys) => visit(at, keys),
-        None => {
-            without.push(at);
-            Ok(())
-        }
-    })?;
-    let ids: Vec<u32> = without.iter().filter_map(|at| ids.get(*at).copied()).collect();
-    items::each_row(view.kv, Table::Cold, view.mailbox, &ids, |i, row| {
-        let at = without.get(i).copied().unwrap_or_default();
-        let row = row.ok_or_else(|| items::missing(view.mailbox, ids.get(i).copied().unwrap_or_default()))?;
-        let cold: ColdRow = codec::decode(row)?;
-        let keys = content.sort_keys(&cold.summary, cold.sent_ms)?;
-        visit(at, &codec::encode(&keys))
-    })
 }
 
 /// Ids of messages that are nowhere kept.
