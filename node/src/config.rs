@@ -201,11 +201,17 @@ pub struct Storage {
     pub cache_bytes: u64,
     /// Bytes of the state database's write buffers.
     pub write_buffer_bytes: u64,
+    /// Bytes of memory for what searches have read of folders; 0: nothing is kept between searches.
+    pub folder_index_bytes: u64,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Storage { cache_bytes: 256 * 1024 * 1024, write_buffer_bytes: 128 * 1024 * 1024 }
+        Storage {
+            cache_bytes: 256 * 1024 * 1024,
+            write_buffer_bytes: 128 * 1024 * 1024,
+            folder_index_bytes: 128 * 1024 * 1024,
+        }
     }
 }
 

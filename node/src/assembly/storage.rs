@@ -72,6 +72,7 @@ pub async fn open(dir: &DataDir, node: &mut NodeFile, config: &Config, faults: O
         ..RocksConfig::default()
     };
     let replicas = Replicas::open(&dir.state(), &rocks, fatal.clone()).context("the state database")?;
+    replicas.limit_indexes(usize::try_from(config.storage.folder_index_bytes)?);
     Ok(Storage { log: Arc::new(log), replicas, fatal })
 }
 

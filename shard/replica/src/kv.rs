@@ -51,12 +51,12 @@ impl<'a> GroupKv<'a> {
         self.reader.scan(column(table), &self.key(table, from), &self.key(table, to), reverse)
     }
     fn visit(&self, table: Table, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) {
-        for row in self.rows(table, from, to, reverse) {
-            match row {
-                Ok((key, value)) if !visit(key.get(PREFIX..).unwrap_or_default(), &value) => return,
-                Ok(_) => {}
-                Err(e) => return self.fail(e),
-            }
+        let (from, to) = (self.key(table, from), self.key(table, to));
+        let read = self.reader.each(column(table), &from, &to, reverse, &mut |key, value| {
+            visit(key.get(PREFIX..).unwrap_or_default(), value)
+        });
+        if let Err(e) = read {
+            self.fail(e);
         }
     }
 }

@@ -7,9 +7,11 @@
 
 mod body;
 mod content;
+mod doubt;
 mod durable;
 pub mod engine;
 mod feed;
+mod indexes;
 mod keys;
 mod kv;
 pub mod layout;

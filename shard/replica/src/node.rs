@@ -3,6 +3,7 @@
 use crate::durable::Durability;
 use crate::engine::StateEngine;
 use crate::feed::Feed;
+use crate::indexes::FolderIndexes;
 use crate::kv::GroupKv;
 use crate::meta;
 use parking_lot::Mutex;
@@ -20,6 +21,7 @@ pub(crate) struct NodeState {
     pub durability: Arc<Durability>,
     pub feed: Arc<Feed>,
     pub positions: Positions,
+    pub indexes: FolderIndexes,
     pub fatal: Fatal,
 }
 
@@ -90,10 +92,18 @@ impl NodeState {
     /// # Errors
     /// What `read` returned, or `Unavailable` on a disk error.
     pub fn view<T>(&self, group: GroupId, read: impl FnOnce(&dyn KvRead) -> Result<T>) -> Result<T> {
+        self.view_of(group, |kv, _| read(kv))
+    }
+
+    /// The same, with the generation that is read.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view).
+    pub fn view_of<T>(&self, group: GroupId, read: impl FnOnce(&dyn KvRead, u32) -> Result<T>) -> Result<T> {
         let view = self.engine.view();
         let outcome = meta::read_position(view.as_ref(), group).and_then(|(generation, _)| {
             let kv = GroupKv::new(view.as_ref(), group, generation);
-            let result = read(&kv);
+            let result = read(&kv, generation);
             kv.check().map(|()| result)
         });
         outcome.unwrap_or_else(|e| self.disk_failed(&e))
@@ -129,6 +139,7 @@ impl NodeState {
 
     /// A snapshot took the place of a group's state: whoever follows something there must look again.
     pub fn replaced(&self, group: GroupId) {
+        self.indexes.forget(group);
         let applied = meta::read_position(self.engine.as_ref(), group).ok().and_then(|(_, last)| last);
         self.positions.applied(group, applied.map(|l| l.index));
         self.feed.refresh(group, |mailbox| self.modseq(group, mailbox).ok().flatten());

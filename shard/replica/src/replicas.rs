@@ -5,16 +5,18 @@ use crate::content::MailContent;
 use crate::durable::Durability;
 use crate::engine::{Column, RocksConfig, RocksEngine, StateEngine, StrictEngine};
 use crate::feed::{Feed, Subscription};
+use crate::indexes::FolderIndexes;
 use crate::machine::Machine;
 use crate::node::{NodeState, Positions};
 use crate::snapshot::sink::removal;
-use crate::{keys, meta};
+use crate::{doubt, keys, meta};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 use zcluster_api::{
     AccountId, BlobRef, BodyStream, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId, MailboxQuery,
@@ -26,6 +28,8 @@ use zcluster_state::DueOutgoing;
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.
 const SEARCHES_MAX: usize = 4;
+/// Memory for what searches have read of folders, unless told otherwise.
+const INDEX_BYTES_MAX: usize = 128 << 20;
 /// Messages a query may name and still be answered on the event loop; larger pages go to a blocking thread.
 const INLINE_MESSAGES_MAX: u64 = 64;
 
@@ -33,6 +37,8 @@ const INLINE_MESSAGES_MAX: u64 = 64;
 pub struct Replicas {
     node: Arc<NodeState>,
     searches: Arc<Semaphore>,
+    /// Searches are answered twice, with an index and without, and must come out the same.
+    doubted: AtomicBool,
 }
 
 /// A question to a mailbox as its home shard is asked.
@@ -79,8 +85,24 @@ impl Replicas {
         clean(engine.as_ref())?;
         let durability = Durability::new(engine.clone());
         zcluster_runtime::spawn(Durability::run(Arc::downgrade(&durability), fatal.clone()));
-        let node = NodeState { engine, durability, feed: Feed::new(), positions: Positions::default(), fatal };
-        Ok(Arc::new(Replicas { node: Arc::new(node), searches: Arc::new(Semaphore::new(SEARCHES_MAX)) }))
+        let (feed, positions, indexes) = (Feed::new(), Positions::default(), FolderIndexes::new(INDEX_BYTES_MAX));
+        let node = NodeState { engine, durability, feed, positions, indexes, fatal };
+        Ok(Arc::new(Replicas {
+            node: Arc::new(node),
+            searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
+            doubted: AtomicBool::new(false),
+        }))
+    }
+
+    /// Bounds the memory for what searches have read of folders; 0: nothing is kept between searches.
+    pub fn limit_indexes(&self, bytes: usize) {
+        self.node.indexes.limit(bytes);
+    }
+
+    /// Has each search answered a second time without what earlier ones have read, and panics where the answers differ:
+    /// for simulators.
+    pub fn doubt_indexes(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
     }
 
     /// The machine of a group, for raft. At most one at a time per group.
@@ -133,6 +155,7 @@ impl Replicas {
         self.node.engine.write(batch)?;
         self.node.durability.forget(group);
         self.node.positions.forget(group);
+        self.node.indexes.forget(group);
         self.node.durability.flush()
     }
 
@@ -168,7 +191,21 @@ impl Replicas {
         let MailboxRead { group, mailbox, epoch, quota, actor, ref query } = *read;
         let asking = zcluster_state::Asking { group, mailbox, epoch, quota, actor };
         let content = MailContent::default();
-        self.node.view(group, |kv| zcluster_state::read_mailbox_as(kv, asking, query, &content))
+        if !query.is_search() {
+            return self.node.view(group, |kv| zcluster_state::read_mailbox_as(kv, asking, query, &content));
+        }
+        let life = self.node.indexes.life(group);
+        let (reply, indexes, doubts) = self.node.view_of(group, |kv, generation| {
+            let indexes = self.node.indexes.of(group, generation, life);
+            let reply = zcluster_state::read_mailbox_with(kv, asking, query, &content, &indexes);
+            let doubted = self.doubted.load(Ordering::Relaxed);
+            let doubts = if doubted { doubt::ask(kv, asking, query, &indexes) } else { Vec::new() };
+            Ok((reply, indexes, doubts))
+        })?;
+        // From here on it is known that no read failed.
+        indexes.settle();
+        doubt::judge(&doubts);
+        reply
     }
 
     /// Answers a directory query from this node's replica of group 0.
@@ -251,7 +288,10 @@ impl Replicas {
 
     /// The engine's figures (bytes on disk and in memory).
     pub fn figures(&self) -> Vec<(&'static str, u64)> {
-        self.node.engine.figures()
+        let (folders, bytes) = self.node.indexes.figures();
+        let mut figures = self.node.engine.figures();
+        figures.extend([("folder_indexes", folders as u64), ("folder_index_bytes", bytes as u64)]);
+        figures
     }
 
     /// A hash over all rows of a group and the index it is at. Replicas at one index must agree. Reads everything.

@@ -39,6 +39,7 @@ pub(super) async fn open(cluster: &Cluster, machine: &Machine) -> Result<Storage
         }
     };
     let replicas = Replicas::with_engine(opened.engine, fatal.clone()).map_err(End::failed)?;
+    replicas.doubt_indexes();
     Ok(Storage { file, log: opened.log, replicas, fatal })
 }
 

@@ -88,9 +88,15 @@ async fn find(s: &mut Session, search: &Search) -> Result<(Query, Found), Failur
         // What arrived in between has no number yet.
         let view = s.view()?;
         order.retain(|uid| view.uids.contains(*uid));
-        let mut uids = order.clone();
-        uids.sort_unstable();
-        return Ok((query, Found { uids: uids.into_iter().collect(), order: Some(order), highest_modseq }));
+        // Each is there once: as many as there are are all of them.
+        let uids = if order.len() as u64 == view.uids.len() {
+            view.uids.clone()
+        } else {
+            let mut uids = order.clone();
+            uids.sort_unstable();
+            uids.into_iter().collect()
+        };
+        return Ok((query, Found { uids, order: Some(order), highest_modseq }));
     }
     if let Some(uids) = query.answer(view) {
         let uids = without(&uids, &view.gone);

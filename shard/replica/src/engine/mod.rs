@@ -15,6 +15,7 @@ pub use strict::StrictEngine;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
+use zcluster_state::Visit;
 
 /// A key space with its own storage settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +100,19 @@ pub trait Reader: Send + Sync {
     fn get(&self, column: Column, key: &[u8]) -> io::Result<Option<Vec<u8>>>;
     /// The rows of `[from, to)`, rising, or falling when `reverse`.
     fn scan<'a>(&'a self, column: Column, from: &[u8], to: &[u8], reverse: bool) -> Rows<'a>;
+    /// The same rows, shown where they lie, until `visit` returns `false`.
+    ///
+    /// # Errors
+    /// The disk.
+    fn each(&self, column: Column, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) -> io::Result<()> {
+        for row in self.scan(column, from, to, reverse) {
+            let (key, value) = row?;
+            if !visit(&key, &value) {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A storage engine for the state of all groups of a node.

@@ -3,12 +3,13 @@
 use super::{Batch, Column, Op, Reader, Row, Rows, StateEngine};
 use rocksdb::{
     BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBIteratorWithThreadMode, IteratorMode, LogLevel, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch,
-    WriteBufferManager, WriteOptions,
+    DBIteratorWithThreadMode, DBRawIteratorWithThreadMode, IteratorMode, LogLevel, Options, ReadOptions,
+    SnapshotWithThreadMode, WriteBatch, WriteBufferManager, WriteOptions,
 };
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use zcluster_state::Visit;
 
 /// Values below this stay in the sorted files; longer ones go to blob files, so that compaction does not copy bodies.
 const BLOB_MIN_BYTES: u64 = 1024;
@@ -148,6 +149,23 @@ fn rows(iter: DBIteratorWithThreadMode<'_, DB>) -> Rows<'_> {
     Box::new(iter.map(|r| r.map(|(k, v)| -> Row { (k.into_vec(), v.into_vec()) }).map_err(err)))
 }
 
+/// Shows the rows that the iterator is bounded to.
+fn walk(mut iter: DBRawIteratorWithThreadMode<'_, DB>, reverse: bool, visit: &mut Visit<'_>) -> io::Result<()> {
+    if reverse {
+        iter.seek_to_last()
+    } else {
+        iter.seek_to_first()
+    }
+    while let Some((key, value)) = iter.item() {
+        if !visit(key, value) {
+            return Ok(());
+        }
+        if reverse { iter.prev() } else { iter.next() }
+    }
+    // An iterator that met an error ends, too.
+    iter.status().map_err(err)
+}
+
 fn mode(reverse: bool) -> IteratorMode<'static> {
     if reverse { IteratorMode::End } else { IteratorMode::Start }
 }
@@ -168,6 +186,13 @@ impl Reader for RocksEngine {
             Ok(cf) => rows(self.db.iterator_cf_opt(&cf, scan_options(from, to), mode(reverse))),
             Err(e) => failed(e),
         }
+    }
+    fn each(&self, column: Column, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) -> io::Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        let cf = handle(&self.db, column)?;
+        walk(self.db.raw_iterator_cf_opt(&cf, scan_options(from, to)), reverse, visit)
     }
 }
 
@@ -240,5 +265,12 @@ impl Reader for RocksView {
             Ok(cf) => rows(self.snapshot.iterator_cf_opt(&cf, scan_options(from, to), mode(reverse))),
             Err(e) => failed(e),
         }
+    }
+    fn each(&self, column: Column, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) -> io::Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        let cf = handle(&self.db, column)?;
+        walk(self.snapshot.raw_iterator_cf_opt(&cf, scan_options(from, to)), reverse, visit)
     }
 }

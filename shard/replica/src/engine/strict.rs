@@ -4,6 +4,7 @@ use super::{Batch, Column, Reader, Rows, StateEngine};
 use std::io;
 use std::sync::Arc;
 use zcluster_raft::Fatal;
+use zcluster_state::Visit;
 
 /// Passes everything on to another engine, and reports each write or flush that fails: whoever asked for it may be a
 /// peer's call that only hands the error back, and a node whose disk fails must not go on (nobody knows what a failed
@@ -30,6 +31,9 @@ impl Reader for StrictEngine {
     }
     fn scan<'a>(&'a self, column: Column, from: &[u8], to: &[u8], reverse: bool) -> Rows<'a> {
         self.engine.scan(column, from, to, reverse)
+    }
+    fn each(&self, column: Column, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) -> io::Result<()> {
+        self.engine.each(column, from, to, reverse, visit)
     }
 }
 

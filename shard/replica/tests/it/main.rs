@@ -3,6 +3,7 @@
 
 mod bodies;
 mod engines;
+mod indexes;
 mod replay;
 mod snapshots;
 mod support;

@@ -7,6 +7,7 @@ mod deliver;
 mod deliveries;
 mod expunge;
 mod folders;
+mod index;
 mod items;
 mod metadata;
 mod missed;
@@ -31,8 +32,9 @@ mod uploads;
 mod url_auth;
 mod work;
 
+pub use index::{FolderIndex, Indexes, NoIndexes};
 pub use outgoing::{DueOutgoing, due_outgoing};
-pub use read::{Asking, read_mailbox, read_mailbox_as};
+pub use read::{Asking, read_mailbox, read_mailbox_as, read_mailbox_with};
 pub(crate) use uploads::forget_upload;
 
 use crate::group::Group;

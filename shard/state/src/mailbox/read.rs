@@ -1,5 +1,6 @@
 //! Queries.
 
+use super::index::{Indexes, NoIndexes};
 use super::names;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
@@ -72,12 +73,26 @@ pub fn read_mailbox_as(
     query: &MailboxQuery,
     content: &dyn Content,
 ) -> Result<MailboxReply> {
+    read_mailbox_with(kv, at, query, content, &NoIndexes)
+}
+
+/// The same, with what was kept of folders at earlier searches.
+///
+/// # Errors
+/// As [`read_mailbox_as`].
+pub fn read_mailbox_with(
+    kv: &dyn KvRead,
+    at: Asking,
+    query: &MailboxQuery,
+    content: &dyn Content,
+    indexes: &dyn Indexes,
+) -> Result<MailboxReply> {
     let Asking { group, mailbox, epoch, quota, actor } = at;
     let header = at_home(kv, Place { group, mailbox, epoch, quota, actor })?;
     if let Some(actor) = actor {
         permit::query(kv, mailbox, actor, query)?;
     }
-    let view = View { kv, mailbox, header, actor };
+    let view = View { kv, mailbox, header, actor, indexes };
     match query {
         MailboxQuery::Info => Ok(view.info(quota)),
         MailboxQuery::Folders => view.folders(),
@@ -123,6 +138,8 @@ pub(super) struct View<'a> {
     header: Header,
     /// Who asks, when it is not the owner.
     actor: Option<AccountId>,
+    /// What was kept of folders.
+    pub indexes: &'a dyn Indexes,
 }
 
 impl View<'_> {
@@ -184,6 +201,11 @@ impl View<'_> {
     /// The mailbox's mod-sequence.
     pub fn position(&self) -> ModSeq {
         self.header.modseq
+    }
+
+    /// The home epoch.
+    pub fn epoch(&self) -> Epoch {
+        self.header.epoch
     }
 
     pub fn folder(&self, id: FolderId) -> Result<Folder> {

@@ -1,18 +1,24 @@
-//! `Search`: each message is tried with what is at hand first (its hot row), then with its sort keys, and only if that
-//! does not decide, with its summary and body. Text is left to [`Content`].
+//! `Search`: what the folder's columns tell decides most messages, many at a time; those it leaves open are tried one by
+//! one, with their sort keys, and only if these do not decide, with their summary and body. Text is left to [`Content`].
 
 mod expr;
 
+use super::index::{self, Bits, Columns, FolderIndex, Need};
 use super::items;
 use super::rows::{ColdRef, HotRow};
 use super::{each_message, read::View};
 use crate::content::{Candidate, Content};
 use crate::kv::Table;
 use expr::{Facts, Node, Plan};
-use zcluster_api::{FolderId, MailboxReply, Result, SearchExpr, Uid, UidSet, codec};
+use zcluster_api::sort::SORTED_MAX;
+use zcluster_api::{Error, FolderId, MailboxReply, ModSeq, Result, SearchExpr, Uid, UidSet, codec};
 
 /// Messages decided together, so that rows that lie together are read together.
 const BATCH: usize = 512;
+/// Messages of which the columns are held at a time where the folder's are not kept.
+const PART_MESSAGES: usize = 65_536;
+/// The dates of all messages are read for a search when it needs those of one in so many.
+const DATES_PART: usize = 4;
 
 pub(super) fn search(
     view: &View<'_>,
@@ -21,82 +27,178 @@ pub(super) fn search(
     expr: &SearchExpr,
     content: &dyn Content,
 ) -> Result<MailboxReply> {
-    let (mut uids, mut highest) = (UidSet::new(), None);
-    each_match(view, folder, within, expr, content, |uid, row| {
-        uids.insert(uid.0);
-        highest = highest.max(Some(row.modseq));
-        Ok(())
-    })?;
-    Ok(MailboxReply::Found { uids, highest_modseq: highest })
+    let mut found = Found::default();
+    let (plan, node) = Plan::new(view, expr)?;
+    let search = Search { view, folder, content, plan: &plan, node: &node };
+    match index::open(view, folder, within, content)? {
+        Some(mut index) => {
+            let hits = search.kept(&mut index, within)?;
+            found.add(&index.columns, &hits);
+        }
+        None => search.parts(within, |index, hits| {
+            found.add(&index.columns, &hits);
+            Ok(())
+        })?,
+    }
+    Ok(MailboxReply::Found { uids: found.uids, highest_modseq: found.highest })
 }
 
-/// Calls `found` with each message that matches, by rising UID.
+/// The messages that match, as marked in an index that has them all, and perhaps others.
 ///
 /// # Errors
-/// `NotFound` (folder), `Invalid` when the expression is too deep or too long; what reading bodies reported.
-pub(super) fn each_match(
+/// `NotFound` (folder), `Invalid` when the expression is too deep or too long, `TooLarge` when there are more than
+/// [`SORTED_MAX`]; what reading bodies reported.
+pub(super) fn hits(
     view: &View<'_>,
     folder: FolderId,
     within: Option<&UidSet>,
     expr: &SearchExpr,
     content: &dyn Content,
-    mut found: impl FnMut(Uid, &HotRow) -> Result<()>,
-) -> Result<()> {
-    view.row(folder)?;
+) -> Result<(FolderIndex, Bits)> {
     let (plan, node) = Plan::new(view, expr)?;
-    let everything = UidSet::range(1, u32::MAX);
-    let mut batch = Batch { view, content, plan: &plan, node: &node, open: Vec::new() };
-    each_message(view.kv, (view.mailbox, folder), within.unwrap_or(&everything), |uid, row| {
-        batch.take(uid, row)?;
-        if batch.open.len() == BATCH {
-            batch.flush(&mut found)?;
-        }
-        Ok(true)
+    let search = Search { view, folder, content, plan: &plan, node: &node };
+    if let Some(mut index) = index::open(view, folder, within, content)? {
+        let hits = search.kept(&mut index, within)?;
+        few(hits.count())?;
+        return Ok((index, hits));
+    }
+    let mut columns = Columns::default();
+    search.parts(within, |index, hits| {
+        few(columns.len() + hits.count())?;
+        hits.ones().for_each(|at| columns.push(index.columns.uid[at], index.columns.row(at)));
+        Ok(())
     })?;
-    batch.flush(&mut found)
+    let all = Bits::all(columns.len(), true);
+    Ok((FolderIndex::of(columns), all))
 }
 
-/// Messages that match, or may yet.
-struct Batch<'a> {
+fn few(hits: usize) -> Result<()> {
+    if hits > SORTED_MAX {
+        return Err(Error::TooLarge(format!("more than {SORTED_MAX} messages to put in order")));
+    }
+    Ok(())
+}
+
+/// The highest mod-sequence among the messages.
+pub(super) fn highest(columns: &Columns, hits: &Bits) -> Option<ModSeq> {
+    hits.ones().map(|at| ModSeq(columns.modseq[at])).max()
+}
+
+#[derive(Default)]
+struct Found {
+    uids: UidSet,
+    highest: Option<ModSeq>,
+}
+
+impl Found {
+    fn add(&mut self, columns: &Columns, hits: &Bits) {
+        hits.ones().for_each(|at| self.uids.insert(columns.uid[at]));
+        self.highest = self.highest.max(highest(columns, hits));
+    }
+}
+
+struct Search<'a> {
     view: &'a View<'a>,
+    folder: FolderId,
     content: &'a dyn Content,
     plan: &'a Plan,
     node: &'a Node<'a>,
-    open: Vec<(Uid, HotRow, Option<bool>)>,
+}
+
+impl Search<'_> {
+    /// The messages of a kept index that match.
+    fn kept(&self, index: &mut FolderIndex, within: Option<&UidSet>) -> Result<Bits> {
+        let among = within.map(|uids| index.columns.among(uids));
+        let mut open = self.known(index, among.as_ref());
+        if self.plan.uses_sent && open.open.count() > index.columns.len() / DATES_PART {
+            let need = Need { dates: true, ..Need::default() };
+            if index.fill(self.view, self.content, &need)? {
+                index::keep(self.view, self.folder, index);
+                open = self.known(index, among.as_ref());
+            }
+        }
+        self.decide(index, open)
+    }
+
+    /// Reads the messages part by part, and tells of each part which match.
+    fn parts(&self, within: Option<&UidSet>, mut found: impl FnMut(FolderIndex, Bits) -> Result<()>) -> Result<()> {
+        let everything = UidSet::range(1, u32::MAX);
+        let mut columns = Columns::default();
+        let mut part = |columns: &mut Columns| {
+            let index = FolderIndex::of(std::mem::take(columns));
+            let open = self.known(&index, None);
+            let hits = self.decide(&index, open)?;
+            found(index, hits)
+        };
+        let at = (self.view.mailbox, self.folder);
+        each_message(self.view.kv, at, within.unwrap_or(&everything), |uid, row| {
+            columns.push(uid.0, row);
+            if columns.len() == PART_MESSAGES {
+                part(&mut columns)?;
+            }
+            Ok(true)
+        })?;
+        part(&mut columns)
+    }
+
+    /// What the columns tell.
+    fn known(&self, index: &FolderIndex, among: Option<&Bits>) -> Open {
+        let known = self.plan.known(self.node, &index.columns, index.dates());
+        let within = |bits: Bits| among.map_or(bits.clone(), |among| bits.and(among));
+        let (sure, may) = (within(known.sure), within(known.may));
+        Open { open: sure.clone().not().and(&may), sure }
+    }
+
+    /// Tries the messages that are open, and gives all that match.
+    fn decide(&self, index: &FolderIndex, known: Open) -> Result<Bits> {
+        let Open { mut sure, open } = known;
+        let mut batch = Batch { search: self, dated: index.dates().is_some(), open: Vec::new() };
+        let mut positions = open.ones();
+        loop {
+            let some = positions.by_ref().take(BATCH);
+            batch.open.extend(some.map(|at| (at, Uid(index.columns.uid[at]), index.columns.row(at), None)));
+            if batch.open.is_empty() {
+                return Ok(sure);
+            }
+            batch.flush(|at| sure.set(at, true))?;
+        }
+    }
+}
+
+/// Messages that match for certain, and those that may.
+struct Open {
+    sure: Bits,
+    open: Bits,
+}
+
+/// Messages that may match.
+struct Batch<'a> {
+    search: &'a Search<'a>,
+    /// The sent dates have been taken into account.
+    dated: bool,
+    /// Position, UID, row, verdict.
+    open: Vec<(usize, Uid, HotRow, Option<bool>)>,
 }
 
 impl Batch<'_> {
-    /// Tries what the hot row tells; who fails is out.
-    fn take(&mut self, uid: Uid, row: HotRow) -> Result<()> {
-        let facts = Facts { uid, row: &row, sent_day: None, text: None };
-        let verdict = self.plan.holds(self.node, &facts)?;
-        if verdict != Some(false) {
-            self.open.push((uid, row, verdict));
-        }
-        Ok(())
-    }
-
-    /// Decides whoever is undecided and tells who matches.
-    fn flush(&mut self, found: &mut impl FnMut(Uid, &HotRow) -> Result<()>) -> Result<()> {
-        if self.plan.uses_sent {
+    /// Decides all of them and tells who matches.
+    fn flush(&mut self, mut found: impl FnMut(usize)) -> Result<()> {
+        if self.search.plan.uses_sent && !self.dated {
             self.look(Table::Keys)?;
         }
         self.look(Table::Cold)?;
-        for (uid, row, verdict) in self.open.drain(..) {
-            if verdict == Some(true) {
-                found(uid, &row)?;
-            }
-        }
+        self.open.drain(..).filter(|(_, _, _, verdict)| *verdict == Some(true)).for_each(|(at, ..)| found(at));
         Ok(())
     }
 
     /// Tries the undecided with what the table's row tells.
     fn look(&mut self, table: Table) -> Result<()> {
-        let at: Vec<usize> = (0..self.open.len()).filter(|i| self.open[*i].2.is_none()).collect();
-        let ids: Vec<u32> = at.iter().map(|i| self.open[*i].1.item.0).collect();
-        let (view, content, plan, node, open) = (self.view, self.content, self.plan, self.node, &mut self.open);
+        let at: Vec<usize> = (0..self.open.len()).filter(|i| self.open[*i].3.is_none()).collect();
+        let ids: Vec<u32> = at.iter().map(|i| self.open[*i].2.item.0).collect();
+        let Search { view, content, plan, node, .. } = *self.search;
+        let open = &mut self.open;
         items::each_row(view.kv, table, view.mailbox, &ids, |i, row| {
-            let Some((uid, hot, verdict)) = at.get(i).and_then(|at| open.get_mut(*at)) else { return Ok(()) };
+            let Some((_, uid, hot, verdict)) = at.get(i).and_then(|at| open.get_mut(*at)) else { return Ok(()) };
             let mut facts = Facts { uid: *uid, row: hot, sent_day: None, text: None };
             match (table, row) {
                 (Table::Keys, None) => {}

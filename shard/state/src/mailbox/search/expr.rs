@@ -1,5 +1,6 @@
 //! The expression made ready, and what it comes to with what is known of a message.
 
+use super::super::index::{Bits, Columns, Dates, NO_DAY};
 use super::super::read::View;
 use super::super::rows::{self, HotRow};
 use super::super::tags;
@@ -47,7 +48,67 @@ pub(super) struct Facts<'a> {
     pub text: Option<(&'a dyn Content, &'a Candidate<'a>)>,
 }
 
+/// What is known of many messages: those for which the condition holds, and those for which it may.
+pub(super) struct Known {
+    pub sure: Bits,
+    pub may: Bits,
+}
+
 impl Plan {
+    /// What a folder's columns tell of a condition.
+    pub fn known(&self, node: &Node<'_>, columns: &Columns, dates: Option<&Dates>) -> Known {
+        let all = |set| Bits::all(columns.len(), set);
+        match node {
+            Node::And(list) => list.iter().fold(Known { sure: all(true), may: all(true) }, |all, node| {
+                let one = self.known(node, columns, dates);
+                Known { sure: all.sure.and(&one.sure), may: all.may.and(&one.may) }
+            }),
+            Node::Or(list) => list.iter().fold(Known { sure: all(false), may: all(false) }, |all, node| {
+                let one = self.known(node, columns, dates);
+                Known { sure: all.sure.or(&one.sure), may: all.may.or(&one.may) }
+            }),
+            Node::Not(one) => {
+                let one = self.known(one, columns, dates);
+                Known { sure: one.may.not(), may: one.sure.not() }
+            }
+            Node::Leaf(leaf) => match self.marked(leaf, columns, dates) {
+                Some(bits) => Known { sure: bits.clone(), may: bits },
+                None => Known { sure: all(false), may: all(true) },
+            },
+        }
+    }
+
+    /// The messages for which a condition holds; `None` when the columns do not tell.
+    fn marked(&self, leaf: &SearchExpr, columns: &Columns, dates: Option<&Dates>) -> Option<Bits> {
+        let all = |set| Bits::all(columns.len(), set);
+        Some(match leaf {
+            SearchExpr::All => all(true),
+            SearchExpr::Uids(set) => columns.among(set),
+            SearchExpr::Flags(flags) => Bits::of(&columns.flags, |have| have & flags.0 == flags.0),
+            SearchExpr::Keyword(name) => match self.keywords.get(&rows::fold(name)).copied().flatten() {
+                Some(tag) => columns.tagged(tag),
+                None => all(false),
+            },
+            SearchExpr::Larger(size) => Bits::of(&columns.size, |have| have > *size),
+            SearchExpr::Smaller(size) => Bits::of(&columns.size, |have| have < *size),
+            SearchExpr::Internal { from_ms, to_ms } => {
+                Bits::of(&columns.internal_ms, |at| (*from_ms..*to_ms).contains(&at))
+            }
+            SearchExpr::Saved { from_ms, to_ms } => Bits::of(&columns.saved_ms, |at| (*from_ms..*to_ms).contains(&at)),
+            SearchExpr::Email(item) => {
+                let is_copy = Bits::of(&columns.copy_of, |of| of == item.0 && of != 0);
+                let is_first = Bits::of(&columns.copy_of, |of| of == 0).and(&Bits::of(&columns.item, |i| i == item.0));
+                is_copy.or(&is_first)
+            }
+            SearchExpr::Thread(item) => Bits::of(&columns.thread, |thread| thread == item.0 && thread != 0),
+            SearchExpr::ModSeq(ModSeq(least)) => Bits::of(&columns.modseq, |have| have >= *least),
+            SearchExpr::Sent { from_day, to_day } => {
+                Bits::of(&dates?.day, |day| day != NO_DAY && (*from_day..*to_day).contains(&day))
+            }
+            _ => return None,
+        })
+    }
+
     /// # Errors
     /// `Invalid` when the expression is too deep or too long.
     pub fn new<'e>(view: &View<'_>, expr: &'e SearchExpr) -> Result<(Self, Node<'e>)> {

@@ -4,36 +4,41 @@ mod ordered;
 mod references;
 mod tree;
 
+use super::index::{NONE, Need};
 use super::read::View;
-use super::sort::{self, Texts};
+use super::search;
 use crate::content::Content;
-use minicbor::Decode;
-use zcluster_api::sort::Threading;
-use zcluster_api::{FolderId, MailboxReply, Result, SearchExpr, UidSet, codec};
+use zcluster_api::sort::{SortBy, Threading};
+use zcluster_api::{FolderId, MailboxReply, Result, SearchExpr, UidSet};
 
-/// References of all messages that are held in full.
-const REFERENCES_MAX: usize = 8_000_000;
-
-/// What threading knows of one message. Messages are listed by UID.
-#[derive(Clone, Debug, Default)]
+/// What threading knows of one message.
+#[derive(Clone, Debug)]
 pub(super) struct Message {
     pub uid: u32,
     /// The sent date, else INTERNALDATE (RFC 5256 §3).
     pub date: i64,
-    pub id: Option<u64>,
-    pub references: Vec<u64>,
-    pub subject: String,
+    /// The number of its id, or [`NONE`].
+    pub id: u32,
+    /// Where its references lie.
+    pub references: std::ops::Range<usize>,
+    /// Base subjects compare as these.
+    pub subject: u32,
+    /// The base subject is empty.
+    pub no_subject: bool,
     /// The subject marks a reply or a forward.
     pub reply: bool,
 }
 
-/// The part of `zcluster_api::sort::SortKeys` that REFERENCES needs beside the texts.
-#[derive(Debug, Default, Decode)]
-struct Ids {
-    #[n(9)]
-    id: Option<u64>,
-    #[n(10)]
-    references: Vec<u64>,
+/// What is to be threaded.
+pub(super) struct Messages<'a> {
+    /// By UID.
+    pub list: Vec<Message>,
+    /// Numbers of ids.
+    pub references: &'a [u32],
+    /// All numbers of ids are below.
+    pub ids: usize,
+    /// All numbers of subjects are below.
+    pub subjects: usize,
 }
 
 pub(super) fn thread(
@@ -44,30 +49,30 @@ pub(super) fn thread(
     threading: Threading,
     content: &dyn Content,
 ) -> Result<MailboxReply> {
-    let (hits, _) = sort::hits(view, folder, within, expr, content)?;
-    let mut references = 0;
-    let mut messages = vec![Message::default(); hits.len()];
     let (by_subject, by_id) = (threading != Threading::Refs, threading != Threading::OrderedSubject);
-    sort::each_keys(view, content, &hits, |at, keys| {
-        let (Some(hit), Some(message)) = (hits.get(at), messages.get_mut(at)) else { return Ok(()) };
-        let texts: Texts<'_> = codec::decode(keys)?;
-        (message.uid, message.date) = (hit.uid, texts.sent_ms.unwrap_or(hit.internal_ms));
-        if by_subject {
-            (message.subject, message.reply) = (texts.subject.to_string(), texts.reply);
-        }
-        if by_id {
-            let ids: Ids = codec::decode(keys)?;
-            (message.id, message.references) = (ids.id, ids.references);
-            references += message.references.len();
-            if references > REFERENCES_MAX {
-                // The parent alone.
-                message.references = message.references.last().copied().into_iter().collect();
-            }
-        }
-        Ok(())
-    })?;
+    let ranks = if by_subject { vec![SortBy::Subject] } else { Vec::new() };
+    let need = Need { dates: true, ranks, ids: by_id };
+    let (index, hits) = search::hits(view, folder, within, expr, content)?;
+    let (index, hits) = index.ready(view, folder, hits, content, &need)?;
+    let (subjects, ids) = (index.ranks(SortBy::Subject).filter(|_| by_subject), index.ids().filter(|_| by_id));
+    let dates = index.dates().map(|d| d.sent_ms.as_slice()).unwrap_or_default();
+    let list = hits.ones().map(|at| Message {
+        uid: index.columns.uid[at],
+        date: dates[at],
+        id: ids.map_or(NONE, |ids| ids.own[at]),
+        references: ids.map_or(0..0, |ids| ids.references(at)),
+        subject: subjects.map_or(0, |s| s.rank[at]),
+        no_subject: ids.is_some_and(|ids| ids.no_subject[at]),
+        reply: ids.is_some_and(|ids| ids.reply[at]),
+    });
+    let messages = Messages {
+        list: list.collect(),
+        references: ids.map(|ids| ids.references.as_slice()).unwrap_or_default(),
+        ids: ids.map_or(0, |ids| ids.count()),
+        subjects: subjects.map_or(0, |s| s.below as usize),
+    };
     Ok(MailboxReply::Threads(match threading {
-        Threading::OrderedSubject => ordered::threads(&messages),
+        Threading::OrderedSubject => ordered::threads(&messages.list),
         Threading::References => references::threads(&messages, true),
         Threading::Refs => references::threads(&messages, false),
     }))

@@ -5,7 +5,7 @@ use zcluster_api::sort::ThreadNode;
 
 pub(super) fn threads(messages: &[Message]) -> Vec<ThreadNode> {
     let mut order: Vec<&Message> = messages.iter().collect();
-    order.sort_by(|a, b| (&a.subject, a.date, a.uid).cmp(&(&b.subject, b.date, b.uid)));
+    order.sort_unstable_by_key(|m| (m.subject, m.date, m.uid));
     let mut threads: Vec<&[&Message]> = order.chunk_by(|a, b| a.subject == b.subject).collect();
     threads.sort_by_key(|thread| thread.first().map(|m| (m.date, m.uid)));
     let mut out = Vec::with_capacity(messages.len());
@@ -19,12 +19,21 @@ pub(super) fn threads(messages: &[Message]) -> Vec<ThreadNode> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::index::NONE;
     use super::*;
 
     #[test]
     fn subjects_in_order_of_their_first_messages() {
-        let message = |uid, subject: &str, date| Message { uid, date, subject: subject.into(), ..Message::default() };
-        let all = [message(1, "B", 5), message(2, "A", 9), message(3, "B", 7), message(4, "B", 6), message(5, "A", 9)];
+        let message = |uid, subject, date| Message {
+            uid,
+            date,
+            id: NONE,
+            references: 0..0,
+            subject,
+            no_subject: false,
+            reply: false,
+        };
+        let all = [message(1, 1, 5), message(2, 0, 9), message(3, 1, 7), message(4, 1, 6), message(5, 0, 9)];
         let shown: Vec<(u32, u32)> = threads(&all).iter().map(|n| (n.uid, n.children)).collect();
         assert_eq!(shown, [(1, 2), (4, 0), (3, 0), (2, 1), (5, 0)]);
     }

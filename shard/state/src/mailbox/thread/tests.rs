@@ -1,7 +1,37 @@
 //! Threads as IMAP writes them, so that they can be read beside RFC 5256.
 
+use super::super::super::index::ids_of;
+use super::super::Message as Known;
 use super::*;
 use proptest::prelude::*;
+
+/// A message as people see it.
+#[derive(Clone, Default)]
+struct Message {
+    uid: u32,
+    date: i64,
+    id: Option<u64>,
+    references: Vec<u64>,
+    subject: String,
+    reply: bool,
+}
+
+fn threads(all: &[Message], by_subject: bool) -> Vec<ThreadNode> {
+    let ids = ids_of(all.iter().map(|m| (m.id, m.references.clone())));
+    let mut subjects: Vec<&str> = all.iter().map(|m| m.subject.as_str()).collect();
+    subjects.sort_unstable();
+    let list = all.iter().enumerate().map(|(at, m)| Known {
+        uid: m.uid,
+        date: m.date,
+        id: ids.own[at],
+        references: ids.references(at),
+        subject: subjects.partition_point(|s| *s < m.subject.as_str()) as u32,
+        no_subject: m.subject.is_empty(),
+        reply: m.reply,
+    });
+    let (list, references) = (list.collect(), ids.references.as_slice());
+    super::threads(&Messages { list, references, ids: ids.count(), subjects: subjects.len() }, by_subject)
+}
 
 /// `id: references | subject`, one message a line; the date is the line's number unless `@n` says otherwise.
 fn messages(text: &str) -> Vec<Message> {
