@@ -5,6 +5,7 @@ use crate::ids::*;
 use crate::sharing::Grantee;
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Values of one attribute.
 pub type Values = Vec<String>;
@@ -163,6 +164,21 @@ impl Account {
     pub fn is_admin(&self) -> bool {
         self.effective("zimbraIsAdminAccount") == Some("TRUE")
     }
+}
+
+/// A duration attribute: a number with `ms`, `s`, `m`, `h` or `d` behind it, or of seconds.
+pub fn duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text.get(..unit_at)?.parse().ok()?;
+    let factor = match text.get(unit_at..)? {
+        "ms" => return Some(Duration::from_millis(number)),
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    number.checked_mul(factor).map(Duration::from_secs)
 }
 
 /// A mail domain.
@@ -605,4 +621,27 @@ pub fn split_address(address: &str) -> Result<(String, String)> {
         return Err(bad());
     }
     Ok((local.to_lowercase(), domain.trim_end_matches('.').to_lowercase()))
+}
+
+#[cfg(test)]
+mod duration_tests {
+    use super::duration;
+
+    #[test]
+    fn durations() {
+        for (text, want) in [
+            ("30d", Some(2_592_000_000)),
+            ("1h", Some(3_600_000)),
+            ("5", Some(5_000)),
+            ("500ms", Some(500)),
+            ("", None),
+            ("d", None),
+            ("5x", None),
+            ("1w", None),
+            ("99999999999999999999d", None),
+            ("18446744073709551615d", None),
+        ] {
+            assert_eq!(duration(text).map(|d| d.as_millis()), want, "{text}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Sharing folders: rights (RFC 4314), whom they are given to, and annotations (RFC 5464).
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, FolderId};
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use std::fmt;
@@ -16,6 +16,8 @@ pub const ANNOTATION_NAME_BYTES_MAX: usize = 256;
 pub const ANNOTATIONS_PER_FOLDER_MAX: usize = 100;
 /// Bytes of all annotations of one mailbox.
 pub const ANNOTATION_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Changes of annotations that one [`crate::MailboxQuery::MetadataNews`] reply tells; more are a `resync`.
+pub const METADATA_NEWS_MAX: usize = 1_000;
 /// Names of other accounts' folders that one account may be subscribed to.
 pub const SUBSCRIBED_NAMES_MAX: usize = 1_000;
 /// Owners that one [`crate::DirectoryQuery::SharedWith`] reply names at most.
@@ -228,6 +230,17 @@ pub struct Annotation {
     /// Its value; none when it is not there or is to go.
     #[cbor(n(1), with = "optional_bytes")]
     pub value: Option<Bytes>,
+}
+
+/// Annotations that one command set or removed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct MetadataChange {
+    /// Whose; none: the mailbox's own.
+    #[n(0)]
+    pub folder: Option<FolderId>,
+    /// Their names, in order.
+    #[n(1)]
+    pub names: Vec<String>,
 }
 
 /// Which annotations besides those named (RFC 5464 §4.2.2).

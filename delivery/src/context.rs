@@ -1,21 +1,26 @@
 //! What running filters may ask.
 
 use crate::scripts::{Cache, MailboxScripts};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zcluster_api::mailbox::{Folder, FolderView, SpecialUse};
+use zcluster_mail::Zone;
 use zcluster_sieve::{Context, IncludeError, Location, Script};
 
 /// Everything a run may ask, loaded before it.
 pub(crate) struct RunContext {
     pub now_ms: i64,
+    pub zone: Zone,
     pub addresses: Vec<String>,
     pub name: Option<String>,
     pub environment: BTreeMap<&'static str, String>,
     /// The folders, by path; empty when no script asks.
     pub folders: Vec<Folder>,
     pub scripts: Arc<MailboxScripts>,
+    /// The administrators' scripts to be included, by name.
+    pub global: Arc<BTreeMap<String, Bytes>>,
     pub cache: Arc<Cache>,
     /// What was looked up before.
     pub answers: Answers,
@@ -79,6 +84,9 @@ impl Context for RunContext {
     fn now_ms(&self) -> i64 {
         self.now_ms
     }
+    fn zone_minutes(&self, unix_ms: i64) -> i32 {
+        self.zone.minutes_at(unix_ms)
+    }
     fn own_addresses(&self) -> Vec<String> {
         self.addresses.clone()
     }
@@ -112,8 +120,7 @@ impl Context for RunContext {
     fn include(&self, location: Location, name: &str) -> Result<Script, IncludeError> {
         let source = match location {
             Location::Personal => self.scripts.texts.get(name),
-            // There is no place for scripts of the whole site yet but the COS's and the domain's before and after.
-            Location::Global => None,
+            Location::Global => self.global.get(name),
         };
         let source = source.ok_or(IncludeError::Missing)?;
         match &*self.cache.compile(source) {

@@ -13,10 +13,11 @@ use zcluster_api::delivery::{
     Content, Delivered, Delivery, OUTGOING_RECIPIENTS_MAX, OutgoingKind, QuotaWarning, Remember, SEEN_PER_COMMAND_MAX,
     SeenId,
 };
-use zcluster_api::directory::{Account, AccountBy, Attributes, split_address};
+use zcluster_api::directory::{Account, AccountBy, Attributes, duration, split_address};
 use zcluster_api::mailbox::Folder;
 use zcluster_api::sharing::Depth;
 use zcluster_api::*;
+use zcluster_mail::Zone;
 use zcluster_runtime::{random_bytes, spawn_blocking, wall_ms};
 use zcluster_sieve::{Action, Envelope, Outcome, RuntimeError, Script};
 
@@ -173,7 +174,7 @@ impl Deliverer {
     async fn plan(&self, case: &Case<'_>, scripts: &Arc<MailboxScripts>) -> Result<Plan> {
         let mut plan = Plan::of(case.arrival);
         let (name, address) = (case.account.name.as_str(), case.to.address);
-        let owner = Owner { name, address, hostname: &self.config.hostname };
+        let owner = Owner { name, address, hostname: &self.config.hostname, zone: zone_of(&case.account) };
         let (run, problem) = self.compiled(case, scripts);
         if let Some((script, problem)) = problem {
             plan.keep();
@@ -226,11 +227,13 @@ impl Deliverer {
             round += 1;
             let context = RunContext {
                 now_ms: wall_ms() as i64,
+                zone: zone_of(&case.account),
                 addresses: case.addresses.clone(),
                 name: case.account.attrs.get("displayName").map(str::to_string),
                 environment: self.environment(case),
                 folders: folders.clone(),
                 scripts: scripts.clone(),
+                global: case.rules.global.clone(),
                 cache: self.cache.clone(),
                 answers: answers.clone(),
                 asked: Default::default(),
@@ -467,10 +470,16 @@ fn own_addresses(account: &Account) -> Vec<String> {
     all
 }
 
+/// Where an account's clocks are (`zimbraPrefTimeZoneId`, an IANA name): UTC if it does not say, or in other words.
+fn zone_of(account: &Account) -> Zone {
+    Zone::or_utc(account.effective("zimbraPrefTimeZoneId"))
+}
+
 /// `zimbraQuotaWarnPercent` (90; 0 is off) and `zimbraQuotaWarnInterval` (a day).
 fn quota_warning(account: &Account) -> Option<QuotaWarning> {
     let percent = account.effective("zimbraQuotaWarnPercent").and_then(|v| v.parse().ok()).unwrap_or(90);
-    let interval_ms = account.effective("zimbraQuotaWarnInterval").and_then(warn::duration_ms).unwrap_or(86_400_000);
+    let interval = account.effective("zimbraQuotaWarnInterval").and_then(duration);
+    let interval_ms = interval.map_or(86_400_000, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
     (account.quota() > 0 && percent > 0).then_some(QuotaWarning { percent: percent.min(100), interval_ms })
 }
 

@@ -9,6 +9,7 @@ use zcluster_api::delivery::{
 };
 use zcluster_api::mailbox::{Parsed, folders};
 use zcluster_api::{Flags, Result};
+use zcluster_mail::Zone;
 use zcluster_runtime::{random_bytes, wall_ms};
 use zcluster_sieve::{self as sieve, Action, Envelope, Stamp};
 
@@ -42,6 +43,8 @@ pub(crate) struct Owner<'a> {
     pub address: &'a str,
     /// Our host.
     pub hostname: &'a str,
+    /// Where the account's clocks are.
+    pub zone: Zone,
 }
 
 /// A message id (without brackets) and a boundary that nobody else uses.
@@ -57,7 +60,14 @@ impl Ids {
     }
 
     pub fn stamp<'a>(&'a self, hostname: &'a str) -> Stamp<'a> {
-        Stamp { message_id: &self.id, unix_ms: wall_ms() as i64, boundary: &self.boundary, server: hostname }
+        self.stamp_in(hostname, Zone::default())
+    }
+
+    /// The same with the time as it is in a zone.
+    pub fn stamp_in<'a>(&'a self, hostname: &'a str, zone: Zone) -> Stamp<'a> {
+        let unix_ms = wall_ms() as i64;
+        let minutes = zone.minutes_at(unix_ms);
+        Stamp { message_id: &self.id, unix_ms, minutes, boundary: &self.boundary, server: hostname }
     }
 }
 
@@ -209,7 +219,7 @@ impl Plan {
 
     async fn vacation(&mut self, owner: &Owner<'_>, vacation: &sieve::Vacation) -> Result<()> {
         let ids = Ids::new(owner.hostname);
-        let raw = Bytes::from(sieve::render_vacation(vacation, &ids.stamp(owner.hostname)));
+        let raw = Bytes::from(sieve::render_vacation(vacation, &ids.stamp_in(owner.hostname, owner.zone)));
         self.carbon_copy(&raw, vacation.fcc.as_ref()).await?;
         let for_ms = vacation.interval_seconds.saturating_mul(1000);
         let once = Some(Remember { id: vacation_id(vacation), for_ms });
@@ -231,7 +241,7 @@ impl Plan {
 
     async fn notify(&mut self, owner: &Owner<'_>, notification: &sieve::Notification) -> Result<()> {
         let ids = Ids::new(owner.hostname);
-        let raw = Bytes::from(sieve::render_notification(notification, &ids.stamp(owner.hostname)));
+        let raw = Bytes::from(sieve::render_notification(notification, &ids.stamp_in(owner.hostname, owner.zone)));
         self.carbon_copy(&raw, notification.fcc.as_ref()).await?;
         match notification.to.as_slice() {
             [] => Ok(()),

@@ -45,6 +45,19 @@ pub(crate) struct Rules {
     pub after: Option<Bytes>,
     /// `zimbraMailSieveScript`: the user's own as long as no script of the mailbox is active.
     pub own: Option<Bytes>,
+    /// What `include :global` finds, by name (RFC 6609 §3.2): `zclusterSieveScriptGlobal` of the domain, of the COS and of
+    /// the account, each value `name:script`; of one name the nearest counts.
+    pub global: Arc<BTreeMap<String, Bytes>>,
+}
+
+/// Scripts for everybody to include, from the values of one entry. What is not `name:script` is none.
+fn global_scripts(attrs: &Attributes) -> impl Iterator<Item = (String, Bytes)> + '_ {
+    let values = attrs.all("zclusterSieveScriptGlobal").iter();
+    values.filter_map(|value| {
+        let (name, script) = value.split_once(':')?;
+        let name = name.trim();
+        (!name.is_empty()).then(|| (name.to_string(), Bytes::copy_from_slice(script.trim_start().as_bytes())))
+    })
 }
 
 impl Rules {
@@ -54,6 +67,13 @@ impl Rules {
             found.filter(|t| !t.trim().is_empty()).map(|t| Bytes::copy_from_slice(t.as_bytes()))
         };
         Rules {
+            global: Arc::new(
+                [domain, account.cos.as_ref(), Some(&account.attrs)]
+                    .into_iter()
+                    .flatten()
+                    .flat_map(global_scripts)
+                    .collect(),
+            ),
             before: text("zimbraAdminSieveScriptBefore"),
             after: text("zimbraAdminSieveScriptAfter"),
             own: account

@@ -67,32 +67,3 @@ fn render(account: &Account, used: u64, quota: u64, now_ms: i64, hostname: &str)
     let id = ids.stamp(hostname).message_id.to_string();
     format!("Message-ID: <{id}>\r\nAuto-Submitted: auto-generated\r\n{text}")
 }
-
-/// A Zimbra duration in milliseconds: a number with `ms`, `s`, `m`, `h` or `d`; alone, seconds.
-pub(crate) fn duration_ms(value: &str) -> Option<u64> {
-    let digits = value.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = value.split_at(digits);
-    let factor = match unit {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration_ms("1d"), Some(86_400_000));
-        assert_eq!(duration_ms("90"), Some(90_000));
-        assert_eq!(duration_ms("5ms"), Some(5));
-        assert_eq!(duration_ms("x"), None);
-        assert_eq!(duration_ms("1w"), None);
-    }
-}

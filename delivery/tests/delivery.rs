@@ -400,3 +400,60 @@ async fn the_owner_is_warned_and_then_mail_is_refused() {
     let warnings = site.messages(site.bob, folders::INBOX).await;
     assert_eq!(warnings.iter().filter(|(_, raw)| raw.contains("Your mailbox is")).count(), 1, "once a day");
 }
+
+/// Scripts of the site that users' own scripts include: of one name the nearest counts.
+#[tokio::test]
+async fn scripts_for_all_to_include() {
+    let site = Site::new();
+    let values = |list: &[&str]| Modification {
+        values: list.iter().map(ToString::to_string).collect(),
+        ..Modification::set("zclusterSieveScriptGlobal", "")
+    };
+    let junk = "junk:require \"fileinto\"; if header :is \"subject\" \"junk\" { fileinto \"Junk\"; stop; }";
+    let domain = vec![values(&[junk, "lists:keep;", "no name and no colon"])];
+    site.memory.command(DirectoryCommand::ModifyDomain { name: "example.org".into(), changes: domain }).unwrap();
+    site.script(site.bob, "require \"include\"; include :global \"junk\"; include :global :optional \"none\";").await;
+    site.deliver(message("junk", BOB)).await;
+    site.deliver(message("plain", BOB)).await;
+    assert_eq!(site.messages(site.bob, folders::JUNK).await.len(), 1);
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+    // The account's stands before the domain's; one's own script of that name is another.
+    let own = vec![values(&[" junk : discard; stop;"])];
+    site.memory.command(DirectoryCommand::ModifyAccount { id: site.bob, changes: own }).unwrap();
+    site.deliver(message("junk2", BOB)).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+    // One that is missing, or does not compile: kept, and the owner is told.
+    let broken = vec![values(&["junk:if {"])];
+    site.memory.command(DirectoryCommand::ModifyAccount { id: site.bob, changes: broken }).unwrap();
+    site.deliver(message("kept", BOB)).await;
+    let inbox = site.messages(site.bob, folders::INBOX).await;
+    assert_eq!(inbox.len(), 3);
+    assert!(inbox.iter().any(|(_, raw)| raw.contains("does not compile")), "{inbox:?}");
+}
+
+/// `zimbraPrefTimeZoneId`: what `date` and `currentdate` see, and the date of a vacation reply.
+#[tokio::test]
+async fn scripts_see_the_owners_clock() {
+    let site = Site::new();
+    let script = "require [\"date\", \"fileinto\", \"mailbox\", \"variables\", \"vacation\"]; \
+        if date :matches \"received\" \"hour\" \"*\" { set \"h\" \"${1}\"; } \
+        if currentdate :matches \"zone\" \"*\" { set \"z\" \"${1}\"; } \
+        vacation :days 1 :handle \"${z}\" \"away\"; \
+        fileinto :create \"h${h}z${z}\";";
+    site.script(site.bob, script).await;
+    // The message says that it was received at 10:00 UTC in November.
+    for (zone, folder, date) in [
+        ("Asia/Kolkata", "h15z+0530", " +0530\r\n"),
+        ("Australia/Brisbane", "h20z+1000", " +1000\r\n"),
+        ("Nowhere/At_All", "h10z+0000", " +0000\r\n"),
+    ] {
+        site.set(site.bob, "zimbraPrefTimeZoneId", zone);
+        site.deliver(message(zone, BOB)).await;
+        let filed = site.folder(site.bob, folder).await;
+        assert_eq!(filed.messages, 1, "{zone}");
+        let reply = site.outbox(site.bob).await.pop().expect("a reply");
+        let reply = site.body(site.bob, reply.blob).await;
+        let line = reply.split_inclusive('\n').find(|l| l.starts_with("Date: ")).expect("a date");
+        assert!(line.ends_with(date), "{zone}: {line}");
+    }
+}

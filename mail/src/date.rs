@@ -178,16 +178,25 @@ fn civil_date(day: i64) -> (i64, i64, i64) {
 
 /// A date as RFC 5322 §3.3 writes it, in UTC: `Fri, 21 Nov 1997 15:55:06 +0000`.
 pub fn rfc5322_date(unix_ms: i64) -> String {
-    let (day, ms) = (unix_ms.div_euclid(DAY_MS), unix_ms.rem_euclid(DAY_MS));
+    rfc5322_date_at(unix_ms, 0)
+}
+
+/// The same as a clock shows it that is so many minutes ahead of UTC.
+pub fn rfc5322_date_at(unix_ms: i64, minutes: i32) -> String {
+    let local = unix_ms.saturating_add(i64::from(minutes) * 60_000);
+    let (day, ms) = (local.div_euclid(DAY_MS), local.rem_euclid(DAY_MS));
+    let (sign, away) = (if minutes < 0 { '-' } else { '+' }, minutes.unsigned_abs());
     let (year, month, dom) = civil_date(day);
     let s = ms / 1_000;
     format!(
-        "{}, {dom} {} {year:04} {:02}:{:02}:{:02} +0000",
+        "{}, {dom} {} {year:04} {:02}:{:02}:{:02} {sign}{:02}{:02}",
         WEEKDAYS[day.rem_euclid(7) as usize],
         MONTHS[(month - 1) as usize],
         s / 3_600,
         s / 60 % 60,
-        s % 60
+        s % 60,
+        away / 60,
+        away % 60
     )
 }
 
@@ -232,6 +241,8 @@ mod tests {
     #[test]
     fn writes_dates() {
         assert_eq!(rfc5322_date(880_127_706_999), "Fri, 21 Nov 1997 15:55:06 +0000");
+        assert_eq!(rfc5322_date_at(880_127_706_999, -570), "Fri, 21 Nov 1997 06:25:06 -0930");
+        assert_eq!(rfc5322_date_at(880_127_706_999, 540), "Sat, 22 Nov 1997 00:55:06 +0900");
         assert_eq!(rfc5322_date(0), "Thu, 1 Jan 1970 00:00:00 +0000");
         assert_eq!(rfc5322_date(-1), "Wed, 31 Dec 1969 23:59:59 +0000");
         assert_eq!(rfc5322_date(951_782_400_000), "Tue, 29 Feb 2000 00:00:00 +0000");

@@ -14,6 +14,7 @@ mod decode;
 mod envelope;
 mod header;
 mod params;
+mod percent;
 mod preview;
 mod scan;
 mod search;
@@ -24,17 +25,19 @@ mod subject;
 mod summary;
 mod trace;
 mod words;
+mod zone;
 
 pub use address::{Address, addresses};
 pub use binary::without_nul;
 pub use body::{BodyError, RangeDecoder, decompress, prepare};
 pub use charset::to_utf8;
 pub use collate::casemap;
-pub use date::{SentDate, parse_date, rfc5322_date};
+pub use date::{SentDate, parse_date, rfc5322_date, rfc5322_date_at};
 pub use decode::{PartDecoder, TransferEncoding, decode_part, decode_text};
 pub use envelope::Envelope;
 pub use header::{Field, KEPT_FIELDS, Raw, fields, header_fields, is_kept, unfold};
 pub use params::{Param, decoded_param};
+pub use percent::percent_decoded;
 pub use search::{Needle, matches_any_field, matches_body, matches_header, matches_header_bytes, matches_text};
 pub use section::{Section, find_part, section};
 pub use structure::{Disposition, Part, PartKind};
@@ -42,6 +45,7 @@ pub use subject::base_subject;
 pub use summary::{Head, Summary, parse, parsed, stored_sent_day};
 pub use trace::{Received, received, return_path};
 pub use words::decode_words;
+pub use zone::Zone;
 
 /// Multiparts and embedded messages within each other; what lies deeper is shown as an opaque part.
 pub const DEPTH_MAX: usize = 32;

@@ -120,19 +120,8 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 fn decode(text: &str) -> Result<String, String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        if b != b'%' {
-            out.push(b);
-            continue;
-        }
-        let digit = |b: Option<u8>| b.and_then(|b| (b as char).to_digit(16));
-        match (digit(bytes.next()), digit(bytes.next())) {
-            (Some(high), Some(low)) => out.push((high * 16 + low) as u8),
-            _ => return Err("a `%` must be followed by two hexadecimal digits".into()),
-        }
-    }
+    let out = zcluster_mail::percent_decoded(text);
+    let out = out.ok_or("a `%` must be followed by two hexadecimal digits")?;
     String::from_utf8(out).map_err(|_| "it is not UTF-8".into())
 }
 

@@ -170,6 +170,9 @@ pub enum MailboxQuery {
     /// Names of other accounts' folders that this account is subscribed to. -> `SubscribedNames`
     #[n(23)]
     SubscribedNames,
+    /// Which annotations changed after `since`: everybody's, and the asking owner's private ones. -> `MetadataNews`
+    #[n(50)]
+    MetadataNews(#[n(0)] ModSeq),
 }
 
 impl MailboxQuery {

@@ -4,7 +4,7 @@ use super::items::*;
 use super::receipt::StoredFlags;
 use crate::delivery::*;
 use crate::ids::*;
-use crate::sharing::{Annotation, Grant};
+use crate::sharing::{Annotation, Grant, MetadataChange};
 use crate::sort::ThreadNode;
 use crate::uids::UidSet;
 use minicbor::{Decode, Encode};
@@ -185,4 +185,17 @@ pub enum MailboxReply {
     /// `SubscribedNames`, in order.
     #[n(23)]
     SubscribedNames(#[n(0)] Vec<String>),
+    /// `MetadataNews`.
+    #[n(50)]
+    MetadataNews {
+        /// What each command changed, in order.
+        #[n(0)]
+        changes: Vec<MetadataChange>,
+        /// Position.
+        #[n(1)]
+        modseq: ModSeq,
+        /// The log does not reach back to `since`, or too much happened: any may have changed.
+        #[n(2)]
+        resync: bool,
+    },
 }

@@ -1,30 +1,27 @@
 //! The way from a user name and a password, a proof or a token to an account.
 
+mod admission;
+mod hashing;
+
 use crate::cache::Cache;
 use crate::channel::Service;
 use crate::lockout::Lockouts;
 use crate::mechanism::Offer;
-use crate::password::{HashParams, PASSWORD_BYTES_MAX, hash_password_with, verify_password};
+use crate::password::{HashParams, hash_password_with};
 use crate::sasl::Credentials;
 use crate::scram_keys::{KEY_BYTES, ScramKeys, mac};
-use crate::status;
 use crate::throttle::Throttle;
 use crate::token::{TokenError, TokenHints, TokenVerifier};
-use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use zcluster_api::directory::{Account, AccountBy, split_address};
-use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Error, Freshness};
+use zcluster_api::DirectoryApi;
+use zcluster_api::directory::Account;
 use zcluster_runtime::Instant;
 use zeroize::Zeroizing;
 
-/// How long the cluster's settings are believed without asking the directory again.
-const SETTINGS_TTL: Duration = Duration::from_secs(10);
-/// Values of `userPassword` that are tried: each costs a hash.
-const PASSWORDS_MAX: usize = 4;
 /// Bytes of a made-up salt; as many as [`crate::password_values`] draws.
 const SALT_BYTES: usize = 16;
 
@@ -370,144 +367,5 @@ impl Authenticator {
                 Err(AuthError::Invalid)
             }
         }
-    }
-
-    /// Whether an account whose credentials were right may come in, perhaps as another.
-    async fn admit(&self, account: Account, authzid: Option<&str>, service: Service) -> Result<Account, AuthError> {
-        let account = self.active(account).await?;
-        let account = match authzid {
-            None | Some("") => account,
-            Some(other) => self.act_as(account, other).await?,
-        };
-        if status::is_enabled(&account, service) { Ok(account) } else { Err(AuthError::SwitchedOff) }
-    }
-
-    async fn act_as(&self, account: Account, other: &str) -> Result<Account, AuthError> {
-        let Some(address) = self.full_address(other).await else { return Err(AuthError::Invalid) };
-        let target = self.lookup(&address).await?.ok_or(AuthError::Invalid)?;
-        if target.id == account.id {
-            return Ok(account);
-        }
-        if !account.is_admin() {
-            return Err(AuthError::Invalid);
-        }
-        tracing::info!(admin = %account.name, account = %target.name, "administrator acts as another account");
-        self.active(target).await
-    }
-
-    /// The account, if its status and its domain's let it sign in.
-    async fn active(&self, account: Account) -> Result<Account, AuthError> {
-        let name = account.name.rsplit_once('@').map_or("", |(_, domain)| domain);
-        // This node's own copy is at least as fresh as the account that was just read.
-        let domain = match self.directory.read(DirectoryQuery::Domain(name.to_string()), Freshness::Local).await {
-            Ok(DirectoryReply::Domain(domain)) => Some(domain),
-            Ok(_) | Err(Error::NotFound(_)) => None,
-            Err(error) => {
-                tracing::warn!(%error, "cannot look up a domain to sign in");
-                return Err(AuthError::TryLater);
-            }
-        };
-        match status::status(&account, domain.as_ref().map(|d| &d.attrs), zcluster_runtime::wall_ms()) {
-            "active" => Ok(account),
-            status => Err(AuthError::Disabled(status.to_string())),
-        }
-    }
-
-    /// The normalised address, or nothing when it cannot be one.
-    async fn full_address(&self, user: &str) -> Option<String> {
-        let user = user.trim();
-        let full = if user.contains('@') {
-            Cow::Borrowed(user)
-        } else {
-            Cow::Owned(format!("{user}@{}", self.settings().await?.default_domain?))
-        };
-        split_address(&full).ok().map(|(local, domain)| format!("{local}@{domain}"))
-    }
-
-    async fn settings(&self) -> Option<Settings> {
-        if let Ok(known) = self.settings.lock()
-            && let Some((at, settings)) = &*known
-            && at.elapsed() < SETTINGS_TTL
-        {
-            return Some(settings.clone());
-        }
-        let reply = self.directory.read(DirectoryQuery::Cluster, Freshness::Local).await;
-        let Ok(DirectoryReply::Cluster(cluster)) = reply else { return None };
-        let settings = Settings {
-            default_domain: cluster.config.get("zimbraDefaultDomainName").map(str::to_string),
-            secret: mac(cluster.ca_key_pem.as_bytes(), b"zcluster: what SCRAM shows for accounts that are not there"),
-        };
-        if let Ok(mut known) = self.settings.lock() {
-            *known = Some((Instant::now(), settings.clone()));
-        }
-        Some(settings)
-    }
-
-    async fn lookup(&self, address: &str) -> Result<Option<Account>, AuthError> {
-        let query = DirectoryQuery::Account(AccountBy::Address(address.to_string()));
-        match self.directory.read(query, Freshness::Recent).await.and_then(DirectoryReply::into_account) {
-            Ok(account) => Ok(Some(account)),
-            Err(Error::NotFound(_) | Error::Invalid(_)) => Ok(None),
-            Err(error) => {
-                tracing::warn!(%error, "cannot look up an account to sign in");
-                Err(AuthError::TryLater)
-            }
-        }
-    }
-
-    async fn password_is_right(&self, account: Option<&Account>, password: &[u8]) -> Result<bool, AuthError> {
-        let stored = account.map_or(&[][..], |a| a.attrs.all("userPassword"));
-        let Some(account) = account.filter(|_| !password.is_empty() && !stored.is_empty()) else {
-            self.burn(password).await?;
-            return Ok(false);
-        };
-        let proof = self.cache.proof(account.id, &stored.join("\0"), password);
-        if self.cache.knows(&proof) {
-            return Ok(true);
-        }
-        let right = self.hash_in_turn(to_try(stored), password).await?;
-        if right {
-            self.cache.remember(proof);
-        }
-        Ok(right)
-    }
-
-    /// Spends the time a check would take.
-    async fn burn(&self, password: &[u8]) -> Result<(), AuthError> {
-        self.hash_in_turn(vec![self.dummy.clone()], password).await.map(|_| ())
-    }
-
-    async fn hash_in_turn(&self, stored: Vec<String>, password: &[u8]) -> Result<bool, AuthError> {
-        let _turn = Waiting::enter(&self.waiting, self.config.queue + self.config.concurrency)?;
-        let _permit = self.hashing.acquire().await.map_err(|_| AuthError::TryLater)?;
-        let password = Zeroizing::new(password[..password.len().min(PASSWORD_BYTES_MAX + 1)].to_vec());
-        zcluster_runtime::spawn_blocking(move || stored.iter().any(|s| verify_password(s, &password)))
-            .await
-            .map_err(|_| AuthError::TryLater)
-    }
-}
-
-/// The stored values that a password is compared with: SCRAM's keys only where there is nothing else, because they are of
-/// a password whose hash stands beside them.
-fn to_try(stored: &[String]) -> Vec<String> {
-    let (keys, hashes): (Vec<&String>, Vec<&String>) = stored.iter().partition(|v| ScramKeys::parse(v).is_some());
-    let chosen = if hashes.is_empty() { keys } else { hashes };
-    chosen.into_iter().take(PASSWORDS_MAX).cloned().collect()
-}
-
-/// A place among those that compute or wait; given back when dropped (a client may hang up meanwhile).
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicUsize, max: usize) -> Result<Self, AuthError> {
-        let before = count.fetch_add(1, Ordering::Relaxed);
-        let place = Waiting(count);
-        if before >= max { Err(AuthError::TryLater) } else { Ok(place) }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -30,5 +30,5 @@ pub use password::{
     verify_password,
 };
 pub use sasl::{Credentials, Exchange, RESPONSE_BYTES_MAX, SaslError, Step};
-pub use status::{duration, generalized_time_ms};
+pub use status::generalized_time_ms;
 pub use token::{TokenError, TokenHints, TokenUser, TokenVerifier};

@@ -1,11 +1,11 @@
 //! `zimbraPasswordLockout...`: an account whose password was guessed wrong too often is locked for a while, in the
 //! directory, so that it is on all nodes. What is counted are the failures that this node saw.
 
-use crate::status::{duration, generalized_time, lockout_is_over};
+use crate::status::{generalized_time, lockout_is_over};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::time::Duration;
-use zcluster_api::directory::{Account, Modification};
+use zcluster_api::directory::{Account, Modification, duration};
 use zcluster_api::{AccountId, Actor, DirectoryApi, DirectoryCommand, RequestId};
 use zcluster_runtime::Instant;
 

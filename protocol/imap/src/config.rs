@@ -17,6 +17,8 @@ pub struct ImapConfig {
     pub login_timeout: Duration,
     /// How long a call into the cluster may take, over all its retries.
     pub call_timeout: Duration,
+    /// How long a command is silent before its client is told that it is under way (RFC 9585).
+    pub progress_every: Duration,
     /// What the server calls itself in ID (RFC 2971); no version is shown when it is empty.
     pub version: String,
 }
@@ -30,6 +32,7 @@ impl Default for ImapConfig {
             idle_timeout: Duration::from_secs(30 * 60),
             login_timeout: Duration::from_secs(60),
             call_timeout: Duration::from_secs(20),
+            progress_every: Duration::from_secs(10),
             version: String::new(),
         }
     }

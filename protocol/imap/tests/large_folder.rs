@@ -1,11 +1,13 @@
 //! A folder of 100,000 messages: FETCH of all of it in bounded memory, QRESYNC without reading all of it.
 
+#[path = "../../listener/tests/counting/mod.rs"]
+mod counting;
+
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use zcluster_api::*;
@@ -18,29 +20,6 @@ use zcluster_state::memory::Memory;
 /// What a FETCH may hold beside what was there before: two pages of messages, the pipe, responses under way.
 const FETCH_BYTES_MAX: i64 = 6 * 1024 * 1024;
 const MESSAGES: usize = 102_400;
-
-struct Counting;
-
-static HELD: AtomicI64 = AtomicI64::new(0);
-static PEAK: AtomicI64 = AtomicI64::new(0);
-
-// SAFETY: passes everything on to the system's allocator and counts.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size() as i64, Ordering::Relaxed) + layout.size() as i64;
-        PEAK.fetch_max(held, Ordering::Relaxed);
-        // SAFETY: the caller's promises are ours.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller's promises are ours.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// The back end, counting the messages it hands out and the bytes of its largest other reply.
 struct Counted {
@@ -140,11 +119,10 @@ async fn a_large_folder() {
     c.run("STATUS INBOX (MESSAGES)", |l| assert_eq!(number_after(l, "MESSAGES ") as usize, MESSAGES)).await;
 
     // All of it, to a client that reads as it can.
-    let before = HELD.load(Ordering::Relaxed);
-    PEAK.store(before, Ordering::Relaxed);
+    let before = counting::begin();
     let (begun, mut seen) = (Instant::now(), 0);
     c.run("FETCH 1:* (FLAGS UID ENVELOPE BODYSTRUCTURE)", |l| seen += usize::from(l.contains(" FETCH ("))).await;
-    let peak = PEAK.load(Ordering::Relaxed) - before;
+    let peak = counting::peak() - before;
     println!("FETCH of {seen}: {:?}, {peak} bytes more at most", begun.elapsed());
     assert_eq!(seen, MESSAGES);
     assert!(peak <= FETCH_BYTES_MAX, "{peak} bytes");

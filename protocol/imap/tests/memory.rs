@@ -1,8 +1,9 @@
 //! What sessions that wait cost: bytes of heap, counted.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "../../listener/tests/counting/mod.rs"]
+mod counting;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use zcluster_auth::{AuthConfig, Authenticator, HashParams, hash_password_with};
 use zcluster_imap::{Imap, ImapConfig};
@@ -12,27 +13,6 @@ use zcluster_state::memory::Memory;
 /// Bytes that one idle session may cost here: the target of 32 KiB per connection leaves room for the kernel's and
 /// TLS's share, and the pipe of this test is counted too.
 const SESSION_BYTES_MAX: i64 = 8 * 1024;
-
-struct Counting;
-
-static HELD: AtomicI64 = AtomicI64::new(0);
-
-// SAFETY: passes everything on to the system's allocator and counts.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller's promises are ours.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller's promises are ours.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 async fn talk(pipe: &mut DuplexStream, text: &str, until: &str) {
     pipe.write_all(text.as_bytes()).await.expect("the service reads");
@@ -65,7 +45,7 @@ async fn sessions_that_wait_are_small() {
         // The first few pay for what all share.
         for i in 0..SESSIONS + 20 {
             if i == 20 {
-                before = HELD.load(Ordering::Relaxed);
+                before = counting::held();
             }
             let (connection, mut pipe) = Connection::test_pair();
             zcluster_runtime::spawn(imap.clone().serve(connection));
@@ -75,7 +55,7 @@ async fn sessions_that_wait_are_small() {
             pipes.push(pipe);
         }
         tokio::task::yield_now().await;
-        last = (HELD.load(Ordering::Relaxed) - before) / SESSIONS as i64;
+        last = (counting::held() - before) / SESSIONS as i64;
         println!("{what}: {last} bytes a session");
     }
     assert!(last <= SESSION_BYTES_MAX, "{last} bytes");

@@ -1,36 +1,15 @@
 //! What DEFLATE costs a connection: bytes of heap, counted. The figures stand in `src/deflate.rs`.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicI64, Ordering};
+mod counting;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zcluster_listener::Connection;
-
-struct Counting;
-
-static HELD: AtomicI64 = AtomicI64::new(0);
-
-// SAFETY: passes everything on to the system's allocator and counts.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller's promises are ours.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller's promises are ours.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[tokio::test]
 async fn a_compressed_connection_has_bounds() {
     let (mut conn, mut client) = Connection::test_pair();
-    let before = HELD.load(Ordering::Relaxed);
-    let held = || HELD.load(Ordering::Relaxed) - before;
+    let before = counting::held();
+    let held = || counting::held() - before;
     conn.start_deflate().await.unwrap();
     // 100 KiB of text in, which fills the client's window, and 100 KiB out.
     let text: Vec<u8> = (0..100 * 1024u32).map(|i| b'a' + (i.wrapping_mul(2_654_435_761) >> 28) as u8).collect();

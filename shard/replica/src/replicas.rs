@@ -166,7 +166,7 @@ impl Replicas {
     pub async fn read_mailbox(self: &Arc<Self>, read: MailboxRead) -> Result<MailboxReply> {
         let heavy = match &read.query {
             query if query.is_search() => true,
-            MailboxQuery::Missed { .. } | MailboxQuery::FolderNews(_) => true,
+            MailboxQuery::Missed { .. } | MailboxQuery::FolderNews(_) | MailboxQuery::MetadataNews(_) => true,
             MailboxQuery::Messages { uids, limit, .. } => uids.len().min(u64::from(*limit)) > INLINE_MESSAGES_MAX,
             _ => false,
         };

@@ -230,3 +230,61 @@ fn a_subscription_is_kept_by_name() {
     assert_eq!(rig.run(MailboxCommand::ForgetSubscription("work/two".into())), Ok(Receipt::Done));
     rig.assert_replicas_agree();
 }
+
+/// Annotations raise the mailbox's position, not a folder's, and the log says which they were.
+#[test]
+fn metadata_news_names_what_changed() {
+    use zcluster_api::sharing::{Annotation, Grantee, METADATA_NEWS_MAX, MetadataChange, RightsChange};
+    let mut rig = Rig::new();
+    let set = |folder, names: &[&str], value: Option<&'static [u8]>| {
+        let entry = |name: &&str| Annotation { name: name.to_string(), value: value.map(Bytes::from_static) };
+        MailboxCommand::SetMetadata { folder, entries: names.iter().map(entry).collect() }
+    };
+    let news = |rig: &Rig, since: ModSeq| match rig.ask(MailboxQuery::MetadataNews(since)) {
+        Ok(MailboxReply::MetadataNews { changes, modseq, resync }) => {
+            assert_eq!(modseq, rig.modseq());
+            (changes, resync)
+        }
+        other => panic!("{other:?}"),
+    };
+    let change =
+        |folder, names: &[&str]| MetadataChange { folder, names: names.iter().map(ToString::to_string).collect() };
+    let (start, inbox) = (rig.modseq(), Some(BOXES[0]));
+    assert_eq!(news(&rig, start), (vec![], false));
+    rig.run(set(inbox, &["/shared/b", "/private/a", "/shared/b"], Some(b"x"))).unwrap();
+    let first = rig.modseq();
+    assert!(first > start);
+    rig.run(set(None, &["/private/comment"], Some(b"y"))).unwrap();
+    rig.run(set(inbox, &["/private/a"], None)).unwrap();
+    let later = [change(None, &["/private/comment"]), change(inbox, &["/private/a"])];
+    assert_eq!(news(&rig, first), (later.to_vec(), false));
+    assert_eq!(news(&rig, start).0[0], change(inbox, &["/private/a", "/shared/b"]));
+    // No message changed by it.
+    assert!(matches!(rig.ask(MailboxQuery::FolderNews(start)),
+        Ok(MailboxReply::FolderNews { folders, tree: false, resync: false, .. }) if folders.is_empty()));
+    // What others keep for themselves is theirs.
+    let other = AccountId([7; 16]);
+    rig.run(MailboxCommand::SetAcl {
+        folder: BOXES[0],
+        grantee: Grantee::Account(other),
+        negative: false,
+        change: RightsChange::Replace("lrw".parse().unwrap()),
+    })
+    .unwrap();
+    let before = rig.modseq();
+    rig.actor = Some(other);
+    rig.run(set(inbox, &["/private/theirs"], Some(b"z"))).unwrap();
+    rig.run(set(inbox, &["/private/theirs", "/shared/ours"], Some(b"z"))).unwrap();
+    rig.actor = None;
+    assert_eq!(news(&rig, before), (vec![change(inbox, &["/shared/ours"])], false));
+    // Too much, or too long ago.
+    let before = rig.modseq();
+    for _ in 0..METADATA_NEWS_MAX {
+        rig.run(set(inbox, &["/shared/b"], Some(b"x"))).unwrap();
+    }
+    assert_eq!(news(&rig, before).0.len(), METADATA_NEWS_MAX);
+    rig.run(set(inbox, &["/shared/b"], Some(b"x"))).unwrap();
+    assert_eq!(news(&rig, before), (vec![], true));
+    assert_eq!(news(&rig, ModSeq(rig.modseq().0 + 1)), (vec![], true));
+    rig.assert_replicas_agree();
+}

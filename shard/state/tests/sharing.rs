@@ -441,6 +441,7 @@ fn what_is_the_owners_alone() {
         Q::UrlAuthKey(id(0)),
         Q::LostSubscriptions,
         Q::FolderNews(ModSeq(0)),
+        Q::MetadataNews(ModSeq(0)),
         Q::SubscribedNames,
     ] {
         let told = format!("{query:?}");

@@ -8,7 +8,7 @@ pub use report::{render_reject, render_script_error};
 use crate::address;
 use crate::encode;
 use crate::outcome::{Notification, ReplyBody, Vacation};
-use zcluster_mail::rfc5322_date;
+use zcluster_mail::rfc5322_date_at;
 
 /// What makes one mail different from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Stamp<'a> {
     pub message_id: &'a str,
     /// When, Unix milliseconds.
     pub unix_ms: i64,
+    /// Minutes that the clocks of whoever sends it are ahead of UTC.
+    pub minutes: i32,
     /// ASCII letters and digits that no part of the mail contains after `--`.
     pub boundary: &'a str,
     /// This server's host name.
@@ -41,7 +43,8 @@ fn mailboxes(name: &str, list: &[String]) -> String {
 /// `Date`, `Message-ID` and `MIME-Version`.
 fn stamped(stamp: &Stamp<'_>) -> String {
     let id: String = stamp.message_id.chars().filter(|c| c.is_ascii_graphic() && !"<>".contains(*c)).collect();
-    format!("Date: {}\r\nMessage-ID: <{id}>\r\nMIME-Version: 1.0\r\n", rfc5322_date(stamp.unix_ms))
+    let date = rfc5322_date_at(stamp.unix_ms, stamp.minutes);
+    format!("Date: {date}\r\nMessage-ID: <{id}>\r\nMIME-Version: 1.0\r\n")
 }
 
 /// The reply of a `vacation` (RFC 5230 §5).

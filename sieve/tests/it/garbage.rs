@@ -183,7 +183,7 @@ proptest! {
         if o.error.is_some() {
             prop_assert_eq!(&o.actions[..], &[Action::Keep { flags: vec![], implicit: true, message: None }][..]);
         }
-        let stamp = Stamp { message_id: "1@x", unix_ms: 0, boundary: "b", server: "x" };
+        let stamp = Stamp { message_id: "1@x", unix_ms: 0, minutes: 0, boundary: "b", server: "x" };
         for action in &o.actions {
             match action {
                 Action::Vacation(v) => drop(render_vacation(v, &stamp)),
@@ -202,10 +202,10 @@ proptest! {
         let body = if mime { ReplyBody::Mime(text) } else { ReplyBody::Text(text) };
         let v = zcluster_sieve::Vacation { to: "a@b.org".into(), from, handle: [0; 32], interval_seconds: 1, subject, body,
             in_reply_to: None, references: vec![], fcc: None };
-        let out = render_vacation(&v, &Stamp { message_id: "1@x", unix_ms: 0, boundary: "b", server: "x" });
+        let out = render_vacation(&v, &Stamp { message_id: "1@x", unix_ms: 0, minutes: 0, boundary: "b", server: "x" });
         let names: Vec<String> = zcluster_mail::fields(&out).map(|f| String::from_utf8_lossy(f.name).to_ascii_lowercase()).collect();
         let known = ["from", "to", "subject", "auto-submitted", "date", "message-id", "mime-version"];
         prop_assert!(names.iter().all(|n| known.contains(&n.as_str()) || n.starts_with("content-")), "{:?}", names);
-        let _ = render_reject("x", &out, &Envelope::default(), &Stamp { message_id: "1@x", unix_ms: 0, boundary: "b", server: "x" });
+        let _ = render_reject("x", &out, &Envelope::default(), &Stamp { message_id: "1@x", unix_ms: 0, minutes: 0, boundary: "b", server: "x" });
     }
 }

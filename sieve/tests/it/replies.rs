@@ -9,7 +9,7 @@ use zcluster_sieve::{
 const M: &str = "From: Alice <alice@example.net>\r\nTo: Bob <Bob@example.org>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\
     Message-ID: <2@example.net>\r\nReferences: <1@example.net>\r\n\r\nhi\r\n";
 const STAMP: Stamp<'_> =
-    Stamp { message_id: "id.1@mx.example.org", unix_ms: 0, boundary: "B1", server: "mx.example.org" };
+    Stamp { message_id: "id.1@mx.example.org", unix_ms: 0, minutes: 0, boundary: "B1", server: "mx.example.org" };
 
 fn reply_in(script: &str, message: &str, envelope: &Envelope, world: &World) -> Option<Vacation> {
     let o = outcome_in(

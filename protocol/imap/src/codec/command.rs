@@ -1,10 +1,41 @@
 //! What a client may ask, as types.
 
+macro_rules! bit_set {
+    ($(#[$doc:meta])* $name:ident { $($(#[$bit_doc:meta])* $bit:ident = $n:expr;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name(pub u32);
+        impl $name {
+            $($(#[$bit_doc])* pub const $bit: $name = $name(1 << $n);)*
+            /// Whether all of `other` is in.
+            pub fn has(self, other: $name) -> bool { self.0 & other.0 == other.0 }
+            /// Whether some of `other` is in.
+            pub fn any(self, other: $name) -> bool { self.0 & other.0 != 0 }
+            /// Both together.
+            #[must_use]
+            pub const fn with(self, other: $name) -> $name { $name(self.0 | other.0) }
+            /// Adds `other`.
+            pub fn add(&mut self, other: $name) { self.0 |= other.0; }
+            /// Whether nothing is in.
+            pub fn is_empty(self) -> bool { self.0 == 0 }
+        }
+    };
+}
+
+mod fetch;
+mod list;
+mod notify;
+mod search;
+
+pub use fetch::{BodyForm, BodyItem, Fetch, FetchItems, FlagList, SectionText, Store, StoreMode};
+pub use list::{List, ListReturn, ListSelect, StatusItems};
+pub use notify::{EventGroup, Events, MailboxFilter, Notify};
+pub use search::{MultiSearch, Partial, Search, SearchKey, SearchReturn, Thread};
+
 use super::sequence::{SeqNumber, SequenceSet};
+use zcluster_api::UidSet;
 use zcluster_api::mailbox::SpecialUse;
 use zcluster_api::sharing::{Annotation, Depth, RightsChange};
-use zcluster_api::sort::{SortCriterion, Threading};
-use zcluster_api::{Flags, UidSet};
 
 /// A command with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +138,8 @@ pub enum Request {
     Compress(String),
     /// RFC 4467 §7: pairs of a URL and a mechanism.
     GenUrlAuth(Vec<(String, String)>),
-    /// RFC 4467 §7.
-    UrlFetch(Vec<String>),
+    /// RFC 4467 §7, RFC 5524.
+    UrlFetch(Vec<UrlFetch>),
     /// RFC 4467 §7.
     ResetKey {
         /// Only this mailbox's.
@@ -137,6 +168,8 @@ pub enum Request {
     Expunge(Option<SequenceSet>),
     /// RFC 3501 §6.4.4.
     Search(Box<Search>),
+    /// RFC 7377 §2.
+    MultiSearch(Box<MultiSearch>),
     /// RFC 5256 §3.
     Thread(Box<Thread>),
     /// RFC 5267 §4.3.5: tags.
@@ -232,6 +265,7 @@ impl Request {
                     "search"
                 }
             }
+            Request::MultiSearch(_) => "esearch",
             Request::Thread(_) => "thread",
             Request::CancelUpdate(_) => "cancelupdate",
             Request::Idle => "idle",
@@ -249,88 +283,6 @@ impl Request {
     }
 }
 
-macro_rules! bit_set {
-    ($(#[$doc:meta])* $name:ident { $($(#[$bit_doc:meta])* $bit:ident = $n:expr;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $name(pub u32);
-        impl $name {
-            $($(#[$bit_doc])* pub const $bit: $name = $name(1 << $n);)*
-            /// Whether all of `other` is in.
-            pub fn has(self, other: $name) -> bool { self.0 & other.0 == other.0 }
-            /// Whether some of `other` is in.
-            pub fn any(self, other: $name) -> bool { self.0 & other.0 != 0 }
-            /// Both together.
-            #[must_use]
-            pub const fn with(self, other: $name) -> $name { $name(self.0 | other.0) }
-            /// Adds `other`.
-            pub fn add(&mut self, other: $name) { self.0 |= other.0; }
-            /// Whether nothing is in.
-            pub fn is_empty(self) -> bool { self.0 == 0 }
-        }
-    };
-}
-
-bit_set!(
-    /// What STATUS is to tell.
-    StatusItems {
-        /// RFC 3501 §6.3.10.
-        MESSAGES = 0;
-        /// RFC 3501 §6.3.10.
-        RECENT = 1;
-        /// RFC 3501 §6.3.10.
-        UIDNEXT = 2;
-        /// RFC 3501 §6.3.10.
-        UIDVALIDITY = 3;
-        /// RFC 3501 §6.3.10.
-        UNSEEN = 4;
-        /// RFC 9051 §6.3.11.
-        DELETED = 5;
-        /// RFC 8438.
-        SIZE = 6;
-        /// RFC 7162 §3.1.7.
-        HIGHESTMODSEQ = 7;
-        /// RFC 7889 §3.
-        APPENDLIMIT = 8;
-        /// RFC 8474 §4.3.
-        MAILBOXID = 9;
-        /// RFC 9208 §4.1.4.
-        DELETED_STORAGE = 16;
-    }
-);
-
-bit_set!(
-    /// LIST's selection options (RFC 5258 §3.1, RFC 6154 §2).
-    ListSelect {
-        /// Only subscribed ones.
-        SUBSCRIBED = 0;
-        /// No effect: there are no remote mailboxes.
-        REMOTE = 1;
-        /// Also parents of matching ones.
-        RECURSIVEMATCH = 2;
-        /// Only ones with a use.
-        SPECIAL_USE = 3;
-    }
-);
-
-bit_set!(
-    /// LIST's return options (RFC 5258 §3.2, RFC 6154 §2, RFC 5819).
-    ListReturn {
-        /// `\Subscribed`.
-        SUBSCRIBED = 0;
-        /// `\HasChildren`, `\HasNoChildren`.
-        CHILDREN = 1;
-        /// Uses.
-        SPECIAL_USE = 2;
-        /// STATUS responses.
-        STATUS = 3;
-        /// MYRIGHTS responses (RFC 8440).
-        MYRIGHTS = 8;
-        /// METADATA responses (RFC 9590).
-        METADATA = 9;
-    }
-);
-
 /// What a client knew of a mailbox when it was there last (RFC 7162 §3.2.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Qresync {
@@ -344,24 +296,26 @@ pub struct Qresync {
     pub matches: Option<(UidSet, UidSet)>,
 }
 
-/// LIST (RFC 3501 §6.3.8, RFC 5258).
+/// What URLFETCH wants of one URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List {
-    /// Prefix of the patterns.
-    pub reference: String,
-    /// With `*` and `%`.
-    pub patterns: Vec<String>,
-    /// The extended form was used: the single empty pattern has no special meaning.
-    pub extended: bool,
-    /// Which mailboxes.
-    pub select: ListSelect,
-    /// What is told of them.
-    pub ret: ListReturn,
-    /// For `STATUS`.
-    pub status: StatusItems,
-    /// For `METADATA`: names of entries in lower case.
-    pub metadata: Vec<String>,
+pub struct UrlFetch {
+    /// Which.
+    pub url: String,
+    /// In the form of RFC 5524, with these; `None`: its bytes, as RFC 4467 has it.
+    pub wants: Option<UrlWants>,
 }
+
+bit_set!(
+    /// What of a URL is wanted (RFC 5524 §3.1).
+    UrlWants {
+        /// The bytes as they are.
+        BODY = 0;
+        /// Without transfer encoding.
+        BINARY = 1;
+        /// The structure of the part.
+        BODYPARTSTRUCTURE = 2;
+    }
+);
 
 /// GETMETADATA (RFC 5464 §4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -385,72 +339,6 @@ pub struct SetMetadata {
     pub entries: Vec<Annotation>,
 }
 
-/// `NOTIFY SET` (RFC 5465 §3.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notify {
-    /// STATUS of each watched mailbox at once.
-    pub status: bool,
-    /// In order: the first that a mailbox meets decides (RFC 5465 §3.1).
-    pub groups: Vec<EventGroup>,
-}
-
-/// Mailboxes and what is to be told of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventGroup {
-    /// Which.
-    pub filter: MailboxFilter,
-    /// What.
-    pub events: Events,
-    /// What to tell of new messages in the selected mailbox (RFC 5465 §5.2).
-    pub fetch: Option<Box<Fetch>>,
-}
-
-/// Which mailboxes (RFC 5465 §6).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MailboxFilter {
-    /// The selected one; `true`: EXPUNGE waits for a command that allows it.
-    Selected(bool),
-    /// Those that mail is delivered to.
-    Inboxes,
-    /// All of the user's own.
-    Personal,
-    /// Subscribed ones.
-    Subscribed,
-    /// These and all below.
-    Subtree(Vec<String>),
-    /// These.
-    Mailboxes(Vec<String>),
-}
-
-bit_set!(
-    /// RFC 5465 §5.
-    Events {
-        /// §5.2.
-        MESSAGE_NEW = 0;
-        /// §5.3.
-        MESSAGE_EXPUNGE = 1;
-        /// §5.1.
-        FLAG_CHANGE = 2;
-        /// §5.4.
-        MAILBOX_NAME = 3;
-        /// §5.5.
-        SUBSCRIPTION_CHANGE = 4;
-        /// AnnotationChange, MailboxMetadataChange, ServerMetadataChange, or one nobody knows: refused with BADEVENT.
-        UNSUPPORTED = 5;
-    }
-);
-
-/// Flags as a client names them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FlagList {
-    /// System flags and registered keywords, `\Seen` apart.
-    pub flags: Flags,
-    /// `\Seen`.
-    pub seen: bool,
-    /// Keywords.
-    pub keywords: Vec<String>,
-}
-
 /// APPEND up to the end of its first line, or of the line that names the mailbox if a literal does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
@@ -469,255 +357,4 @@ pub struct Replace {
     pub number: SeqNumber,
     /// The message that is to come.
     pub append: Append,
-}
-
-bit_set!(
-    /// FETCH items without arguments.
-    FetchItems {
-        /// RFC 3501 §6.4.5.
-        UID = 0;
-        /// RFC 3501 §6.4.5.
-        FLAGS = 1;
-        /// RFC 3501 §6.4.5.
-        INTERNALDATE = 2;
-        /// RFC 3501 §6.4.5.
-        SIZE = 3;
-        /// RFC 3501 §6.4.5.
-        ENVELOPE = 4;
-        /// The short structure, `BODY` (RFC 3501 §6.4.5).
-        BODY = 5;
-        /// RFC 3501 §6.4.5.
-        BODYSTRUCTURE = 6;
-        /// RFC 7162 §3.1.4.2.
-        MODSEQ = 7;
-        /// RFC 8970.
-        PREVIEW = 8;
-        /// RFC 8514 §4.2.
-        SAVEDATE = 9;
-        /// RFC 8474 §5.1.
-        EMAILID = 10;
-        /// RFC 8474 §5.2.
-        THREADID = 11;
-    }
-);
-
-/// How a piece of the body is asked for, and so named in the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyForm {
-    /// `BODY[...]` and `BODY.PEEK[...]`.
-    Body,
-    /// `RFC822`.
-    Rfc822,
-    /// `RFC822.HEADER`.
-    Rfc822Header,
-    /// `RFC822.TEXT`.
-    Rfc822Text,
-    /// `BINARY[...]` and `BINARY.PEEK[...]` (RFC 3516 §4.2): transfer encoding taken away.
-    Binary,
-    /// `BINARY.SIZE[...]` (RFC 3516 §4.3).
-    BinarySize,
-}
-
-/// Which part of the part (RFC 3501 §6.4.5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SectionText {
-    /// All of it.
-    Whole,
-    /// `HEADER`.
-    Header,
-    /// `HEADER.FIELDS (...)`.
-    Fields(Vec<String>),
-    /// `HEADER.FIELDS.NOT (...)`.
-    FieldsNot(Vec<String>),
-    /// `TEXT`.
-    Text,
-    /// `MIME`.
-    Mime,
-}
-
-/// A piece of the body to fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BodyItem {
-    /// Its form.
-    pub form: BodyForm,
-    /// Does not set `\Seen`.
-    pub peek: bool,
-    /// Part numbers.
-    pub path: Vec<u32>,
-    /// Which part of it.
-    pub text: SectionText,
-    /// `<first.count>`.
-    pub partial: Option<(u32, u32)>,
-}
-
-/// FETCH and UID FETCH.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetch {
-    /// The set holds UIDs.
-    pub uid: bool,
-    /// Messages.
-    pub set: SequenceSet,
-    /// Items without arguments.
-    pub items: FetchItems,
-    /// Pieces of the body.
-    pub bodies: Vec<BodyItem>,
-    /// RFC 7162 §3.1.4.1.
-    pub changed_since: Option<u64>,
-    /// Tell what went as well (RFC 7162 §3.2.6).
-    pub vanished: bool,
-    /// Of the set only these (RFC 9394 §3.3).
-    pub partial: Option<Partial>,
-}
-
-/// How STORE changes flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreMode {
-    /// `FLAGS`.
-    Replace,
-    /// `+FLAGS`.
-    Add,
-    /// `-FLAGS`.
-    Remove,
-}
-
-/// STORE and UID STORE.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Store {
-    /// The set holds UIDs.
-    pub uid: bool,
-    /// Messages.
-    pub set: SequenceSet,
-    /// How.
-    pub mode: StoreMode,
-    /// No FETCH responses.
-    pub silent: bool,
-    /// Flags.
-    pub flags: FlagList,
-    /// RFC 7162 §3.1.3.
-    pub unchanged_since: Option<u64>,
-}
-
-bit_set!(
-    /// SEARCH's result options (RFC 4731 §3.1, RFC 5182 §2).
-    SearchReturn {
-        /// The lowest.
-        MIN = 0;
-        /// The highest.
-        MAX = 1;
-        /// All, as a set.
-        ALL = 2;
-        /// How many.
-        COUNT = 3;
-        /// Keep the result for `$`.
-        SAVE = 4;
-        /// Some of them, by position (RFC 9394).
-        PARTIAL = 5;
-        /// Tell changes of the result from now on (RFC 5267 §4.3).
-        UPDATE = 6;
-        /// A hint that the search will come again (RFC 5267 §4.2).
-        CONTEXT = 7;
-    }
-);
-
-/// Positions in a result, from 1 (RFC 9394 §4 `partial-range`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Partial {
-    /// The ends as written.
-    pub from: u32,
-    /// The other one.
-    pub to: u32,
-    /// Counted from the end.
-    pub backwards: bool,
-}
-
-impl Partial {
-    /// The positions, from 0, within a result of `len`.
-    pub fn within(self, len: usize) -> std::ops::Range<usize> {
-        let (low, high) = (self.from.min(self.to) as usize, self.from.max(self.to) as usize);
-        if self.backwards {
-            len.saturating_sub(high)..(len + 1).saturating_sub(low).min(len)
-        } else {
-            low.saturating_sub(1).min(len)..high.min(len)
-        }
-    }
-}
-
-impl std::fmt::Display for Partial {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let sign = if self.backwards { "-" } else { "" };
-        write!(f, "{sign}{}:{sign}{}", self.from, self.to)
-    }
-}
-
-/// THREAD and UID THREAD (RFC 5256).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thread {
-    /// Tell UIDs.
-    pub uid: bool,
-    /// How.
-    pub threading: Threading,
-    /// What to look for.
-    pub key: SearchKey,
-}
-
-/// SEARCH and SORT, with UID or without.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Search {
-    /// Tell UIDs.
-    pub uid: bool,
-    /// `RETURN`; `None`: the plain SEARCH response.
-    pub ret: Option<SearchReturn>,
-    /// For `PARTIAL`.
-    pub partial: Option<Partial>,
-    /// SORT's criteria.
-    pub order: Option<Vec<SortCriterion>>,
-    /// What to look for.
-    pub key: SearchKey,
-}
-
-/// A search key (RFC 3501 §6.4.4), alike ones folded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SearchKey {
-    /// Every message.
-    All,
-    /// All of these.
-    And(Vec<SearchKey>),
-    /// Either.
-    Or(Box<SearchKey>, Box<SearchKey>),
-    /// Not this.
-    Not(Box<SearchKey>),
-    /// Sequence numbers.
-    Numbers(SequenceSet),
-    /// UIDs.
-    Uids(SequenceSet),
-    /// These bits set (`\Seen` is the absence of `UNREAD`).
-    Flags(Flags),
-    /// Has the keyword.
-    Keyword(String),
-    /// `\Recent` to this session.
-    Recent,
-    /// Size greater.
-    Larger(u64),
-    /// Size less.
-    Smaller(u64),
-    /// INTERNALDATE's day in `[from, to)`.
-    Internal(i64, i64),
-    /// Came in within (`true`) or before the last so many seconds (RFC 5032).
-    Within(u64, bool),
-    /// `Date:`'s day in `[from, to)`.
-    Sent(i64, i64),
-    /// SAVEDATE's day in `[from, to)` (RFC 8514).
-    Saved(i64, i64),
-    /// A header field contains.
-    Header(String, String),
-    /// Header or body contains.
-    Text(String),
-    /// Body contains.
-    Body(String),
-    /// RFC 7162 §3.1.5.
-    ModSeq(u64),
-    /// RFC 8474 §6.
-    EmailId(String),
-    /// RFC 8474 §6.
-    ThreadId(String),
 }

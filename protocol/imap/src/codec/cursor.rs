@@ -157,8 +157,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// `quoted = DQUOTE *QUOTED-CHAR DQUOTE` (RFC 3501 §9). Bytes above 127 are let through: clients send UTF-8 here,
-    /// and RFC 6855 §3 and RFC 9051 allow it.
+    /// and RFC 6855 §3 and RFC 9051 allow it. Of those who enabled it, what is not UTF-8 is refused with BAD.
     fn quoted(&mut self) -> Parse<Cow<'a, [u8]>> {
+        let text = self.any_quoted()?;
+        if self.utf8 && std::str::from_utf8(&text).is_err() {
+            return Err(Fault::Bad("a quoted string is not UTF-8"));
+        }
+        Ok(text)
+    }
+    fn any_quoted(&mut self) -> Parse<Cow<'a, [u8]>> {
         self.expect(b'"', "a quoted string was expected")?;
         let start = self.pos;
         let plain = self.take_while(|b| !matches!(b, b'"' | b'\\' | b'\r' | b'\n' | 0));
@@ -272,7 +279,12 @@ impl<'a> Cursor<'a> {
     }
     fn name(&self, raw: &[u8]) -> Parse<String> {
         if self.utf8 {
-            return String::from_utf8(raw.to_vec()).map_err(|_| Fault::Name("mailbox name is not UTF-8"));
+            let name = String::from_utf8(raw.to_vec()).map_err(|_| Fault::Name("mailbox name is not UTF-8"))?;
+            // RFC 6855 §3; control characters are refused where names are made.
+            return match name.contains(['\u{2028}', '\u{2029}']) {
+                true => Err(Fault::Name("mailbox name has a separator of lines in it")),
+                false => Ok(name),
+            };
         }
         super::utf7::decode(raw).ok_or(Fault::Name("mailbox name is not modified UTF-7"))
     }

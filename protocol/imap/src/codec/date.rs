@@ -10,7 +10,7 @@ const BAD_DATE: Fault = Fault::Bad("a date like 1-Feb-1994 was expected");
 const BAD_TIME: Fault = Fault::Bad("a date and time like \" 1-Feb-1994 21:52:25 -0800\" was expected");
 
 /// Days since 1970-01-01 of a day in the Gregorian calendar.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+pub(super) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     // Years begin in March, so that the leap day is the last; 400 years are 146,097 days.
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
@@ -84,9 +84,9 @@ fn moment(text: &[u8]) -> Option<i64> {
     Some(seconds * 1_000)
 }
 
-/// Appends `ms` as a quoted `date-time` in UTC.
-pub fn write_date_time(ms: i64, out: &mut Vec<u8>) {
-    let seconds = ms.div_euclid(1_000);
+/// Appends `ms` as a quoted `date-time`, as a clock shows it that is so many minutes ahead of UTC.
+pub fn write_date_time(ms: i64, minutes: i32, out: &mut Vec<u8>) {
+    let seconds = ms.div_euclid(1_000).saturating_add(i64::from(minutes) * 60);
     let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
     let clock = seconds.rem_euclid(86_400);
     out.push(b'"');
@@ -103,7 +103,11 @@ pub fn write_date_time(ms: i64, out: &mut Vec<u8>) {
         out.push(sep);
         two(v as u32, out);
     }
-    out.extend_from_slice(b" +0000\"");
+    let away = minutes.unsigned_abs();
+    out.extend_from_slice(if minutes < 0 { b" -" } else { b" +" });
+    two(away / 60, out);
+    two(away % 60, out);
+    out.push(b'"');
 }
 
 fn two(v: u32, out: &mut Vec<u8>) {
@@ -117,7 +121,7 @@ mod tests {
 
     fn written(ms: i64) -> String {
         let mut out = Vec::new();
-        write_date_time(ms, &mut out);
+        write_date_time(ms, 0, &mut out);
         String::from_utf8(out).expect("ASCII")
     }
     fn read(text: &str) -> Parse<i64> {
@@ -129,6 +133,9 @@ mod tests {
         assert_eq!(written(0), "\" 1-Jan-1970 00:00:00 +0000\"");
         assert_eq!(read("\"17-Jul-1996 02:44:25 -0700\""), Ok(837_596_665_000));
         assert_eq!(written(837_596_665_000), "\"17-Jul-1996 09:44:25 +0000\"");
+        let mut out = Vec::new();
+        write_date_time(837_596_665_000, -570, &mut out);
+        assert_eq!(out, b"\"17-Jul-1996 00:14:25 -0930\"");
         assert_eq!(date(&mut Cursor::new(b"1-Feb-1994")), Ok(8_797));
         assert_eq!(date(&mut Cursor::new(b"\"29-Feb-2000\"")), Ok(11_016));
         for bad in ["31-Feb-2000", "29-Feb-1900", "0-Jan-2000", "1-Foo-2000", "1-Jan-00", "1-Jan-2000-1", "x"] {

@@ -6,7 +6,7 @@ use super::parse_append::{append, compress, gen_url_auth, replace, reset_key, se
 use super::parse_fetch::fetch;
 use super::parse_list::{create, list, lsub, status};
 use super::parse_notify::notify;
-use super::parse_search::search;
+use super::parse_search::{multi_search, search};
 use super::parse_select::select;
 use super::parse_sharing;
 use super::parse_sort::{cancel_update, sort, thread};
@@ -98,6 +98,7 @@ fn argument_request(verb: &str) -> Option<Arguments> {
         "URLFETCH" => url_fetch,
         "SETQUOTA" => set_quota,
         "NOTIFY" => notify,
+        "ESEARCH" => multi_search,
         "CANCELUPDATE" => cancel_update,
         "GETQUOTA" => |c| c.astring_text().map(Request::GetQuota),
         "SETACL" => parse_sharing::set_acl,

@@ -3,7 +3,7 @@
 //! A message may be larger than any buffer, so these two commands are not read as a whole: what stands between two
 //! literals is read by [`Stage::next`], and the session reads the literals.
 
-use super::command::{Append, FlagList, Replace, Request};
+use super::command::{Append, FlagList, Replace, Request, UrlFetch, UrlWants};
 use super::cursor::{Cursor, Fault, Parse};
 use super::fragment::Literal;
 use super::sequence::SequenceSet;
@@ -181,16 +181,38 @@ pub(super) fn gen_url_auth(c: &mut Cursor<'_>) -> Parse<Request> {
     }
 }
 
-/// `urlfetch = "URLFETCH" 1*(SP url-full)` (RFC 4467 §8).
+/// `urlfetch = "URLFETCH" 1*(SP url-fetch-arg)` (RFC 4467 §8, RFC 5524 §5).
 pub(super) fn url_fetch(c: &mut Cursor<'_>) -> Parse<Request> {
-    let mut urls = vec![c.astring_text()?];
+    let mut urls = vec![url_to_fetch(c)?];
     while c.eat(b' ') {
         if urls.len() == URLS_MAX {
             return Err(Fault::Bad("too many URLs in one command"));
         }
-        urls.push(c.astring_text()?);
+        urls.push(url_to_fetch(c)?);
     }
     Ok(Request::UrlFetch(urls))
+}
+
+/// `url-fetch-arg = url-full / "(" url-full *(SP url-fetch-param) ")"` (RFC 5524 §5).
+fn url_to_fetch(c: &mut Cursor<'_>) -> Parse<UrlFetch> {
+    if !c.eat(b'(') {
+        return Ok(UrlFetch { url: c.astring_text()?, wants: None });
+    }
+    let (url, mut wants) = (c.astring_text()?, UrlWants::default());
+    while c.eat(b' ') {
+        wants.add(match c.atom()?.to_ascii_uppercase().as_str() {
+            "BODY" => UrlWants::BODY,
+            "BINARY" => UrlWants::BINARY,
+            "BODYPARTSTRUCTURE" => UrlWants::BODYPARTSTRUCTURE,
+            _ => return Err(Fault::Bad("no such URLFETCH parameter")),
+        });
+    }
+    c.expect(b')', "a parenthesis is not closed")?;
+    if wants.has(UrlWants::BODY.with(UrlWants::BINARY)) {
+        return Err(Fault::Bad("BODY and BINARY exclude each other"));
+    }
+    let wants = if wants.is_empty() { UrlWants::BODY } else { wants };
+    Ok(UrlFetch { url, wants: Some(wants) })
 }
 
 /// `resetkey = "RESETKEY" [SP mailbox *(SP mechanism)]` (RFC 4467 §8).

@@ -53,9 +53,33 @@ fn group(c: &mut Cursor<'_>) -> Parse<EventGroup> {
 }
 
 fn filter(c: &mut Cursor<'_>) -> Parse<MailboxFilter> {
+    if c.eat_word("SELECTED-DELAYED") {
+        return Ok(MailboxFilter::Selected(true));
+    }
+    other_filter(c)
+}
+
+/// `esearch-source-opts = "IN" SP "(" source-mbox [SP "(" scope-options ")"] ")"` behind the IN (RFC 7377 §4). There are
+/// no scope options.
+pub(super) fn sources(c: &mut Cursor<'_>) -> Parse<Vec<MailboxFilter>> {
+    let sources = c.list(search_filter)?;
+    match sources.len() {
+        0 => Err(Fault::Bad("a choice of mailboxes was expected")),
+        1..=GROUPS_MAX => Ok(sources),
+        _ => Err(Fault::Bad("too many choices of mailboxes")),
+    }
+}
+
+fn search_filter(c: &mut Cursor<'_>) -> Parse<MailboxFilter> {
+    if c.eat_word("SUBTREE-ONE") {
+        return names(c).map(MailboxFilter::SubtreeOne);
+    }
+    other_filter(c)
+}
+
+fn other_filter(c: &mut Cursor<'_>) -> Parse<MailboxFilter> {
     Ok(match c.atom()?.to_ascii_uppercase().as_str() {
         "SELECTED" => MailboxFilter::Selected(false),
-        "SELECTED-DELAYED" => MailboxFilter::Selected(true),
         "INBOXES" => MailboxFilter::Inboxes,
         "PERSONAL" => MailboxFilter::Personal,
         "SUBSCRIBED" => MailboxFilter::Subscribed,
@@ -91,6 +115,8 @@ fn event(c: &mut Cursor<'_>, all: &mut Events, fetch: &mut Option<Box<Fetch>>) -
         "FLAGCHANGE" => Events::FLAG_CHANGE,
         "MAILBOXNAME" => Events::MAILBOX_NAME,
         "SUBSCRIPTIONCHANGE" => Events::SUBSCRIPTION_CHANGE,
+        "MAILBOXMETADATACHANGE" => Events::MAILBOX_METADATA,
+        "SERVERMETADATACHANGE" => Events::SERVER_METADATA,
         // A server that does not know an event says so with BADEVENT (RFC 5465 §5).
         _ => Events::UNSUPPORTED,
     });
@@ -108,7 +134,8 @@ fn check(filter: &MailboxFilter, events: Events, fetch: bool) -> Parse<()> {
         return Err(Fault::Bad("FlagChange needs MessageNew and MessageExpunge"));
     }
     let selected = matches!(filter, MailboxFilter::Selected(_));
-    if selected && events.any(Events::MAILBOX_NAME.with(Events::SUBSCRIPTION_CHANGE)) {
+    let others = Events::MAILBOX_NAME.with(Events::SUBSCRIPTION_CHANGE);
+    if selected && events.any(others.with(Events::MAILBOX_METADATA).with(Events::SERVER_METADATA)) {
         return Err(Fault::Bad("the selected mailbox has message events only"));
     }
     if fetch && !selected {

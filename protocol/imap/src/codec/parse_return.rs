@@ -1,23 +1,34 @@
 //! Result options of SEARCH and SORT, and `PARTIAL` ranges.
 
-use super::command::{Partial, SearchReturn};
+use super::command::{Fetch, Partial, SearchReturn};
 use super::cursor::{Cursor, Fault, Parse};
+use super::parse_fetch::attributes;
 
 /// `["RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP]` (RFC 4466 §6).
-pub(super) fn returned(c: &mut Cursor<'_>) -> Parse<(Option<SearchReturn>, Option<Partial>)> {
+pub(super) fn returned(c: &mut Cursor<'_>) -> Parse<Returned> {
     if !c.eat_word("RETURN") {
-        return Ok((None, None));
+        return Ok(Returned::default());
     }
     c.sp()?;
-    let (options, partial) = options(c)?;
+    let returned = options(c)?;
     c.sp()?;
-    Ok((Some(options), partial))
+    Ok(returned)
+}
+
+/// Result options with what some of them have behind them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Returned {
+    /// Nothing without RETURN.
+    pub ret: Option<SearchReturn>,
+    pub partial: Option<Partial>,
+    /// `modifier-update = "UPDATE" [SP "(" fetch-att *(SP fetch-att) ")"]` (RFC 5465 §8).
+    pub update: Option<Box<Fetch>>,
 }
 
 /// An empty list asks for ALL (RFC 4731 §3.1); SAVE alone asks for nothing to be told (RFC 5182 §2). There is one ALL or
 /// one PARTIAL at most (RFC 9394 §3.1).
-fn options(c: &mut Cursor<'_>) -> Parse<(SearchReturn, Option<Partial>)> {
-    let (mut options, mut partial) = (SearchReturn::default(), None);
+fn options(c: &mut Cursor<'_>) -> Parse<Returned> {
+    let (mut options, mut partial, mut update) = (SearchReturn::default(), None, None);
     c.list(|c| {
         let option = match c.atom()?.to_ascii_uppercase().as_str() {
             "MIN" => SearchReturn::MIN,
@@ -25,7 +36,13 @@ fn options(c: &mut Cursor<'_>) -> Parse<(SearchReturn, Option<Partial>)> {
             "ALL" => SearchReturn::ALL,
             "COUNT" => SearchReturn::COUNT,
             "SAVE" => SearchReturn::SAVE,
-            "UPDATE" => SearchReturn::UPDATE,
+            "UPDATE" => {
+                if c.rest().starts_with(b" (") {
+                    c.sp()?;
+                    update = Some(Box::new(attributes(c)?));
+                }
+                SearchReturn::UPDATE
+            }
             "CONTEXT" => SearchReturn::CONTEXT,
             "PARTIAL" => {
                 c.sp()?;
@@ -42,7 +59,8 @@ fn options(c: &mut Cursor<'_>) -> Parse<(SearchReturn, Option<Partial>)> {
     if options.has(SearchReturn::ALL.with(SearchReturn::PARTIAL)) {
         return Err(Fault::Bad("ALL and PARTIAL exclude each other"));
     }
-    Ok((if options.is_empty() { SearchReturn::ALL } else { options }, partial))
+    let ret = Some(if options.is_empty() { SearchReturn::ALL } else { options });
+    Ok(Returned { ret, partial, update })
 }
 
 /// `partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number` (RFC 9394 §4).
@@ -63,7 +81,7 @@ mod tests {
     fn of(text: &str) -> Option<(SearchReturn, Option<Partial>)> {
         let mut c = Cursor::new(text.as_bytes());
         let found = options(&mut c).ok()?;
-        c.end().ok().map(|()| found)
+        c.end().ok().map(|()| (found.ret.unwrap_or_default(), found.partial))
     }
 
     #[test]
@@ -72,7 +90,13 @@ mod tests {
         assert_eq!(of("(save)"), Some((SearchReturn::SAVE, None)));
         let partial = Partial { from: 3, to: 1, backwards: true };
         assert_eq!(of("(PARTIAL -3:-1 min)"), Some((SearchReturn::PARTIAL.with(SearchReturn::MIN), Some(partial))));
+        assert_eq!(
+            of("(UPDATE (UID BODY[HEADER.FIELDS (SUBJECT)]) COUNT)").map(|o| o.0),
+            of("(COUNT UPDATE)").map(|o| o.0)
+        );
         for bad in [
+            "(UPDATE ())",
+            "(UPDATE (BOGUS))",
             "(PARTIAL)",
             "(PARTIAL 1)",
             "(PARTIAL 0:1)",

@@ -1,8 +1,8 @@
 //! SEARCH's arguments.
 
-use super::command::{Request, Search, SearchKey};
+use super::command::{MultiSearch, Request, Search, SearchKey, SearchReturn};
 use super::cursor::{Cursor, Fault, Parse};
-use super::parse_return::returned;
+use super::parse_return::{Returned, returned};
 use super::sequence::SequenceSet;
 use super::{date, flags};
 use std::borrow::Cow;
@@ -25,7 +25,24 @@ struct Keys {
 /// `search = "SEARCH" [SP "RETURN" SP "(" ... ")"] [SP "CHARSET" SP astring] 1*(SP search-key)` (RFC 3501 §9,
 /// RFC 4466 §6, RFC 4731 §4).
 pub(super) fn search(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
-    let (ret, partial) = returned(c)?;
+    program(uid, c).map(|search| Request::Search(Box::new(search)))
+}
+
+/// `esearch = "ESEARCH" [SP esearch-source-opts] [SP search-return-opts] SP search-program` (RFC 7377 §4).
+pub(super) fn multi_search(c: &mut Cursor<'_>) -> Parse<Request> {
+    let mut sources = Vec::new();
+    if c.eat_word("IN") {
+        c.sp()?;
+        sources = super::parse_notify::sources(c)?;
+        c.sp()?;
+    }
+    let mut search = program(true, c)?;
+    search.ret.get_or_insert(SearchReturn::ALL);
+    Ok(Request::MultiSearch(Box::new(MultiSearch { sources, search })))
+}
+
+fn program(uid: bool, c: &mut Cursor<'_>) -> Parse<Search> {
+    let Returned { ret, partial, update } = returned(c)?;
     let mut charset = None;
     if c.eat_word("CHARSET") {
         // RFC 6855 §3: everything is UTF-8 already.
@@ -37,7 +54,7 @@ pub(super) fn search(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
         c.sp()?;
     }
     let key = keys(charset, c)?;
-    Ok(Request::Search(Box::new(Search { uid, ret, partial, order: None, key })))
+    Ok(Search { uid, ret, partial, update, order: None, key })
 }
 
 /// `charset 1*(SP search-key)`, as SORT and THREAD have it (RFC 5256 §5).

@@ -2,7 +2,7 @@
 
 use super::command::{Request, Search, Thread};
 use super::cursor::{Cursor, Fault, Parse};
-use super::parse_return::returned;
+use super::parse_return::{Returned, returned};
 use super::parse_search::charset_and_keys;
 use zcluster_api::sort::{CRITERIA_MAX, SortBy, SortCriterion, Threading};
 
@@ -12,13 +12,14 @@ const TAGS_MAX: usize = 64;
 /// `sort = "SORT" [SP "RETURN" SP "(" ... ")"] SP "(" sort-criterion *(SP sort-criterion) ")" SP search-criteria`
 /// (RFC 5256 §5, RFC 5267 §3).
 pub(super) fn sort(uid: bool, c: &mut Cursor<'_>) -> Parse<Request> {
-    let (ret, partial) = returned(c)?;
+    let Returned { ret, partial, update } = returned(c)?;
     let order = c.list(criterion)?;
     if order.is_empty() || order.len() > CRITERIA_MAX {
         return Err(Fault::Bad("a SORT has one to sixteen criteria"));
     }
     c.sp()?;
-    Ok(Request::Search(Box::new(Search { uid, ret, partial, order: Some(order), key: charset_and_keys(c)? })))
+    let key = charset_and_keys(c)?;
+    Ok(Request::Search(Box::new(Search { uid, ret, partial, update, order: Some(order), key })))
 }
 
 /// `sort-criterion = ["REVERSE" SP] sort-key` (RFC 5256 §5, RFC 5957 §4).

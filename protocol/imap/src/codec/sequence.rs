@@ -107,6 +107,17 @@ impl SequenceSet {
         out
     }
 
+    /// The same; numbers beyond the last message are no error (RFC 7377 §2).
+    pub fn numbers_there(&self, view: &UidSet, saved: &UidSet) -> UidSet {
+        let SequenceSet::Ranges(ranges) = self else { return view.intersect(saved) };
+        let largest = u32::try_from(view.len()).unwrap_or(u32::MAX);
+        let ends = ranges.iter().map(|(a, b)| (a.value(largest), b.value(largest)));
+        let mut spans: Vec<(u32, u32)> = ends.map(|(a, b)| (a.min(b).max(1), a.max(b).min(largest))).collect();
+        spans.retain(|(a, b)| a <= b);
+        spans.sort_unstable();
+        at_positions(view, &spans)
+    }
+
     /// The UIDs of the messages with these sequence numbers in `view`; `None` when one is out of range, which is BAD
     /// (RFC 3501 §9: "If a message sequence number is out of range, error").
     pub fn numbers(&self, view: &UidSet, saved: &UidSet) -> Option<UidSet> {

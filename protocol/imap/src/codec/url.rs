@@ -1,12 +1,11 @@
 //! IMAP URLs that name a message or a piece of one (RFC 5092), as CATENATE (RFC 4469) and URLAUTH (RFC 4467) use them.
 
 use super::command::BodyItem;
+use super::date::{DAY_MS, days_from_civil};
 use super::parse_fetch::url_section;
 
 /// Bytes of a URL at most.
 pub const URL_BYTES_MAX: usize = 8 * 1024;
-/// Milliseconds of a day.
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Who may open a URL (RFC 4467 §4: `access`). Names are decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,18 +164,7 @@ fn partial(text: &str) -> Option<(u32, Option<u32>)> {
 
 /// Takes percent-encoding away; the result must be UTF-8 without control characters and not empty.
 fn decoded(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        if b != b'%' {
-            out.push(b);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let (high, low) = (digit()?, digit()?);
-        out.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    let text = String::from_utf8(out).ok()?;
+    let text = String::from_utf8(zcluster_mail::percent_decoded(text)?).ok()?;
     (!text.is_empty() && !text.chars().any(char::is_control)).then_some(text)
 }
 
@@ -201,7 +189,7 @@ fn instant(text: &str) -> Option<i64> {
         return None;
     }
     let seconds = (hour * 60 + minute - offset) * 60 + second;
-    Some(days(year, month, day) * DAY_MS + seconds * 1_000)
+    Some(days_from_civil(year, month, day) * DAY_MS + seconds * 1_000)
 }
 
 fn two(text: &str) -> Option<i64> {
@@ -212,14 +200,6 @@ fn fields(text: &str, separator: char) -> Option<[i64; 3]> {
     let mut parts = text.split(separator).map(|p| number(p).map(i64::from));
     let out = [parts.next()??, parts.next()??, parts.next()??];
     parts.next().is_none().then_some(out)
-}
-
-/// Days from 1970-01-01 to a day of the Gregorian calendar: whole years begin in March, so that leap days end them.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // 306 days lie between March 1 and January 1; 719,468 between year 0's March 1 and 1970.
-    year * 365 + leap_days + (month * 306 + 5) / 10 + day - 1 - 719_468
 }
 
 #[cfg(test)]

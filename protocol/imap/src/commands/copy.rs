@@ -7,7 +7,7 @@ use zcluster_api::mailbox::{Folder, UIDS_PER_COMMAND_MAX};
 use zcluster_api::sharing::Rights;
 use zcluster_api::{Error, ModSeq, UidSet};
 
-pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, moving: bool) -> Answer {
+pub async fn copy(s: &mut Session, tag: &str, (uid, set): (bool, &SequenceSet), name: &str, moving: bool) -> Answer {
     if moving {
         s.refresh_rights().await?;
         s.writable_view()?;
@@ -21,9 +21,9 @@ pub async fn copy(s: &mut Session, uid: bool, set: &SequenceSet, name: &str, mov
         return Err(Failure::no("[NOPERM] rights t and e are needed to move messages away"));
     }
     let outcome = if there.owner() == mailbox.owner() {
-        carry_out(s, &mailbox, &uids, &target, moving).await
+        carry_out(s, tag, &mailbox, &uids, &target, moving).await
     } else {
-        super::transfer::carry_out(s, &uids, (&there, &target), moving).await?
+        super::transfer::carry_out(s, tag, &uids, (&there, &target), moving).await?
     };
     // What has been copied is told even if more could not be.
     let code = outcome.copy_uid();
@@ -90,9 +90,17 @@ impl Outcome {
     }
 }
 
-async fn carry_out(s: &mut Session, mailbox: &Mailbox, uids: &UidSet, target: &Folder, moving: bool) -> Outcome {
+async fn carry_out(
+    s: &mut Session,
+    tag: &str,
+    mailbox: &Mailbox,
+    uids: &UidSet,
+    target: &Folder,
+    moving: bool,
+) -> Outcome {
     let mut outcome = Outcome::default();
     for piece in pieces(uids, UIDS_PER_COMMAND_MAX) {
+        s.progress(tag, outcome.from.len(), uids.len()).await;
         let Some(view) = s.selected.as_deref_mut() else { return outcome };
         let copied = match mailbox.copy(view.folder, piece, target.id, moving).await {
             Ok(copied) => copied,

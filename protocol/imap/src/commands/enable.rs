@@ -1,11 +1,17 @@
 //! ENABLE (RFC 5161).
 
-use crate::errors::Reply;
+use super::annotations;
+use crate::errors::{Answer, Reply};
 use crate::session::Session;
 
 /// Enables what is known and passes over the rest (RFC 5161 §3.1).
-pub fn enable(s: &mut Session, names: &[String]) -> Reply {
+pub async fn enable(s: &mut Session, names: &[String]) -> Answer {
     let asked = |name: &str| names.iter().any(|n| n == name);
+    let mut metadata = s.annotations.as_deref().is_some_and(|a| a.enabled());
+    if asked("METADATA") {
+        // Unsolicited responses (RFC 5464 §4.4). First: it alone can fail.
+        annotations::follow(s, true).await?;
+    }
     let mut enabled = String::new();
     let mut note = |on: &mut bool, name: &str, wanted: bool| {
         if wanted && !std::mem::replace(on, true) {
@@ -22,6 +28,8 @@ pub fn enable(s: &mut Session, names: &[String]) -> Reply {
     note(&mut s.utf8, "UTF8=ACCEPT", asked("UTF8=ACCEPT"));
     note(&mut s.dialect.rev2, "IMAP4rev2", asked("IMAP4REV2"));
     note(&mut s.dialect.uid_only, "UIDONLY", asked("UIDONLY"));
+    // Not told again to those who have it.
+    note(&mut metadata, "METADATA", asked("METADATA"));
     s.utf8 |= s.dialect.rev2;
     let dialect = s.dialect;
     if let Some(view) = s.selected.as_deref_mut() {
@@ -31,5 +39,5 @@ pub fn enable(s: &mut Session, names: &[String]) -> Reply {
     if condstore {
         s.enable_condstore();
     }
-    Reply::Ok("ENABLE completed".into())
+    Ok(Reply::Ok("ENABLE completed".into()))
 }

@@ -7,7 +7,7 @@ use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
 use zcluster_api::sharing::Rights;
 use zcluster_api::{Flags, ModSeq, SearchExpr, UidSet};
 
-pub async fn expunge(s: &mut Session, set: Option<&SequenceSet>) -> Answer {
+pub async fn expunge(s: &mut Session, tag: &str, set: Option<&SequenceSet>) -> Answer {
     s.refresh_rights().await?;
     if !s.writable_view()?.rights.has(Rights::EXPUNGE) {
         return Err(Failure::no("[NOPERM] right e is needed"));
@@ -16,7 +16,7 @@ pub async fn expunge(s: &mut Session, set: Option<&SequenceSet>) -> Answer {
         Some(set) => s.resolve(true, set)?,
         None => s.view()?.uids.clone(),
     };
-    let removed = remove_deleted(s, candidates, Expunges::Tell).await?;
+    let removed = remove_deleted(s, tag, candidates, Expunges::Tell).await?;
     let synced = s.sync(Expunges::Tell, &[]).await;
     let all_told = synced.is_ok();
     passed_over(synced)?;
@@ -39,6 +39,7 @@ fn tell_gone(s: &mut Session) {
 /// are looked up first, so that only they go through the log.
 pub async fn remove_deleted(
     s: &mut Session,
+    tag: &str,
     candidates: UidSet,
     expunges: Expunges,
 ) -> Result<Option<ModSeq>, Failure> {
@@ -48,7 +49,10 @@ pub async fn remove_deleted(
     }
     let (mailbox, folder) = (s.selected_mailbox()?, s.view()?.folder);
     let (deleted, _) = mailbox.search(folder, Some(candidates.clone()), SearchExpr::Flags(Flags::DELETED)).await?;
-    for piece in pieces(&deleted.intersect(&candidates), UIDS_PER_COMMAND_MAX) {
+    let (deleted, mut done) = (deleted.intersect(&candidates), 0);
+    for piece in pieces(&deleted, UIDS_PER_COMMAND_MAX) {
+        s.progress(tag, done, deleted.len()).await;
+        done += piece.len();
         let (gone, modseq) = mailbox.expunge(folder, piece).await?;
         let view = s.view_mut()?;
         view.mark_gone(&gone);

@@ -1,5 +1,6 @@
 //! IDLE (RFC 2177): news as they come.
 
+use super::annotations;
 use super::notify::rises;
 use crate::config::LINE_BYTES_MAX;
 use crate::errors::{Answer, End, Failure, Reply};
@@ -57,11 +58,13 @@ pub async fn idle(s: &mut Session) -> Answer {
     }
 }
 
-/// Follows the selected folder's mailbox, and the user's own for NOTIFY, from what the client knows on. Without a
-/// selected mailbox and NOTIFY there is nothing to tell.
+/// Follows the selected folder's mailbox, and the user's own for NOTIFY and annotations, from what the client knows on.
+/// Without any of them there is nothing to tell.
 fn watch(s: &Session) -> Result<Option<BoxStream<'static, ModSeq>>, Failure> {
-    Ok(match (s.selected.as_deref(), s.notifier.as_deref()) {
-        (view, Some(notifier)) => Some(rises(&s.mailbox()?, notifier.modseq(), view)),
+    // The user's own mailbox, where something of it besides the selected folder is told.
+    let own = [s.notifier.as_deref().map(|n| n.modseq()), annotations::since(s)].into_iter().flatten().min();
+    Ok(match (s.selected.as_deref(), own) {
+        (view, Some(since)) => Some(rises(&s.mailbox()?, since, view)),
         (Some(view), None) => Some(view.mailbox.watch(view.modseq)),
         (None, None) => None,
     })
@@ -75,7 +78,7 @@ async fn look(s: &mut Session) -> Result<bool, Failure> {
         super::notify::look(s, Expunges::Tell).await?;
         return Ok(s.notifier.as_deref().is_some_and(|n| n.behind));
     }
-    match Box::pin(s.sync(Expunges::Tell, &[])).await {
+    match Box::pin(sync(s)).await {
         Ok(()) => Ok(false),
         Err(Failure::Api(error @ (Error::Unavailable(_) | Error::WrongHome { .. }))) => {
             tracing::debug!(%error, "cannot look for changes now");
@@ -83,6 +86,11 @@ async fn look(s: &mut Session) -> Result<bool, Failure> {
         }
         Err(other) => Err(other),
     }
+}
+
+async fn sync(s: &mut Session) -> Result<(), Failure> {
+    s.sync(Expunges::Tell, &[]).await?;
+    annotations::look(s).await
 }
 
 /// `idle = "IDLE" CRLF "DONE"` (RFC 2177 §4). Anything else ends it too, and is not taken as a command.

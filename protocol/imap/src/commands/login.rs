@@ -7,6 +7,7 @@ use crate::errors::{Answer, End, Failure, Reply};
 use crate::session::{Mailbox, Session, User};
 use zcluster_api::directory::Account;
 use zcluster_auth::{AuthError, Service};
+use zcluster_mail::Zone;
 
 pub async fn login(s: &mut Session, user: String, password: String) -> Answer {
     if !capability::may_send_passwords(s) {
@@ -29,7 +30,8 @@ pub fn privacy_required() -> Failure {
 pub fn welcome(s: &mut Session, account: &Account, done: &str) -> Answer {
     let mailbox = Mailbox::new(s.imap.mailboxes.clone(), account.id, s.config().call_timeout);
     let span = tracing::info_span!("imap", account = %account.name);
-    s.user = Some(Box::new(User { mailbox, name: account.name.clone(), span }));
+    let zone = Zone::or_utc(account.effective("zimbraPrefTimeZoneId"));
+    s.user = Some(Box::new(User { mailbox, name: account.name.clone(), zone, span }));
     let timeout = s.config().idle_timeout;
     s.connection.set_idle_timeout(timeout);
     Ok(Reply::Ok(format!("[CAPABILITY {}] {done}", capability::text(s)).into()))

@@ -1,5 +1,6 @@
 //! GETMETADATA and SETMETADATA (RFC 5464).
 
+use super::annotations;
 use crate::codec::command::{GetMetadata, SetMetadata};
 use crate::codec::write;
 use crate::errors::{Answer, Failure, Reply};
@@ -9,7 +10,7 @@ use zcluster_api::sharing::{ANNOTATION_VALUE_BYTES_MAX, Annotation, Depth};
 use zcluster_api::{Bytes, DirectoryQuery, DirectoryReply, Error, FolderId, Freshness};
 
 /// Server annotations that the cluster's config tells (RFC 5464 §6.2.1), and the attributes they are in.
-const OF_SERVER: [(&str, &str); 2] =
+pub const OF_SERVER: [(&str, &str); 2] =
     [("/shared/comment", "zclusterServerComment"), ("/shared/admin", "zclusterServerAdmin")];
 
 /// Annotations wanted of one mailbox, or of the server.
@@ -129,6 +130,8 @@ pub async fn set_metadata(s: &mut Session, set: SetMetadata) -> Answer {
     if set.entries.iter().any(too_long) {
         return Err(Failure::no(format!("[METADATA MAXSIZE {ANNOTATION_VALUE_BYTES_MAX}] value is too long")));
     }
+    let names: Vec<String> = set.entries.iter().map(|e| e.name.clone()).collect();
+    let (mut here, mut own) = (None, true);
     let outcome = if set.mailbox.is_empty() {
         // Annotations of the server that all share are the operator's, in the cluster's config.
         if set.entries.iter().any(|a| a.name.starts_with("/shared/")) {
@@ -138,10 +141,16 @@ pub async fn set_metadata(s: &mut Session, set: SetMetadata) -> Answer {
     } else {
         let named = s.named(&set.mailbox).await?;
         let folder = named.folder().await?;
-        named.mailbox.set_metadata(Some(folder.id), set.entries).await
+        (here, own) = (Some(folder.id), !named.mailbox.is_others());
+        named.mailbox.set_metadata(here, set.entries).await
     };
     match outcome {
-        Ok(()) => Ok(Reply::Ok("SETMETADATA completed".into())),
+        Ok(()) => {
+            if own {
+                annotations::changed_here(s, here, names.into_iter());
+            }
+            Ok(Reply::Ok("SETMETADATA completed".into()))
+        }
         Err(Error::Conflict(_)) => Err(Failure::no("[METADATA TOOMANY] too many annotations")),
         Err(e) => Err(e.into()),
     }

@@ -1,6 +1,7 @@
 //! What each command does, one file per verb.
 
 mod acl;
+pub mod annotations;
 mod append;
 mod authenticate;
 pub mod capability;
@@ -60,7 +61,7 @@ pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
             Box::pin(authenticate::authenticate(s, &mechanism, initial)).await
         }
         Request::Login { user, password } => Box::pin(login::login(s, user, password)).await,
-        Request::Enable(names) => Ok(enable::enable(s, &names)),
+        Request::Enable(names) => Box::pin(enable::enable(s, &names)).await,
         Request::Namespace => Ok(namespace(s)),
         Request::List(list) => Box::pin(list::list(s, &list)).await,
         Request::Lsub { reference, pattern } => Box::pin(lsub::lsub(s, &reference, &pattern)).await,
@@ -69,7 +70,7 @@ pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
             Box::pin(select::select(s, &mailbox, read_only, condstore, qresync.as_deref())).await
         }
         Request::Unselect => Box::pin(select::unselect(s)).await,
-        Request::Close => Box::pin(select::close(s)).await,
+        Request::Close => Box::pin(select::close(s, tag)).await,
         Request::Create { mailbox, special_use } => Box::pin(create::create(s, &mailbox, special_use)).await,
         Request::Delete(mailbox) => Box::pin(delete::delete(s, &mailbox)).await,
         Request::Rename { from, to } => Box::pin(rename::rename(s, &from, &to)).await,
@@ -85,11 +86,14 @@ pub async fn run(s: &mut Session, tag: &str, request: Request) -> Answer {
         }
         Request::SetQuota(root) => quota::set_quota(&root),
         Request::Fetch(fetch) => Box::pin(fetch::fetch(s, &fetch)).await,
-        Request::Store(store) => Box::pin(store::store(s, &store)).await,
-        Request::Copy { uid, set, mailbox, moving } => Box::pin(copy::copy(s, uid, &set, &mailbox, moving)).await,
-        Request::Expunge(set) => Box::pin(expunge::expunge(s, set.as_ref())).await,
+        Request::Store(store) => Box::pin(store::store(s, tag, &store)).await,
+        Request::Copy { uid, set, mailbox, moving } => {
+            Box::pin(copy::copy(s, tag, (uid, &set), &mailbox, moving)).await
+        }
+        Request::Expunge(set) => Box::pin(expunge::expunge(s, tag, set.as_ref())).await,
         Request::Search(search) => Box::pin(search::search(s, tag, &search)).await,
-        Request::Thread(thread) => Box::pin(thread::thread(s, &thread)).await,
+        Request::MultiSearch(multi) => Box::pin(search::esearch(s, tag, &multi)).await,
+        Request::Thread(thread) => Box::pin(thread::thread(s, tag, &thread)).await,
         Request::CancelUpdate(tags) => search::cancel_update(s, &tags),
         Request::Idle => Box::pin(idle::idle(s)).await,
         Request::Notify(wish) => Box::pin(notify::notify(s, wish.map(|w| *w))).await,
@@ -145,6 +149,7 @@ fn check_state(s: &Session, request: &Request) -> Result<(), Failure> {
         | Request::GenUrlAuth(_)
         | Request::UrlFetch(_)
         | Request::ResetKey { .. }
+        | Request::MultiSearch(_)
         | Request::SetQuota(_)
         | Request::Idle
         | Request::Notify(_)

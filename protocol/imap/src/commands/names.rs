@@ -50,7 +50,12 @@ pub fn write_entry(word: &str, attributes: &[&str], name: &str, utf8: bool, out:
 
 /// Appends `* LIST () "/" name` with the name it had before, as the client spelled it (RFC 9051 §6.3.9.7).
 pub fn write_renamed(name: &str, old: Option<&str>, utf8: bool, out: &mut Vec<u8>) {
-    write_entry("LIST", &[], name, utf8, out);
+    write_listed(&[], name, old, utf8, out);
+}
+
+/// Appends `* LIST (attributes) "/" name` with the name it had before.
+pub fn write_listed(attributes: &[&str], name: &str, old: Option<&str>, utf8: bool, out: &mut Vec<u8>) {
+    write_entry("LIST", attributes, name, utf8, out);
     if let Some(old) = old {
         out.extend_from_slice(b" (\"OLDNAME\" (");
         write::mailbox(old, utf8, out);

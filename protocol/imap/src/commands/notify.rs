@@ -4,6 +4,7 @@ mod news;
 
 pub use news::Known;
 
+use super::annotations;
 use super::names::shown;
 use super::status::{Line, write_status};
 use crate::codec::command::{EventGroup, Events, MailboxFilter, Notify, StatusItems};
@@ -15,13 +16,14 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use zcluster_api::mailbox::{Folder, folders::INBOX};
+use zcluster_api::mailbox::Folder;
 use zcluster_api::{Error, FolderId, ModSeq};
 
 /// Mailboxes that one session may watch: what is known of each is held in memory.
 const WATCHED_MAX: usize = 2_000;
 /// The events there are, for BADEVENT.
-const SUPPORTED: &str = "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange";
+const SUPPORTED: &str = "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange \
+                         ServerMetadataChange";
 
 /// What a session is to be told.
 pub struct Notifier {
@@ -51,7 +53,16 @@ impl Notifier {
         self.rises = Mutex::new(rises(own, self.modseq, selected));
     }
     fn watches_others(&self) -> bool {
-        self.groups.iter().any(|g| !matches!(g.filter, MailboxFilter::Selected(_)) && !g.events.is_empty())
+        let others =
+            |g: &EventGroup| !matches!(g.filter, MailboxFilter::Selected(_)) && g.events.any(Events::OF_MAILBOX);
+        self.groups.iter().any(others)
+    }
+    fn has(&self, event: Events) -> bool {
+        self.groups.iter().any(|g| g.events.has(event))
+    }
+    /// Whether changes of a folder's annotations are to be told (RFC 5465 §5.6).
+    pub fn wants_metadata(&self, folder: &Folder) -> bool {
+        events_of(&self.groups, folder).is_some_and(|e| e.has(Events::MAILBOX_METADATA))
     }
 }
 
@@ -66,10 +77,16 @@ pub fn rises(own: &Mailbox, since: ModSeq, selected: Option<&Selected>) -> BoxSt
     }
 }
 
+/// Whether changes of the server's annotations are to be told (RFC 5465 §5.7).
+pub fn wants_server_metadata(s: &Session) -> bool {
+    s.notifier.as_deref().is_some_and(|n| n.has(Events::SERVER_METADATA))
+}
+
 /// `NOTIFY SET` and `NOTIFY NONE` (RFC 5465 §3.1). Each takes the place of the one before.
 pub async fn notify(s: &mut Session, wish: Option<Notify>) -> Answer {
     let Some(wish) = wish else {
         s.notifier = None;
+        annotations::unfollow(s);
         unmute(s);
         return Ok(Reply::Ok("NOTIFY completed".into()));
     };
@@ -93,6 +110,11 @@ pub async fn notify(s: &mut Session, wish: Option<Notify>) -> Answer {
             }
         }
     }
+    if notifier.has(Events::MAILBOX_METADATA) || notifier.has(Events::SERVER_METADATA) {
+        annotations::follow(s, false).await?;
+    } else {
+        annotations::unfollow(s);
+    }
     s.notifier = Some(Box::new(notifier));
     unmute(s);
     if let Some(view) = s.selected.as_deref_mut() {
@@ -109,14 +131,17 @@ fn unmute(s: &mut Session) {
     }
 }
 
-/// The events of the first group that the mailbox meets, when it is not the selected one; nothing: none are wanted.
+/// The events of all groups that the mailbox meets (RFC 5465 §6: several can apply), when it is not the selected one;
+/// nothing: none are wanted.
 fn events_of(groups: &[EventGroup], folder: &Folder) -> Option<Events> {
     let name = shown(folder);
-    let group = groups.iter().find(|g| meets(&g.filter, folder, &name))?;
-    Some(group.events).filter(|e| !e.is_empty())
+    let met = groups.iter().filter(|g| meets(&g.filter, folder, &name));
+    let events = met.fold(Events::default(), |all, g| all.with(g.events)).only(Events::OF_MAILBOX);
+    (!events.is_empty()).then_some(events)
 }
 
-fn meets(filter: &MailboxFilter, folder: &Folder, name: &str) -> bool {
+/// Whether a mailbox is among those that are meant; the selected one is for the caller to know.
+pub fn meets(filter: &MailboxFilter, folder: &Folder, name: &str) -> bool {
     let alike = |wanted: &String| fold_inbox(wanted).to_lowercase() == name.to_lowercase();
     let below = |wanted: &String| {
         let (top, name) = (fold_inbox(wanted).to_lowercase(), name.to_lowercase());
@@ -124,10 +149,14 @@ fn meets(filter: &MailboxFilter, folder: &Folder, name: &str) -> bool {
     };
     match filter {
         MailboxFilter::Selected(_) => false,
-        MailboxFilter::Inboxes => folder.id == INBOX,
-        MailboxFilter::Personal => true,
+        // Filters file into any folder: then it is the same as the other (RFC 5465 §6.3).
+        MailboxFilter::Inboxes | MailboxFilter::Personal => true,
         MailboxFilter::Subscribed => folder.subscribed,
         MailboxFilter::Subtree(names) => names.iter().any(below),
+        MailboxFilter::SubtreeOne(names) => {
+            let top = |name: &str| name.rsplit_once('/').map(|(top, _)| top.to_lowercase());
+            names.iter().any(|w| alike(w) || top(name) == Some(fold_inbox(w).to_lowercase()))
+        }
         MailboxFilter::Mailboxes(names) => names.iter().any(alike),
     }
 }
@@ -185,14 +214,17 @@ async fn tell(s: &mut Session, expunges: Expunges) -> Result<(), Failure> {
         false => Ok(true),
     };
     match told {
-        Ok(false) => s.line(format_args!("* OK [NOTIFICATIONOVERFLOW] too much happened, NOTIFY is off")),
+        Ok(false) => {
+            annotations::unfollow(s);
+            s.line(format_args!("* OK [NOTIFICATIONOVERFLOW] too much happened, NOTIFY is off"));
+        }
         Ok(true) => s.notifier = Some(notifier),
         Err(error) => {
             s.notifier = Some(notifier);
             return Err(error);
         }
     }
-    Ok(())
+    annotations::look(s).await
 }
 
 /// RFC 5465 §5.1 to §5.3 for the selected mailbox: EXISTS with what was asked of new messages, EXPUNGE, FETCH.

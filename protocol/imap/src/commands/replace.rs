@@ -56,6 +56,9 @@ async fn take_and_replace(s: &mut Session, replace: Replace, batch: &mut Batch) 
 /// The message that is to go, if it may: that takes what `\Deleted` and EXPUNGE do (RFC 8508 §3.1), and no command
 /// reaches over two accounts.
 async fn admit(s: &mut Session, uid: bool, set: &SequenceSet, name: &str) -> Result<Uid, Failure> {
+    if s.dialect.uid_only && !uid {
+        return Err(Failure::bad("[UIDREQUIRED] sequence numbers are not used in this session"));
+    }
     s.refresh_rights().await?;
     let view = s.writable_view()?;
     if !view.rights.has(Rights::DELETE.with(Rights::EXPUNGE)) {

@@ -3,17 +3,20 @@
 
 pub mod compile;
 mod context;
+mod multi;
 mod write;
 
 pub use context::{Context, cancel_update};
+pub use multi::esearch;
 
 use crate::codec::command::{Search, SearchKey, SearchReturn};
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::numbers::{positions, without};
-use crate::session::{Expunges, Session, passed_over};
+use crate::session::{Expunges, Mailbox, Session, passed_over};
 use compile::Query;
+use write::Correlator;
 use zcluster_api::mailbox::Want;
-use zcluster_api::{ModSeq, UidSet};
+use zcluster_api::{FolderId, ModSeq, UidSet};
 
 /// What was found.
 pub struct Found {
@@ -34,25 +37,33 @@ impl Found {
 }
 
 pub async fn search(s: &mut Session, tag: &str, search: &Search) -> Answer {
+    run(s, Correlator { tag, mailbox: None }, search).await
+}
+
+/// Searches the selected mailbox.
+async fn run(s: &mut Session, correlator: Correlator<'_>, search: &Search) -> Answer {
+    let tag = correlator.tag;
     let ret = search.ret.unwrap_or_default();
     let updates = ret.has(SearchReturn::UPDATE);
     if updates && s.view()?.contexts.iter().any(|c| c.tag == tag) {
         return Err(Failure::bad("this tag names a search that is being updated"));
     }
-    let outcome = find(s, search).await;
+    let outcome = find(s, tag, search).await;
     if ret.has(SearchReturn::SAVE) && !matches!(outcome, Err(Failure::Reply(Reply::Bad(_)))) {
         // A search that fails leaves nothing behind (RFC 5182 §2.1).
         let kept = outcome.as_ref().map(|(_, found)| kept(search, found)).unwrap_or_default();
         s.view_mut()?.saved = kept;
     }
     let (query, found) = outcome?;
-    let modseq = told_modseq(s, search, &found).await?;
+    let modseq = told_modseq(&s.selected_mailbox()?, s.view()?.folder, search, &found).await?;
     // IMAP4rev2 has no SEARCH response (RFC 9051 §6.4.4).
     let ret = search.ret.or((s.dialect.rev2 && search.order.is_none()).then_some(SearchReturn::ALL));
     match ret {
         None => write::plain(s, search.uid, &found, modseq).await?,
         Some(ret) if ret == SearchReturn::SAVE => {}
-        Some(ret) => write::extended(s, tag, (search, ret), &found, modseq)?,
+        // ESEARCH is silent where there is nothing (RFC 7377 §2.1).
+        Some(_) if correlator.mailbox.is_some() && found.uids.is_empty() => {}
+        Some(ret) => write::extended(s, &correlator, (search, ret), &found, modseq),
     }
     if updates {
         context::open(s, tag, search, query, found)?;
@@ -68,7 +79,7 @@ pub async fn search(s: &mut Session, tag: &str, search: &Search) -> Answer {
 /// What `key` comes to, once everything that has happened is known.
 pub async fn prepare(s: &mut Session, key: &SearchKey) -> Result<Query, Failure> {
     // Numbers are the client's of now: they are resolved before news is looked for.
-    let query = compile::compile(s.view()?, key)?;
+    let query = compile::compile_view(s.view()?, s.zone(), key)?;
     if uses_modseq(key) {
         s.enable_condstore();
     }
@@ -78,13 +89,13 @@ pub async fn prepare(s: &mut Session, key: &SearchKey) -> Result<Query, Failure>
     Ok(query)
 }
 
-async fn find(s: &mut Session, search: &Search) -> Result<(Query, Found), Failure> {
+async fn find(s: &mut Session, tag: &str, search: &Search) -> Result<(Query, Found), Failure> {
     let mailbox = s.selected_mailbox()?;
     let query = prepare(s, &search.key).await?;
-    let view = s.view()?;
+    let folder = s.view()?.folder;
+    let (within, expr) = (query.within.clone(), query.expr.clone());
     if let Some(by) = &search.order {
-        let (within, expr) = (query.within.clone(), query.expr.clone());
-        let (mut order, highest_modseq) = mailbox.sort(view.folder, within, expr, by.clone()).await?;
+        let (mut order, highest_modseq) = s.during(tag, mailbox.sort(folder, within, expr, by.clone())).await??;
         // What arrived in between has no number yet.
         let view = s.view()?;
         order.retain(|uid| view.uids.contains(*uid));
@@ -98,11 +109,12 @@ async fn find(s: &mut Session, search: &Search) -> Result<(Query, Found), Failur
         };
         return Ok((query, Found { uids, order: Some(order), highest_modseq }));
     }
+    let view = s.view()?;
     if let Some(uids) = query.answer(view) {
         let uids = without(&uids, &view.gone);
         return Ok((query, Found { uids, order: None, highest_modseq: None }));
     }
-    let (uids, highest_modseq) = mailbox.search(view.folder, query.within.clone(), query.expr.clone()).await?;
+    let (uids, highest_modseq) = s.during(tag, mailbox.search(folder, within, expr)).await??;
     let uids = uids.intersect(&s.view()?.uids);
     Ok((query, Found { uids, order: None, highest_modseq }))
 }
@@ -149,7 +161,12 @@ fn uses_modseq(key: &SearchKey) -> bool {
 
 /// The mod-sequence to tell: when MODSEQ was among the keys, the highest of the messages told (RFC 7162 §3.1.5 and
 /// §3.1.10).
-async fn told_modseq(s: &Session, search: &Search, found: &Found) -> Result<Option<ModSeq>, Failure> {
+async fn told_modseq(
+    mailbox: &Mailbox,
+    folder: FolderId,
+    search: &Search,
+    found: &Found,
+) -> Result<Option<ModSeq>, Failure> {
     if !uses_modseq(&search.key) || found.uids.is_empty() {
         return Ok(None);
     }
@@ -161,6 +178,6 @@ async fn told_modseq(s: &Session, search: &Search, found: &Found) -> Result<Opti
     if ends.is_empty() {
         return Ok(None);
     }
-    let (messages, _) = s.selected_mailbox()?.messages(s.view()?.folder, ends, Want::default(), None, 2).await?;
+    let (messages, _) = mailbox.messages(folder, ends, Want::default(), None, 2).await?;
     Ok(messages.iter().map(|m| m.modseq).max())
 }

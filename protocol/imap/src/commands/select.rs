@@ -42,6 +42,7 @@ pub async fn select(s: &mut Session, name: &str, examine: bool, condstore: bool,
     s.condstore |= condstore;
     let mut view = Selected {
         mailbox: mailbox.clone(),
+        prefix: named.prefix.clone(),
         folder: found.folder.id,
         examined: examine,
         read_only,
@@ -151,6 +152,10 @@ fn tell(s: &mut Session, view: &Selected, found: &mailbox::Uids) {
     s.line(format_args!("* OK [UIDNEXT {}] predicted next UID", folder.uid_next));
     s.line(format_args!("* OK [HIGHESTMODSEQ {}] highest mod-sequence", view.highest_modseq));
     s.line(format_args!("* OK [MAILBOXID (F{}{})] mailbox id", folder.id, view.mailbox.object_suffix()));
+    // RFC 4467 §7: where URLs can be made.
+    if !view.mailbox.is_others() {
+        s.line(format_args!("* OK [URLMECH INTERNAL] mechanisms of URLAUTH"));
+    }
 }
 
 /// UNSELECT (RFC 3691): leaves without expunging.
@@ -161,14 +166,14 @@ pub async fn unselect(s: &mut Session) -> Answer {
 
 /// CLOSE (RFC 3501 §6.4.2): removes what has `\Deleted`, untold, unless the mailbox was opened with EXAMINE. Its OK must
 /// not have HIGHESTMODSEQ: the client has not heard of what others did (RFC 7162 §3.2.8).
-pub async fn close(s: &mut Session) -> Answer {
+pub async fn close(s: &mut Session, tag: &str) -> Answer {
     s.refresh_rights().await?;
     let view = s.view()?;
     // RFC 4314 §4: without the right nothing is removed, and that is no error.
     if !view.read_only && view.rights.has(Rights::EXPUNGE) {
         // What was deleted elsewhere meanwhile is not the client's concern any more.
         let all = s.view()?.uids.clone();
-        expunge::remove_deleted(s, all, Expunges::Hold).await?;
+        expunge::remove_deleted(s, tag, all, Expunges::Hold).await?;
     }
     s.deselect().await;
     Ok(Reply::Ok("CLOSE completed".into()))

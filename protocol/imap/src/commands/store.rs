@@ -7,7 +7,7 @@ use crate::session::{Expunges, Session, mailbox, passed_over, selected};
 use zcluster_api::mailbox::{KeywordChange, StoredFlags, UIDS_PER_COMMAND_MAX};
 use zcluster_api::{Flags, FolderId, MailboxCommand, ModSeq, UidSet};
 
-pub async fn store(s: &mut Session, store: &Store) -> Answer {
+pub async fn store(s: &mut Session, tag: &str, store: &Store) -> Answer {
     s.refresh_rights().await?;
     let folder = s.writable_view()?.folder;
     let uids = s.resolve(store.uid, &store.set)?;
@@ -17,6 +17,7 @@ pub async fn store(s: &mut Session, store: &Store) -> Answer {
     let mailbox = s.selected_mailbox()?;
     let (mut modified, mut seen) = (UidSet::new(), 0);
     for piece in pieces(&uids, UIDS_PER_COMMAND_MAX) {
+        s.progress(tag, seen, uids.len()).await;
         let stored = mailbox.store(command(store, folder, piece)).await?;
         modified = with(&modified, &stored.modified);
         seen += stored.changed.len() as u64 + stored.unaltered.len() as u64 + stored.modified.len();

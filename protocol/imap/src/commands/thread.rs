@@ -11,14 +11,15 @@ use zcluster_api::sort::ThreadNode;
 /// Nodes written before the output is looked at.
 const NODES_PER_LOOK: usize = 1_000;
 
-pub async fn thread(s: &mut Session, thread: &Thread) -> Answer {
+pub async fn thread(s: &mut Session, tag: &str, thread: &Thread) -> Answer {
     let query = prepare(s, &thread.key).await?;
     let (mailbox, view) = (s.selected_mailbox()?, s.view()?);
     // What the client does not know yet, or knows to be gone, must not take part.
     let known = without(&view.uids, &view.gone);
     let within = query.within.map_or(known.clone(), |w| w.intersect(&known));
-    let nodes = mailbox.threads(view.folder, Some(within), query.expr, thread.threading).await?;
-    let numbers = (!thread.uid).then(|| Numbers::new(&view.uids));
+    let folder = view.folder;
+    let nodes = s.during(tag, mailbox.threads(folder, Some(within), query.expr, thread.threading)).await??;
+    let numbers = if thread.uid { None } else { Some(Numbers::new(&s.view()?.uids)) };
     s.out.extend_from_slice(if nodes.is_empty() { b"* THREAD" } else { b"* THREAD " });
     let mut writer = Writer::default();
     for some in nodes.chunks(NODES_PER_LOOK) {

@@ -17,6 +17,7 @@ const PAGE: u32 = 50;
 /// failure is taken back when it may be (RFC 3501 §6.4.7), and is neither removed here nor lost in any case.
 pub async fn carry_out(
     s: &mut Session,
+    tag: &str,
     uids: &UidSet,
     target: (&Mailbox, &Folder),
     moving: bool,
@@ -24,6 +25,7 @@ pub async fn carry_out(
     let (source, from) = (s.selected_mailbox()?, s.view()?.folder);
     let mut outcome = Outcome::default();
     for piece in pieces(uids, PAGE.into()) {
+        s.progress(tag, outcome.from.len(), uids.len()).await;
         let copied = copy_piece(s, &source, from, piece, target, &mut outcome).await;
         if let Err(error) = copied {
             outcome.error = Some(error);

@@ -18,6 +18,9 @@ fn uses_numbers(request: &Request) -> bool {
         Request::Store(store) => !store.uid,
         Request::Copy { uid, .. } => !uid,
         Request::Search(search) => !search.uid || names_numbers(&search.key),
+        Request::Thread(thread) => !thread.uid || names_numbers(&thread.key),
+        Request::MultiSearch(search) => names_numbers(&search.search.key),
+        // REPLACE is looked at when its message has been passed over.
         _ => false,
     }
 }

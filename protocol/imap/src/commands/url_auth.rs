@@ -3,7 +3,10 @@
 //! The mechanism is INTERNAL: a token is an HMAC over the URL under a key that the folder keeps. Whoever can reset the key
 //! takes all URLs back.
 
+use super::fetch::binary;
+use super::fetch::bodies::whole_or_nothing;
 use super::urls::{self, Found};
+use crate::codec::command::{UrlFetch, UrlWants};
 use crate::codec::url::{Access, MessageUrl, UrlAuth};
 use crate::codec::write;
 use crate::errors::{Answer, Failure, Reply};
@@ -12,6 +15,7 @@ use aws_lc_rs::hmac;
 use zcluster_api::directory::Account;
 use zcluster_api::mailbox::UrlAuthKey;
 use zcluster_api::{Error, FolderId, Result};
+use zcluster_mail::TransferEncoding;
 
 /// What a token begins with: how it was made, so that there can be other ways (RFC 4467 §9).
 const VERSION: &str = "01";
@@ -79,13 +83,13 @@ fn token(key: &UrlAuthKey, rump: &str) -> String {
     out
 }
 
-pub async fn url_fetch(s: &mut Session, all: &[String]) -> Answer {
-    for url in all {
+pub async fn url_fetch(s: &mut Session, all: &[UrlFetch]) -> Answer {
+    for UrlFetch { url, wants } in all {
         let mut head = b"* URLFETCH ".to_vec();
         write::astring(url.as_bytes(), &mut head);
         head.push(b' ');
         // Whatever is wrong with a URL, its bytes are NIL, and so nothing is told of what there is (RFC 4467 §7).
-        let found = match opened(s, url).await {
+        let found = match opened(s, url, wants.is_some()).await {
             Ok(found) => found,
             Err(error @ (Error::Unavailable(_) | Error::WrongHome { .. })) => return Err(error.into()),
             Err(error) => {
@@ -93,13 +97,20 @@ pub async fn url_fetch(s: &mut Session, all: &[String]) -> Answer {
                 None
             }
         };
-        match found {
-            Some(found) => {
+        match (found, wants) {
+            (Some(found), Some(wants)) => {
+                s.mark = Some(s.out.len());
+                s.out.extend_from_slice(&head);
+                let outcome = write_extended(s, &found, *wants).await;
+                whole_or_nothing(s, outcome)?;
+                s.mark = None;
+            }
+            (Some(found), None) => {
                 let source = found.open().await?;
                 write::literal_header(found.len(), &mut head);
                 source.write(s, &head, found.range()).await?;
             }
-            None => {
+            (None, _) => {
                 head.extend_from_slice(b"NIL");
                 s.out.extend_from_slice(&head);
             }
@@ -110,8 +121,39 @@ pub async fn url_fetch(s: &mut Session, all: &[String]) -> Answer {
     Ok(Reply::Ok("URLFETCH completed".into()))
 }
 
+/// The elements of RFC 5524 §3.2, the line's end left to the caller. What has no structure or cannot be decoded is NIL.
+async fn write_extended(s: &mut Session, found: &Found, wants: UrlWants) -> Result<(), Failure> {
+    let source = found.open().await?;
+    let mut space = "";
+    if wants.has(UrlWants::BODYPARTSTRUCTURE) {
+        s.out.extend_from_slice(b"(BODYPARTSTRUCTURE ");
+        s.out.extend_from_slice(found.part().map_or(&b"NIL"[..], |part| &part.structure[..]));
+        s.out.push(b')');
+        space = " ";
+    }
+    if wants.has(UrlWants::BODY) {
+        let mut head = format!("{space}(BODY ").into_bytes();
+        write::literal_header(found.len(), &mut head);
+        source.write(s, &head, found.range()).await?;
+        s.out.push(b')');
+    }
+    if wants.has(UrlWants::BINARY) {
+        s.out.extend_from_slice(format!("{space}(BINARY ").as_bytes());
+        match found.part() {
+            Some(part) if !matches!(part.encoding, TransferEncoding::Unknown) => {
+                binary::write_decoded(s, &source, part.all.clone(), part.encoding, part.partial).await?;
+            }
+            Some(_) => s.out.extend_from_slice(b"NIL"),
+            // What is no part has no transfer encoding.
+            None => binary::write_decoded(s, &source, found.range(), TransferEncoding::Identity, None).await?,
+        }
+        s.out.push(b')');
+    }
+    Ok(())
+}
+
 /// What a URL opens to this session.
-async fn opened(s: &Session, url: &str) -> Result<Option<Found>> {
+async fn opened(s: &Session, url: &str, part: bool) -> Result<Option<Found>> {
     let Some(parsed) = MessageUrl::parse(url) else { return Ok(None) };
     let (Some(user), Some(name), Some(auth)) = (&parsed.user, &parsed.mailbox, &parsed.auth) else { return Ok(None) };
     let Some((mechanism, told)) = &auth.token else { return Ok(None) };
@@ -135,7 +177,7 @@ async fn opened(s: &Session, url: &str) -> Result<Option<Found>> {
     if same.is_err() {
         return Ok(None);
     }
-    urls::find(mailbox, &folder, &parsed).await
+    urls::find(mailbox, &folder, &parsed, part).await
 }
 
 /// RFC 4467 §4: who the access identifier lets in. Submission servers sign in as administrators.

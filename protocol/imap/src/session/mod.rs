@@ -4,6 +4,7 @@ mod input;
 pub mod mailbox;
 pub mod named;
 pub mod numbers;
+mod progress;
 pub mod selected;
 pub mod sharing;
 
@@ -14,7 +15,7 @@ pub use selected::{Dialect, Expunges, Selected};
 
 use crate::codec::command::{Command, Request};
 use crate::codec::sequence::SequenceSet;
-use crate::commands::{self, notify::Notifier};
+use crate::commands::{self, annotations::Annotations, notify::Notifier};
 use crate::config::{BAD_COMMANDS_MAX, SPILL_BYTES};
 use crate::errors::{self, End, Failure, Reply};
 use crate::{Imap, ImapConfig};
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use tracing::Instrument;
 use zcluster_api::{Error, UidSet};
 use zcluster_listener::Connection;
+use zcluster_mail::Zone;
 use zcluster_runtime::Instant;
 
 /// One client's conversation. What is rarely there is boxed: an idle session should cost little.
@@ -44,9 +46,13 @@ pub struct Session {
     pub dialect: Dialect,
     /// What NOTIFY asked for (RFC 5465).
     pub notifier: Option<Box<Notifier>>,
+    /// What is told of annotations unasked (RFC 5464 §4.4).
+    pub annotations: Option<Box<Annotations>>,
     pub login_failures: u32,
     bad_commands: u32,
     login_by: Instant,
+    /// When the command under way was begun, or last told of (RFC 9585).
+    spoke: Instant,
     /// LOGOUT was asked for.
     pub leaving: bool,
 }
@@ -56,6 +62,8 @@ pub struct User {
     pub mailbox: Mailbox,
     /// The account's address.
     pub name: String,
+    /// Where the account's clocks are (`zimbraPrefTimeZoneId`).
+    pub zone: Zone,
     /// Parent of what this session logs.
     pub span: tracing::Span,
 }
@@ -82,9 +90,11 @@ impl Session {
             utf8: false,
             dialect: Dialect::default(),
             notifier: None,
+            annotations: None,
             login_failures: 0,
             bad_commands: 0,
             login_by,
+            spoke: Instant::now(),
             leaving: false,
         }
     }
@@ -135,6 +145,7 @@ impl Session {
         let verb = request.verb();
         let waits = matches!(request, Request::Idle);
         let begun = Instant::now();
+        self.spoke = begun;
         let span = self.user.as_ref().map_or_else(tracing::Span::none, |u| u.span.clone());
         let answer = commands::run(self, &tag, request).instrument(span).await;
         let outcome = match answer {
@@ -203,6 +214,11 @@ impl Session {
     pub fn mailbox(&self) -> Result<Mailbox, Failure> {
         let user = self.user.as_ref().ok_or_else(|| Failure::bad("sign in first"))?;
         Ok(user.mailbox.clone())
+    }
+
+    /// Where the user's clocks are.
+    pub fn zone(&self) -> Zone {
+        self.user.as_ref().map_or_else(Zone::default, |u| u.zone)
     }
 
     /// The mailbox that the selected folder is in, which may be another account's.

@@ -73,6 +73,8 @@ pub fn write_vanished(uids: &UidSet, earlier: bool, out: &mut Vec<u8>) {
 pub struct Selected {
     /// Whose mailbox the folder is in.
     pub mailbox: Mailbox,
+    /// What the names of that mailbox's folders begin with; nothing for the user's own.
+    pub prefix: String,
     pub folder: FolderId,
     /// EXAMINE.
     pub examined: bool,
@@ -284,7 +286,7 @@ impl Session {
     pub async fn sync(&mut self, expunges: Expunges, told: &[StoredFlags]) -> Result<(), Failure> {
         let condstore = self.condstore;
         let Some(mailbox) = self.selected.as_ref().map(|view| view.mailbox.clone()) else { return Ok(()) };
-        let mut touched = UidSet::new();
+        let (mut touched, mut arrived) = (UidSet::new(), UidSet::new());
         for _ in 0..CHANGES_MAX {
             let Some(view) = self.selected.as_deref_mut() else { return Ok(()) };
             let changes = match mailbox.changes(view.folder, view.modseq).await {
@@ -300,12 +302,15 @@ impl Session {
                 break;
             };
             if changes.resync {
+                let before = view.uids.clone();
                 self.resync(&mailbox, expunges).await?;
                 let all = self.selected.as_ref().map(|v| v.uids.clone()).unwrap_or_default();
-                return Box::pin(self.update_contexts(&all)).await;
+                let arrived = without(&all, &before);
+                return Box::pin(self.update_contexts(&all, &arrived)).await;
             }
             if !view.contexts.is_empty() {
                 touched = with(&touched, &changes.added);
+                arrived = with(&arrived, &changes.added);
                 changes.flags.iter().for_each(|m| touched.insert(m.uid.0));
             }
             view.mark_gone(&changes.expunged);
@@ -335,7 +340,7 @@ impl Session {
             return Ok(());
         }
         // Boxed: hardly any session has some.
-        Box::pin(self.update_contexts(&touched)).await
+        Box::pin(self.update_contexts(&touched, &arrived)).await
     }
 
     /// Compares the view with the whole folder: the change log does not reach back far enough.

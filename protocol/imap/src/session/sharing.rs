@@ -4,7 +4,7 @@ use super::Session;
 use super::mailbox::{Mailbox, unexpected};
 use crate::errors::Failure;
 use zcluster_api::mailbox::Folder;
-use zcluster_api::sharing::{Annotation, Depth, Grant, Grantee, Rights, RightsChange};
+use zcluster_api::sharing::{Annotation, Depth, Grant, Grantee, MetadataChange, Rights, RightsChange};
 use zcluster_api::*;
 
 /// What the asking account may do with a folder.
@@ -108,6 +108,13 @@ impl Mailbox {
         match self.read(MailboxQuery::Metadata { folder, entries, depth, max_size }).await? {
             MailboxReply::Metadata { entries, longest } => Ok((entries, longest)),
             _ => unexpected("Metadata"),
+        }
+    }
+    /// Which annotations changed, the position, and whether there were too many to say.
+    pub async fn metadata_news(&self, since: ModSeq) -> Result<(Vec<MetadataChange>, ModSeq, bool)> {
+        match self.read(MailboxQuery::MetadataNews(since)).await? {
+            MailboxReply::MetadataNews { changes, modseq, resync } => Ok((changes, modseq, resync)),
+            _ => unexpected("MetadataNews"),
         }
     }
     /// Sets and removes annotations.

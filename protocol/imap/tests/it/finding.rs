@@ -294,3 +294,28 @@ async fn contexts_are_told_in_idle() {
     c.send("DONE\r\n").await;
     assert!(c.until_tagged("i").await.starts_with("# OK"));
 }
+
+/// RFC 5465 §7: what is asked of new messages in the result comes behind their EXISTS and before the ADDTO.
+#[tokio::test]
+async fn contexts_tell_of_what_arrives() {
+    let site = Site::new();
+    let mut c = five(&site).await;
+    let mut other = site.inbox().await;
+    c.send("u1 UID SEARCH RETURN (COUNT UPDATE (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])) UNDELETED\r\n").await;
+    assert!(c.until_tagged("u1").await.contains(" COUNT 5\r\n"));
+    add(&mut other, "(\\Deleted)", "Subject: not in it").await;
+    assert!(!c.ok("NOOP").await.contains("Subject:"));
+    add(&mut other, "()", "Subject: new").await;
+    let news = c.ok("NOOP").await;
+    let order = [
+        "* 7 EXISTS\r\n",
+        "* 7 FETCH (UID 7 BODY[HEADER.FIELDS (SUBJECT)] {",
+        "* ESEARCH (TAG \"u1\") UID ADDTO (0 7)",
+    ];
+    let at: Vec<Option<usize>> = order.iter().map(|line| news.find(line)).collect();
+    assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{news}");
+    // What comes into it because flags changed is not new.
+    other.ok("STORE 6 -FLAGS (\\Deleted)").await;
+    let news = c.ok("NOOP").await;
+    assert!(news.contains("UID ADDTO (0 6)") && !news.contains("Subject:"), "{news}");
+}

@@ -188,6 +188,7 @@ async fn select_tells_what_there_is() {
         "* OK [UNSEEN 2] first unseen message".into(),
         "* OK [UIDNEXT 3] predicted next UID".into(),
         "* OK [MAILBOXID (F2)] mailbox id".into(),
+        "* OK [URLMECH INTERNAL] mechanisms of URLAUTH".into(),
         "# OK [READ-WRITE] SELECT completed".into(),
     ] {
         assert!(reply.lines().any(|l| l == line), "{line} in {reply}");

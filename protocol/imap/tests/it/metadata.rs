@@ -110,3 +110,46 @@ async fn shared_folders_share_them() {
     assert!(reply.contains("* METADATA INBOX (/private/x NIL /shared/comment \"his\")\r\n"), "{reply}");
     assert!(reply.contains("* METADATA Trash (/private/x NIL /shared/comment NIL)\r\n"), "{reply}");
 }
+
+/// RFC 5464 §4.4: those who enabled it hear which annotations others changed, not what to.
+#[tokio::test]
+async fn changes_of_others_are_told_to_those_who_enabled_it() {
+    let site = Site::new();
+    let (mut a, mut b) = (site.alice().await, site.alice().await);
+    b.expect("ENABLE METADATA", &["* ENABLED METADATA", "# OK ENABLE completed"]).await;
+    b.expect("ENABLE METADATA", &["* ENABLED", "# OK ENABLE completed"]).await;
+    a.ok("SETMETADATA INBOX (/shared/comment \"x\")").await;
+    a.ok("SETMETADATA INBOX (/private/comment \"x\")").await;
+    a.ok("SETMETADATA Sent (/shared/comment \"x\")").await;
+    let told = ["* METADATA INBOX /private/comment /shared/comment", "* METADATA Sent /shared/comment"];
+    b.expect("NOOP", &[told[0], told[1], "# OK NOOP completed"]).await;
+    a.expect("NOOP", &["# OK NOOP completed"]).await;
+    b.ok("SETMETADATA INBOX (/shared/comment \"mine\")").await;
+    b.expect("NOOP", &["# OK NOOP completed"]).await;
+    // In IDLE, with a mailbox selected and without.
+    b.send("i IDLE\r\n").await;
+    assert_eq!(b.line().await, "+ idling");
+    a.ok("SETMETADATA INBOX (/shared/comment NIL)").await;
+    assert_eq!(b.line().await, "* METADATA INBOX /shared/comment");
+    b.send("DONE\r\n").await;
+    b.until_tagged("i").await;
+    b.ok("SELECT Sent").await;
+    b.send("i IDLE\r\n").await;
+    assert_eq!(b.line().await, "+ idling");
+    a.ok("SETMETADATA \"\" (/private/comment \"s\")").await;
+    assert_eq!(b.line().await, "* METADATA \"\" /private/comment");
+    b.send("DONE\r\n").await;
+    b.until_tagged("i").await;
+    // What the administrators say to all.
+    let comment = vec![Modification::set("zclusterServerComment", "down on Sunday")];
+    site.memory.command(DirectoryCommand::ModifyConfig(comment)).unwrap();
+    b.expect("NOOP", &["* METADATA \"\" /shared/comment", "# OK NOOP completed"]).await;
+    b.expect("NOOP", &["# OK NOOP completed"]).await;
+    // Too much to be told one by one.
+    for _ in 0..=1_000 {
+        a.ok("SETMETADATA INBOX (/shared/comment \"x\")").await;
+    }
+    let told = "* NO too many annotations changed to tell them all";
+    b.expect("NOOP", &[told, "# OK NOOP completed"]).await;
+    b.expect("NOOP", &["# OK NOOP completed"]).await;
+}

@@ -2,6 +2,8 @@
 
 use crate::support::{Client, Site, message};
 use std::time::Duration;
+use zcluster_api::mailbox::FolderView;
+use zcluster_api::{Actor, Call, MailboxApi, MailboxCommand, RequestId};
 
 /// The next lines, exactly.
 async fn hears(c: &mut Client, lines: &[&str]) {
@@ -99,19 +101,74 @@ async fn other_mailboxes() {
     // Names and subscriptions (RFC 5465 §5.4, §5.5).
     a.ok("UNSELECT").await;
     a.ok("CREATE new").await;
-    hears(&mut b, &["* LIST () \"/\" new"]).await;
+    hears(&mut b, &["* LIST (\\HasNoChildren) \"/\" new"]).await;
     a.ok("RENAME new newer").await;
-    hears(&mut b, &["* LIST () \"/\" newer (\"OLDNAME\" (new))"]).await;
+    hears(&mut b, &["* LIST (\\HasNoChildren) \"/\" newer (\"OLDNAME\" (new))"]).await;
     a.ok("SUBSCRIBE newer").await;
-    hears(&mut b, &["* LIST (\\Subscribed) \"/\" newer"]).await;
+    hears(&mut b, &["* LIST (\\HasNoChildren \\Subscribed) \"/\" newer"]).await;
     a.ok("UNSUBSCRIBE newer").await;
-    hears(&mut b, &["* LIST () \"/\" newer"]).await;
+    hears(&mut b, &["* LIST (\\HasNoChildren) \"/\" newer"]).await;
     a.ok("DELETE newer").await;
     hears(&mut b, &["* LIST (\\NonExistent) \"/\" newer"]).await;
     a.ok("CREATE Lists/two").await;
-    hears(&mut b, &["* LIST () \"/\" Lists/two"]).await;
+    hears(&mut b, &["* LIST (\\HasNoChildren) \"/\" Lists/two"]).await;
     let status = b.line().await;
     assert!(status.starts_with("* STATUS Lists/two (MESSAGES 0 UIDNEXT 1 "), "{status}");
+    // The parent is affected, too; what a renamed folder takes along has no event of its own.
+    hears(&mut b, &["* LIST (\\HasChildren) \"/\" Lists"]).await;
+    a.ok("CREATE deep/er/est").await;
+    for line in ["(\\HasChildren) \"/\" deep", "(\\HasChildren) \"/\" deep/er", "(\\HasNoChildren) \"/\" deep/er/est"] {
+        hears(&mut b, &[&format!("* LIST {line}")]).await;
+    }
+    a.ok("RENAME deep high").await;
+    hears(&mut b, &["* LIST (\\HasChildren) \"/\" high (\"OLDNAME\" (deep))"]).await;
+    a.ok("DELETE high/er/est").await;
+    hears(&mut b, &["* LIST (\\NonExistent) \"/\" high/er/est", "* LIST (\\HasNoChildren) \"/\" high/er"]).await;
+    hears_nothing(&mut b).await;
+}
+
+/// RFC 5465 §6: "multiple event-groups can apply to the same mailbox".
+#[tokio::test]
+async fn groups_add_up() {
+    let site = Site::new();
+    let (mut a, mut b) = (site.alice().await, site.alice().await);
+    b.ok("NOTIFY SET (MAILBOXES Sent (MessageNew MessageExpunge)) (PERSONAL (SubscriptionChange))").await;
+    a.append("Sent", &message("m", "t")).await;
+    let status = b.line().await;
+    assert!(status.starts_with("* STATUS Sent (MESSAGES 1 "), "{status}");
+    a.ok("UNSUBSCRIBE Sent").await;
+    a.ok("SUBSCRIBE Sent").await;
+    let told = b.line().await;
+    assert!(told.starts_with("* LIST (") && told.ends_with("\"/\" Sent"), "{told}");
+    b.ok("NOTIFY SET (INBOXES (MessageNew MessageExpunge))").await;
+    // A filter may deliver into any folder.
+    a.append("Trash", &message("m", "t")).await;
+    let status = b.line().await;
+    assert!(status.starts_with("* STATUS Trash (MESSAGES 1 "), "{status}");
+}
+
+/// RFC 5465 §5.6 and §5.7.
+#[tokio::test]
+async fn annotations() {
+    let site = Site::new();
+    let (mut a, mut b) = (site.alice().await, site.alice().await);
+    a.ok("CREATE Lists").await;
+    b.ok("NOTIFY SET (SUBTREE Lists (MailboxMetadataChange)) (PERSONAL (ServerMetadataChange MailboxName))").await;
+    a.ok("SETMETADATA Lists (/shared/comment \"x\" /private/comment \"y\")").await;
+    hears(&mut b, &["* METADATA Lists /private/comment /shared/comment"]).await;
+    a.ok("SETMETADATA INBOX (/shared/comment \"not asked for\")").await;
+    a.ok("SETMETADATA Lists (/shared/comment NIL)").await;
+    hears(&mut b, &["* METADATA Lists /shared/comment"]).await;
+    a.ok("SETMETADATA \"\" (/private/comment \"z\")").await;
+    hears(&mut b, &["* METADATA \"\" /private/comment"]).await;
+    // One's own are no news.
+    b.ok("SETMETADATA Lists (/shared/comment \"mine\")").await;
+    hears_nothing(&mut b).await;
+    a.ok("SETMETADATA Lists (/shared/comment \"theirs\")").await;
+    hears(&mut b, &["* METADATA Lists /shared/comment"]).await;
+    b.ok("NOTIFY SET (PERSONAL (MailboxName))").await;
+    a.ok("SETMETADATA Lists (/shared/comment \"again\")").await;
+    hears_nothing(&mut b).await;
 }
 
 #[tokio::test]
@@ -145,12 +202,19 @@ async fn idle_tells_what_notify_asked_for() {
 async fn what_cannot_be_told_is_refused() {
     let site = Site::new();
     let mut c = site.inbox().await;
-    let known = "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange";
-    for event in ["AnnotationChange", "MailboxMetadataChange", "ServerMetadataChange", "Foo"] {
+    let known = "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange \
+                 ServerMetadataChange";
+    for event in ["AnnotationChange", "Foo"] {
         let reply = c.run(&format!("NOTIFY SET (PERSONAL ({event}))")).await;
         assert!(reply.starts_with(&format!("# NO [BADEVENT ({known})] ")), "{reply}");
     }
-    for bad in ["NOTIFY", "NOTIFY SET", "NOTIFY SET (SELECTED (MessageNew))", "NOTIFY SET (PERSONAL (FlagChange))"] {
+    for bad in [
+        "NOTIFY",
+        "NOTIFY SET",
+        "NOTIFY SET (SELECTED (MessageNew))",
+        "NOTIFY SET (PERSONAL (FlagChange))",
+        "NOTIFY SET (SELECTED (ServerMetadataChange))",
+    ] {
         assert!(c.run(bad).await.starts_with("# BAD"), "{bad}");
     }
     // Commands that come in the middle of news are answered as ever, pipelined ones too.
@@ -160,4 +224,52 @@ async fn what_cannot_be_told_is_refused() {
     assert_eq!(c.until_tagged("y").await, "# OK NOOP completed\r\n");
     c.send("z LOGOUT\r\n").await;
     assert!(c.until_tagged("z").await.ends_with("# OK LOGOUT completed\r\n"));
+}
+
+/// The mailboxes that one session may watch.
+const WATCHED_MAX: usize = 2_000;
+
+async fn create(site: &Site, path: String) {
+    let body = MailboxCommand::CreateFolder { path, view: FolderView::Message, special_use: None };
+    let (account, request) = (site.alice, RequestId(zcluster_runtime::random_bytes()));
+    let call = Call { actor: Actor::System, account, request, timeout: Duration::from_secs(5), body };
+    MailboxApi::write(&site.memory, call).await.expect("created");
+}
+
+/// RFC 5465 §3.1 and §5.8: too much is refused, or ends with a word and as if `NOTIFY NONE` had come.
+#[tokio::test]
+async fn overflow() {
+    let site = Site::new();
+    let (mut a, mut b, mut c) = (site.alice().await, site.alice().await, site.alice().await);
+    create(&site, "Few/one".into()).await;
+    // "Many" itself is one of them.
+    for n in 1..WATCHED_MAX {
+        create(&site, format!("Many/{n}")).await;
+    }
+    b.ok("NOTIFY SET (SUBTREE Many (MessageNew MessageExpunge MailboxName))").await;
+    let reply = c.run("NOTIFY SET (PERSONAL (MessageNew MessageExpunge))").await;
+    assert!(reply.starts_with("# NO [NOTIFICATIONOVERFLOW] "), "{reply}");
+    // A refused NOTIFY leaves what was before.
+    c.ok("NOTIFY SET (SUBTREE Few (MessageNew MessageExpunge))").await;
+    assert!(c.run("NOTIFY SET (PERSONAL (MessageNew MessageExpunge))").await.starts_with("# NO "));
+    a.append("Few/one", &message("m", "t")).await;
+    let status = c.line().await;
+    assert!(status.starts_with("* STATUS Few/one (MESSAGES 1 "), "{status}");
+
+    a.append("Many/7", &message("m", "t")).await;
+    let status = b.line().await;
+    assert!(status.starts_with("* STATUS Many/7 (MESSAGES 1 "), "{status}");
+    a.ok("CREATE Many/more").await;
+    hears(&mut b, &["* LIST (\\HasNoChildren) \"/\" Many/more"]).await;
+    let status = b.line().await;
+    assert!(status.starts_with("* STATUS Many/more (MESSAGES 0 "), "{status}");
+    hears(&mut b, &["* LIST (\\HasChildren) \"/\" Many"]).await;
+    let over = b.line().await;
+    assert!(over.starts_with("* OK [NOTIFICATIONOVERFLOW] "), "{over}");
+    a.append("Many/7", &message("m", "t")).await;
+    hears_nothing(&mut b).await;
+    b.ok("NOTIFY SET (MAILBOXES Many/7 (MessageNew MessageExpunge))").await;
+    a.append("Many/7", &message("m", "t")).await;
+    let status = b.line().await;
+    assert!(status.starts_with("* STATUS Many/7 (MESSAGES 3 "), "{status}");
 }

@@ -48,6 +48,12 @@ async fn uid_only() {
         "MOVE 1 Trash",
         "UID SEARCH 1:2",
         "UID SEARCH NOT (OR 1 SEEN)",
+        "SORT (DATE) UTF-8 ALL",
+        "UID SORT (DATE) UTF-8 1:2",
+        "THREAD REFERENCES UTF-8 ALL",
+        "UID THREAD REFERENCES UTF-8 2",
+        "ESEARCH IN (SELECTED) 1:2",
+        "REPLACE 1 INBOX {3+}\r\na:b",
     ] {
         let reply = c.run(refused).await;
         assert!(reply.starts_with("# BAD [UIDREQUIRED] "), "{refused}: {reply}");

@@ -134,3 +134,30 @@ async fn saved_results() {
     assert!(c.run("SEARCH RETURN (SAVE) 17").await.starts_with("# BAD"));
     c.expect("FETCH $ UID", &["* 1 FETCH (UID 1)", "* 2 FETCH (UID 2)", "# OK FETCH completed"]).await;
 }
+
+/// Days are the account's (`zimbraPrefTimeZoneId`), and dates are told as its clocks show them.
+#[tokio::test]
+async fn days_of_the_users_zone() {
+    let site = Site::new();
+    let zone = zcluster_api::directory::Modification::set("zimbraPrefTimeZoneId", "Asia/Tokyo");
+    let modify = zcluster_api::DirectoryCommand::ModifyAccount { id: site.alice, changes: vec![zone] };
+    site.memory.command(modify).unwrap();
+    let mut c = site.inbox().await;
+    c.append("INBOX \" 1-Feb-1994 14:59:59 +0000\"", &message("first", "x")).await;
+    c.append("INBOX \" 1-Feb-1994 15:00:00 +0000\"", &message("second", "x")).await;
+    c.expect(
+        "FETCH 1:* INTERNALDATE",
+        &[
+            "* 1 FETCH (INTERNALDATE \" 1-Feb-1994 23:59:59 +0900\")",
+            "* 2 FETCH (INTERNALDATE \" 2-Feb-1994 00:00:00 +0900\")",
+            "# OK FETCH completed",
+        ],
+    )
+    .await;
+    for (key, found) in
+        [("ON 1-Feb-1994", " 1"), ("ON 2-Feb-1994", " 2"), ("BEFORE 2-Feb-1994", " 1"), ("SINCE 3-Feb-1994", "")]
+    {
+        c.expect(&format!("SEARCH {key}"), &[&format!("* SEARCH{found}"), "# OK SEARCH completed"]).await;
+    }
+    assert!(c.ok("FETCH 1 SAVEDATE").await.contains(" +0900\")"));
+}

@@ -95,7 +95,7 @@ async fn capabilities_by_state() {
     {
         assert!(shown.split_whitespace().any(|w| w == word), "{word} in {shown}");
     }
-    assert!(!shown.contains("AUTH="));
+    assert!(!shown.contains(" AUTH="));
 }
 
 #[tokio::test]

@@ -133,3 +133,45 @@ async fn deleted_storage_adds_up() {
     let listed = c.ok("LIST \"\" INBOX RETURN (STATUS (DELETED-STORAGE))").await;
     assert!(listed.contains(&format!("(DELETED-STORAGE {size})")), "{listed}");
 }
+
+/// RFC 5524: parts without their transfer encoding, and what they are.
+#[tokio::test]
+async fn parts_in_other_forms() {
+    let site = Site::new();
+    let mut c = site.inbox().await;
+    let raw = "Subject: parts\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
+               Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+               gr=C3=BC=C3=9Fe\r\n--b\r\nContent-Type: application/octet-stream\r\n\
+               Content-Transfer-Encoding: base64\r\n\r\nAAECAw==\r\n--b\r\nContent-Type: text/plain\r\n\
+               Content-Transfer-Encoding: x-own\r\n\r\nwhat\r\n--b--\r\n";
+    assert!(c.append("INBOX", raw).await.contains("# OK"));
+    assert!(c.ok("CAPABILITY").await.contains(" URLAUTH=BINARY"));
+    let mut urls = Vec::new();
+    for section in ["/;section=1", "/;section=2", "/;section=3", "/;section=1/;partial=3.2", "", "/;section=HEADER"] {
+        let rump = format!("imap://alice@h/INBOX/;uid=1{section};urlauth=anonymous");
+        urls.push(quoted(&c.ok(&format!("GENURLAUTH \"{rump}\" INTERNAL")).await));
+    }
+    let text = "(BODYPARTSTRUCTURE (\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"quoted-printable\" 15 0 ";
+    let got = c.ok(&format!("URLFETCH (\"{}\" BODYPARTSTRUCTURE BINARY)", urls[0])).await;
+    assert!(got.contains(text) && got.contains(") (BINARY {7}\r\ngr\u{fc}\u{df}e)\r\n"), "{got}");
+    let got = c.ok(&format!("URLFETCH (\"{}\" body)", urls[0])).await;
+    assert!(got.contains(" (BODY {15}\r\ngr=C3=BC=C3=9Fe)\r\n"), "{got}");
+    // NUL, an encoding that nobody knows, a partial range of what is decoded, a whole message, a header.
+    let got = c.ok(&format!("URLFETCH (\"{}\" BINARY)", urls[1])).await;
+    assert!(got.contains(" (BINARY ~{4}\r\n\0\u{1}\u{2}\u{3})\r\n"), "{got}");
+    let got = c.ok(&format!("URLFETCH (\"{}\" BINARY)", urls[2])).await;
+    assert!(got.contains(" (BINARY NIL)\r\n"), "{got}");
+    let got = c.ok(&format!("URLFETCH (\"{}\" BINARY)", urls[3])).await;
+    // "gr" and then the first two bytes behind the third.
+    assert!(got.contains(" (BINARY {2}\r\n"), "{got}");
+    let got = c.ok(&format!("URLFETCH (\"{}\" BINARY BODYPARTSTRUCTURE)", urls[4])).await;
+    assert!(got.contains("(BODYPARTSTRUCTURE ((\"text\"") && got.contains(raw), "{got}");
+    let got = c.ok(&format!("URLFETCH (\"{}\" BODYPARTSTRUCTURE BINARY)", urls[5])).await;
+    assert!(got.contains("(BODYPARTSTRUCTURE NIL) (BINARY {") && got.contains("Subject: parts\r\n"), "{got}");
+    // Old and new forms in one command; a URL that opens nothing says no more than that.
+    let got = c.ok(&format!("URLFETCH \"{}\" (junk BINARY BODYPARTSTRUCTURE) (\"{}\")", urls[0], urls[0])).await;
+    assert!(got.contains(" {15}\r\ngr=C3=BC=C3=9Fe\r\n* URLFETCH junk NIL\r\n") && got.contains("(BODY {15}"), "{got}");
+    for bad in ["(x BODY BINARY)", "(x OTHER)", "(x BODY", "()", "(x  BODY)"] {
+        assert!(c.run(format!("URLFETCH {bad}")).await.starts_with("# BAD"), "{bad}");
+    }
+}

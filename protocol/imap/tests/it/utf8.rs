@@ -19,7 +19,12 @@ async fn names_and_messages_in_utf_8() {
     assert!(listed.contains("\"/\" \"Entw&APw-rfe &- mehr\"\r\n"), "{listed}");
     // An ampersand is an ampersand now, and what is no UTF-8 no name.
     assert!(c.run("SELECT \"Entw&APw-rfe &- mehr\"").await.starts_with("# NO"));
-    assert!(c.run(b"SELECT \"Entw\xfcrfe\"").await.starts_with("# NO [CANNOT]"));
+    assert!(c.run(b"SELECT \"Entw\xfcrfe\"").await.starts_with("# BAD"));
+    assert!(c.run(b"SELECT {7+}\r\nEntw\xfcrf").await.starts_with("# NO [CANNOT]"));
+    assert!(c.run(b"SEARCH SUBJECT \"\xfc\"").await.starts_with("# BAD"));
+    for name in ["a\u{2028}b", "a\u{2029}b", "a\u{7f}b", "a\u{85}b", "a\tb"] {
+        assert!(c.run(format!("CREATE \"{name}\"")).await.starts_with("# NO [CANNOT]"), "{name:?}");
+    }
     c.ok("SELECT \"Entw\u{fc}rfe & mehr\"").await;
     let status = c.ok("STATUS \"Entw\u{fc}rfe & mehr\" (MESSAGES)").await;
     assert!(status.contains("* STATUS \"Entw\u{fc}rfe & mehr\" (MESSAGES 0)"), "{status}");

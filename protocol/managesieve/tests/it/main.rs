@@ -4,6 +4,8 @@ mod client;
 mod dialogue;
 mod faults;
 mod garbage;
+#[path = "../../../listener/tests/handshake/mod.rs"]
+mod handshake;
 mod programs;
 mod sasl;
 mod starttls;

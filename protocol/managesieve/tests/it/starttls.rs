@@ -1,19 +1,11 @@
 //! STARTTLS with a real handshake.
 
 use crate::client::{Cluster, FAR, PLAIN};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use crate::handshake::{certificate, handshake};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use zcluster_listener::{Shutdown, TlsSettings};
+use zcluster_listener::Shutdown;
 use zcluster_managesieve::Config;
-
-/// A certificate for the service, and what a client needs to trust it.
-fn certificate() -> (TlsSettings, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
-    let pem = made.cert.pem();
-    let tls = TlsSettings::from_pem(pem.as_bytes(), made.signing_key.serialize_pem().as_bytes()).expect("settings");
-    (tls, CertificateDer::from_pem_slice(pem.as_bytes()).expect("pem"))
-}
 
 #[tokio::test]
 async fn capabilities_come_again_after_the_handshake() {
@@ -24,17 +16,7 @@ async fn capabilities_come_again_after_the_handshake() {
     let greeting = plain.answer().await;
     assert!(greeting.contains("\"STARTTLS\"\r\n") && !greeting.contains("PLAIN"), "{greeting}");
     plain.ask("STARTTLS", "OK \"begin TLS\"\r\n").await;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(certificate).expect("root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").expect("name");
-    let mut tls =
-        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, plain.stream).await.expect("handshake");
+    let mut tls = handshake(plain.stream, certificate).await;
     let script = format!("STARTTLS\r\nAUTHENTICATE \"PLAIN\" \"{PLAIN}\"\r\nSTARTTLS\r\nCAPABILITY\r\nLOGOUT\r\n");
     tls.write_all(script.as_bytes()).await.expect("write");
     let mut all = String::new();

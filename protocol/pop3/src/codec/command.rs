@@ -17,6 +17,8 @@ pub enum Command<'a> {
     Stls,
     /// UTF-8 mode; `USER` may follow.
     Utf8,
+    /// The language of answers (RFC 6856 §3.2): a language range; none: which there are.
+    Lang(Option<&'a str>),
     /// The end.
     Quit,
     /// Count and size.
@@ -56,6 +58,7 @@ impl Command<'_> {
             Command::Capa => "CAPA",
             Command::Stls => "STLS",
             Command::Utf8 => "UTF8",
+            Command::Lang(_) => "LANG",
             Command::Quit => "QUIT",
             Command::Stat => "STAT",
             Command::List(_) => "LIST",
@@ -85,6 +88,7 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, ParseError> {
         b"AUTH" => auth(args),
         b"UTF8" if args.is_empty() || args.eq_ignore_ascii_case(b"USER") => Ok(Command::Utf8),
         b"UTF8" => Err(ParseError::Arguments("unknown argument")),
+        b"LANG" => lang(args),
         b"CAPA" => none(args, Command::Capa),
         b"STLS" => none(args, Command::Stls),
         b"QUIT" => none(args, Command::Quit),
@@ -109,6 +113,16 @@ fn user(args: &[u8]) -> Result<Command<'_>, ParseError> {
         Ok("") => Err(ParseError::Arguments("user name missing")),
         Ok(name) if !name.contains(char::is_control) => Ok(Command::User(name)),
         _ => Err(ParseError::Arguments("user name is not text")),
+    }
+}
+
+/// RFC 6856 §3.2: `LANG [range]`.
+fn lang(args: &[u8]) -> Result<Command<'_>, ParseError> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'*');
+    match from_utf8(args) {
+        Ok("") => Ok(Command::Lang(None)),
+        Ok(range) if args.iter().all(plain) => Ok(Command::Lang(Some(range))),
+        _ => Err(ParseError::Arguments("one language range expected")),
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt::Write;
 pub fn run(session: &mut Session) -> Outcome {
     let mut out = String::from("+OK capabilities follow\r\n");
     // Nothing is taken away from a mailbox because it was retrieved or grew old (RFC 2449 §6.7).
-    out += "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nEXPIRE NEVER\r\n";
+    out += "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\nEXPIRE NEVER\r\n";
     // Writing into a String cannot fail.
     let delay = session.service.config.login_delay.as_secs();
     if delay > 0 {

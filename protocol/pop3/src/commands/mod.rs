@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod capa;
 pub mod dele;
+pub mod lang;
 pub mod list;
 pub mod noop;
 pub mod pass;

@@ -105,6 +105,7 @@ impl Session {
             Command::Capa => commands::capa::run(self),
             Command::Stls => commands::stls::run(self).await,
             Command::Utf8 => commands::utf8::run(self),
+            Command::Lang(range) => commands::lang::run(self, range),
             Command::Quit => commands::quit::run(self).await,
             Command::Stat => commands::stat::run(self),
             Command::List(which) => commands::list::run(self, which).await,

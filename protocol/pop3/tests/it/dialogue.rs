@@ -152,6 +152,7 @@ async fn capabilities() {
         "AUTH-RESP-CODE",
         "PIPELINING",
         "UTF8 USER",
+        "LANG",
         "EXPIRE NEVER",
     ] {
         assert!(have.iter().any(|l| l == want), "{want} in {have:?}");
@@ -160,4 +161,18 @@ async fn capabilities() {
     c.ask("STAT", "-ERR sign in first").await;
     c.ask("QUIT", "+OK goodbye").await;
     c.closed().await;
+}
+
+/// RFC 6856 §3.
+#[tokio::test]
+async fn languages() {
+    let cluster = Cluster::new();
+    let mut c = cluster.connect().greeted().await;
+    assert_eq!(c.ask_lines("LANG").await, ["en English"]);
+    c.ask("LANG EN", "+OK en English it is").await;
+    c.ask("lang *", "+OK en English it is").await;
+    c.ask("LANG MUL", "-ERR en no such language here").await;
+    c.ask("LANG de en", "-ERR one language range expected").await;
+    let mut c = cluster.connect().signed_in().await;
+    c.ask("LANG en", "+OK en English it is").await;
 }

@@ -12,6 +12,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         "CAPA",
         "STLS",
         "UTF8",
+        "LANG",
         "STAT",
         "LIST",
         "UIDL",

@@ -1,40 +1,24 @@
 //! STLS with a real handshake.
 
 use crate::client::{Cluster, PASSWORD, USER};
+use crate::handshake::{certificate, handshake};
 use aws_lc_rs::digest::{SHA256, digest};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls_pki_types::CertificateDer;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
-use tokio_rustls::client::TlsStream;
 use zcluster_auth::{AuthConfig, Authenticator, HashParams, ScramClient, password_values};
-use zcluster_listener::{Connection, Protocol, Shutdown, TlsSettings};
+use zcluster_listener::{Connection, Protocol, Shutdown};
 use zcluster_pop3::{Config, Pop3};
 
 /// A client from afar of a service with a certificate, and that certificate.
 fn connect(cluster: &Cluster) -> (DuplexStream, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
-    let pem = made.cert.pem();
-    let tls = TlsSettings::from_pem(pem.as_bytes(), made.signing_key.serialize_pem().as_bytes()).expect("settings");
+    let (tls, certificate) = certificate();
     let authenticator = Authenticator::new(Arc::new(cluster.memory.clone()), AuthConfig::cheap());
     let service = Arc::new(Pop3::new(Arc::new(cluster.memory.clone()), Arc::new(authenticator), Config::default()));
     let (client, server) = tokio::io::duplex(64 * 1024);
     let peer = "192.0.2.1:4000".parse().expect("address");
     zcluster_runtime::spawn(service.serve(Connection::new(server, peer, peer, Some(tls), &Shutdown::new())));
-    (client, CertificateDer::from_pem_slice(pem.as_bytes()).expect("pem"))
-}
-
-/// The client's side of the handshake.
-async fn handshake(client: DuplexStream, certificate: CertificateDer<'static>) -> TlsStream<DuplexStream> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(certificate).expect("root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").expect("name");
-    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, client).await.expect("handshake")
+    (client, certificate)
 }
 
 /// SCRAM-SHA-256-PLUS over a real connection: both bindings, and one of another connection.

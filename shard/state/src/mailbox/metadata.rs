@@ -1,16 +1,18 @@
 //! Annotations of folders and of the mailbox itself (RFC 5464), and the names of others' folders that the owner is
 //! subscribed to.
 
+use super::missed::{each_change, reaches};
+use super::read::View;
 use super::rows;
 use super::work::Work;
 use crate::kv::{KvRead, Table, behind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use zcluster_api::mailbox::FOLDER_PATH_BYTES_MAX;
 use zcluster_api::sharing::{
     ANNOTATION_BYTES_MAX, ANNOTATION_NAME_BYTES_MAX, ANNOTATION_VALUE_BYTES_MAX, ANNOTATIONS_PER_FOLDER_MAX,
-    Annotation, Depth, SUBSCRIBED_NAMES_MAX,
+    Annotation, Depth, METADATA_NEWS_MAX, MetadataChange, SUBSCRIBED_NAMES_MAX,
 };
-use zcluster_api::{AccountId, Bytes, Error, FolderId, MailboxId, MailboxReply, Receipt, Result};
+use zcluster_api::{AccountId, Bytes, Error, FolderId, MailboxId, MailboxReply, ModSeq, Receipt, Result};
 
 /// Bytes of the values that one reader sees of one folder: they fit into one reply.
 const SEEN_BYTES_MAX: usize = 1024 * 1024;
@@ -120,7 +122,34 @@ pub(super) fn set(work: &mut Work<'_>, folder: Option<FolderId>, entries: &[Anno
         }
     }
     work.header.annotation_bytes = (used > 0).then_some(used);
+    let names: BTreeSet<&String> = entries.iter().map(|e| &e.name).collect();
+    if !names.is_empty() {
+        work.metadata_changed(folder, names.into_iter().cloned().collect());
+    }
     Ok(Receipt::Done)
+}
+
+/// `MetadataNews`, for the owner: the private annotations of others are not the owner's to know.
+pub(super) fn news(view: &View<'_>, since: ModSeq) -> Result<MailboxReply> {
+    let now = view.position();
+    let (mut changes, mut resync) = (Vec::new(), !reaches(since, now));
+    if !resync {
+        each_change(view, since, |row| {
+            if let Some(changed) = &row.metadata {
+                let known = |name: &&String| changed.actor.is_none() || !is_private(name);
+                let names: Vec<String> = changed.names.iter().filter(known).cloned().collect();
+                if !names.is_empty() {
+                    changes.push(MetadataChange { folder: changed.folder, names });
+                }
+            }
+            changes.len() <= METADATA_NEWS_MAX
+        })?;
+        resync = changes.len() > METADATA_NEWS_MAX;
+    }
+    if resync {
+        changes.clear();
+    }
+    Ok(MailboxReply::MetadataNews { changes, modseq: now, resync })
 }
 
 /// Removes the annotations of a folder that is deleted, everybody's.

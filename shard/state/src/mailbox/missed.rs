@@ -32,7 +32,7 @@ pub(super) fn missed(view: &View<'_>, folder: FolderId, since: ModSeq, known: Op
 }
 
 /// Whether the log holds every change after `since`. A position ahead of ours is from another life of the mailbox.
-fn reaches(since: ModSeq, now: ModSeq) -> bool {
+pub(super) fn reaches(since: ModSeq, now: ModSeq) -> bool {
     since <= now && since.0.saturating_add(CHANGES_KEPT) >= now.0
 }
 
@@ -57,7 +57,8 @@ fn from_log(view: &View<'_>, folder: FolderId, since: ModSeq) -> Result<Option<(
     Ok(Some((gone, touched)))
 }
 
-fn each_change(view: &View<'_>, since: ModSeq, mut visit: impl FnMut(&ChangeRow) -> bool) -> Result<()> {
+/// Calls `visit` with each change after `since`, in order, until it returns `false`.
+pub(super) fn each_change(view: &View<'_>, since: ModSeq, mut visit: impl FnMut(&ChangeRow) -> bool) -> Result<()> {
     let next = since.0.checked_add(1).ok_or_else(|| Error::Invalid("mod-sequence".into()))?;
     let from = rows::long_key(view.mailbox, next);
     let to = behind(&rows::mailbox_key(view.mailbox));

@@ -21,7 +21,7 @@
 //! | `Folder`, `FolderByPath` | any right; counters with `r` |
 //! | `Uids`, `Messages`, `Changes`, `Missed`, `Search`, `Sort`, `Thread`, `Blob` | `r` |
 //! | `Subscribe`, `SubscribeName`, `SubscribedNames`, `ForgetSubscription`, `LostSubscriptions` | the owner's |
-//! | `TakeRecent`, `FolderNews`, `CreateMailbox`, `DeleteMailbox` | the owner's |
+//! | `TakeRecent`, `FolderNews`, `MetadataNews`, `CreateMailbox`, `DeleteMailbox` | the owner's |
 //! | `SetUrlAuthKey`, `DropUrlAuthKeys`, `UrlAuthKey` | the owner's |
 //! | `Deliver`, scripts, the outbox, `Filters` | the owner's, and the cluster's own parts' |
 
@@ -216,6 +216,7 @@ pub(super) fn query(kv: &dyn KvRead, mailbox: MailboxId, actor: AccountId, query
         Q::SubscribedNames
         | Q::LostSubscriptions
         | Q::FolderNews(_)
+        | Q::MetadataNews(_)
         | Q::UrlAuthKey(_)
         | Q::Scripts
         | Q::Script(_)

@@ -127,6 +127,7 @@ pub fn read_mailbox_with(
             folder.map(|id| view.row(id)).transpose()?;
             metadata::read(kv, (mailbox, actor), *folder, entries, *depth, *max_size)
         }
+        MailboxQuery::MetadataNews(since) => metadata::news(&view, *since),
         MailboxQuery::SubscribedNames => Ok(metadata::subscribed_names(kv, mailbox)),
     }
 }

@@ -4,7 +4,7 @@ use crate::kv::{KvRead, Table, load};
 use minicbor::{Decode, Encode};
 use zcluster_api::delivery::OutgoingKind;
 use zcluster_api::mailbox::{FolderView, SpecialUse};
-use zcluster_api::{BlobId, Bytes, Epoch, Flags, FolderId, ItemId, MailboxId, ModSeq, Result, Uid, UidSet};
+use zcluster_api::{AccountId, BlobId, Bytes, Epoch, Flags, FolderId, ItemId, MailboxId, ModSeq, Result, Uid, UidSet};
 
 /// Whether a mailbox can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -212,6 +212,23 @@ pub(crate) struct ChangeRow {
     /// Folders were created, deleted, renamed or (un)subscribed.
     #[n(1)]
     pub tree: bool,
+    /// Annotations were set or removed.
+    #[n(2)]
+    pub metadata: Option<MetadataRow>,
+}
+
+/// The annotations' part of a [`ChangeRow`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct MetadataRow {
+    /// Whose; none: the mailbox's own.
+    #[n(0)]
+    pub folder: Option<FolderId>,
+    /// Names, in order.
+    #[n(1)]
+    pub names: Vec<String>,
+    /// Whose the private ones among them are, when it is not the owner.
+    #[n(2)]
+    pub actor: Option<AccountId>,
 }
 
 /// One folder's part of a [`ChangeRow`].

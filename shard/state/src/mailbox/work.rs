@@ -5,7 +5,7 @@
 
 use super::Place;
 use super::pages::{self, Page};
-use super::rows::{self, ChangeRow, Filters, FolderChange, FolderRow, Header, HotRow};
+use super::rows::{self, ChangeRow, Filters, FolderChange, FolderRow, Header, HotRow, MetadataRow};
 use crate::group::Group;
 use crate::kv::{Kv, KvRead, Table, save};
 use crate::proposal::Stamp;
@@ -77,6 +77,12 @@ impl<'a> Work<'a> {
     pub fn tree_changed(&mut self) {
         self.modseq();
         self.change.tree = true;
+    }
+
+    /// Notes which annotations the command sets or removes.
+    pub fn metadata_changed(&mut self, folder: Option<FolderId>, names: Vec<String>) {
+        self.modseq();
+        self.change.metadata = Some(MetadataRow { folder, names, actor: self.actor });
     }
 
     /// A folder as this command sees it.

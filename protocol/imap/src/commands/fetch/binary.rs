@@ -30,14 +30,41 @@ pub async fn write(
     if matches!(encoding, TransferEncoding::Unknown) {
         return Err(Failure::no("[UNKNOWN-CTE] the part's transfer encoding is not known"));
     }
-    let (decoded, has_nul) = measure(source, range.clone(), encoding).await?;
-    write_label(body, first, &mut s.out);
-    s.out.push(b' ');
     if body.form == BodyForm::BinarySize {
+        let (decoded, _) = measure(source, range, encoding).await?;
+        write_label(body, first, &mut s.out);
+        s.out.push(b' ');
         number(decoded, &mut s.out);
         return Ok(());
     }
-    let part = super::bodies::part_of(&(0..decoded), body.partial);
+    let mut label = Vec::new();
+    write_label(body, first, &mut label);
+    label.push(b' ');
+    write_labelled(s, &label, source, (range, encoding), body.partial).await
+}
+
+/// Appends what a range decodes to as a literal.
+pub async fn write_decoded(
+    s: &mut Session,
+    source: &Source<'_>,
+    range: Range<u64>,
+    encoding: TransferEncoding,
+    partial: Option<(u32, u32)>,
+) -> Result<(), Failure> {
+    write_labelled(s, b"", source, (range, encoding), partial).await
+}
+
+async fn write_labelled(
+    s: &mut Session,
+    label: &[u8],
+    source: &Source<'_>,
+    (range, encoding): (Range<u64>, TransferEncoding),
+    partial: Option<(u32, u32)>,
+) -> Result<(), Failure> {
+    // First: a body that cannot be read leaves no half response.
+    let (decoded, has_nul) = measure(source, range.clone(), encoding).await?;
+    s.out.extend_from_slice(label);
+    let part = super::bodies::part_of(&(0..decoded), partial);
     // What holds NUL must be a literal8 (RFC 3516 §4.4).
     if has_nul {
         s.out.push(b'~');

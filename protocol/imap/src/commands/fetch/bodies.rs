@@ -33,6 +33,12 @@ pub async fn write(
     first: bool,
 ) -> Result<(), Failure> {
     let outcome = write_all(s, mailbox, m, summary, bodies, first).await;
+    whole_or_nothing(s, outcome)
+}
+
+/// Takes back what was written of a response since [`Session::mark`] when it could not be completed; where part of it has
+/// left, only closing tells the client.
+pub fn whole_or_nothing(s: &mut Session, outcome: Result<(), Failure>) -> Result<(), Failure> {
     match outcome {
         Err(failure @ (Failure::Api(_) | Failure::Reply(_))) => match s.mark.take() {
             Some(mark) => {

@@ -6,7 +6,7 @@ use crate::codec::date::write_date_time;
 use crate::codec::flags::write_flags;
 use crate::codec::write::{number, string};
 use zcluster_api::mailbox::Message;
-use zcluster_mail::{Envelope, Summary};
+use zcluster_mail::{Envelope, Summary, Zone};
 
 /// One message's response.
 pub struct Line<'a> {
@@ -20,6 +20,8 @@ pub struct Line<'a> {
     pub newly_seen: bool,
     /// The client knows mod-sequences: each told flag comes with one (RFC 7162 §3.1).
     pub condstore: bool,
+    /// For INTERNALDATE and SAVEDATE.
+    pub zone: Zone,
     /// The UID stands in place of the sequence number (RFC 9586 §3.3).
     pub uid_only: bool,
 }
@@ -77,7 +79,7 @@ impl Writer<'_> {
         }
         if items.has(FetchItems::INTERNALDATE) {
             self.item(b"INTERNALDATE ");
-            write_date_time(m.internal_ms, self.out);
+            write_date_time(m.internal_ms, line.zone.minutes_at(m.internal_ms), self.out);
         }
         if items.has(FetchItems::SIZE) {
             self.item(b"RFC822.SIZE ");
@@ -109,7 +111,7 @@ impl Writer<'_> {
         // RFC 8514 §4.2.
         if items.has(FetchItems::SAVEDATE) {
             self.item(b"SAVEDATE ");
-            write_date_time(line.message.saved_ms, self.out);
+            write_date_time(line.message.saved_ms, line.zone.minutes_at(line.message.saved_ms), self.out);
         }
         // RFC 8474 §5: a message keeps its id when it is moved and shares it with its copies.
         if items.has(FetchItems::EMAILID) {

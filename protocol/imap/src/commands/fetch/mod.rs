@@ -1,6 +1,6 @@
 //! FETCH (RFC 3501 §6.4.5): pages of messages, written as they come, in memory that does not grow with the set.
 
-mod binary;
+pub mod binary;
 pub mod bodies;
 mod items;
 pub mod source;
@@ -244,6 +244,7 @@ async fn write_message(
     newly_seen: bool,
 ) -> Result<(), Failure> {
     let summary = plan.want.summary.then(|| summary(m));
+    let zone = s.zone();
     let Some(view) = s.selected.as_deref_mut() else { return Ok(()) };
     let line = Line {
         number,
@@ -253,6 +254,7 @@ async fn write_message(
         suffix: &mailbox.object_suffix(),
         newly_seen,
         condstore: s.condstore,
+        zone,
         uid_only: view.dialect.uid_only,
     };
     if !m.keywords.is_empty() {

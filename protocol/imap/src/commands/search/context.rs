@@ -3,7 +3,8 @@
 use super::Found;
 use super::compile::Query;
 use super::write::Shower;
-use crate::codec::command::Search;
+use crate::codec::command::{Fetch, Search};
+use crate::commands::fetch;
 use crate::errors::{Answer, Failure, Reply};
 use crate::session::numbers::{Numbers, with, without};
 use crate::session::{Mailbox, Selected, Session};
@@ -23,6 +24,8 @@ pub struct Context {
     uid: bool,
     query: Query,
     order: Option<Vec<SortCriterion>>,
+    /// What is told of messages that arrive and are in it.
+    fetch: Option<Box<Fetch>>,
     /// What the client has been told is in it.
     uids: UidSet,
     /// The same in order, for SORT.
@@ -44,8 +47,8 @@ pub(super) fn open(s: &mut Session, tag: &str, search: &Search, query: Query, fo
         s.line(format_args!("* NO [NOUPDATE \"{tag}\"] {why}"));
         return Ok(());
     }
-    let (uid, order) = (search.uid, search.order.clone());
-    view.contexts.push(Context { tag: tag.to_string(), uid, query, order, uids: found.uids, list });
+    let (uid, order, fetch) = (search.uid, search.order.clone(), search.update.clone());
+    view.contexts.push(Context { tag: tag.to_string(), uid, query, order, fetch, uids: found.uids, list });
     Ok(())
 }
 
@@ -71,43 +74,41 @@ impl Context {
         }
     }
 
-    /// Looks at the messages in `touched` again, and tells what changed.
+    /// Looks at the messages in `touched` again; says what changed, if something did.
     ///
     /// # Errors
     /// What the search reported.
-    async fn update(
-        &mut self,
-        mailbox: &Mailbox,
-        view: &ViewOf,
-        touched: &UidSet,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
+    async fn look(&self, mailbox: &Mailbox, view: &ViewOf, touched: &UidSet) -> Result<Option<Update>, Failure> {
         let ViewOf { folder, uids: known, gone } = view;
         let touched = without(&touched.intersect(known), gone);
         let touched = self.query.within.as_ref().map_or(touched.clone(), |w| w.intersect(&touched));
         if touched.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let (now, _) = mailbox.search(*folder, Some(touched.clone()), self.query.expr.clone()).await?;
         let before = self.uids.intersect(&touched);
         let (removed, added) = (without(&before, &now), without(&now.intersect(&touched), &before));
         if removed.is_empty() && added.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut order = Vec::new();
         if let Some(by) = self.order.clone().filter(|_| !added.is_empty()) {
             let all = with(&without(&self.uids, &removed), &added);
             order = mailbox.sort(*folder, Some(all), zcluster_api::SearchExpr::All, by).await?.0;
         }
+        Ok(Some(Update { removed, added, order }))
+    }
+
+    /// Tells what changed.
+    fn tell(&mut self, known: &UidSet, Update { removed, added, order }: &Update, out: &mut Vec<u8>) {
         self.begin(out);
         if !removed.is_empty() {
-            self.removed(known, &removed, out);
+            self.removed(known, removed, out);
         }
         if !added.is_empty() {
-            self.added(known, &added, &order, out);
+            self.added(known, added, order, out);
         }
         out.extend_from_slice(b"\r\n");
-        Ok(())
     }
 
     fn begin(&self, out: &mut Vec<u8>) {
@@ -156,6 +157,14 @@ impl Context {
     }
 }
 
+/// What changed of a result.
+struct Update {
+    removed: UidSet,
+    added: UidSet,
+    /// All of it, for SORT.
+    order: Vec<u32>,
+}
+
 /// What of the view an update needs.
 struct ViewOf {
     folder: zcluster_api::FolderId,
@@ -170,9 +179,9 @@ impl ViewOf {
 }
 
 impl Session {
-    /// Brings the contexts up to date with changes in `touched`. One that cannot be, or grew too large, is given up, and
-    /// the client is told.
-    pub async fn update_contexts(&mut self, touched: &UidSet) -> Result<(), Failure> {
+    /// Brings the contexts up to date with changes in `touched`, of which some have just `arrived`. One that cannot be, or
+    /// grew too large, is given up, and the client is told.
+    pub async fn update_contexts(&mut self, touched: &UidSet, arrived: &UidSet) -> Result<(), Failure> {
         let Some(view) = self.selected.as_deref_mut().filter(|v| !v.contexts.is_empty()) else { return Ok(()) };
         if touched.is_empty() {
             return Ok(());
@@ -180,21 +189,35 @@ impl Session {
         let (of, contexts, mailbox) = (ViewOf::new(view), std::mem::take(&mut view.contexts), view.mailbox.clone());
         let mut kept = Vec::with_capacity(contexts.len());
         for mut context in contexts {
-            let length = self.out.len();
-            let outcome = context.update(&mailbox, &of, touched, &mut self.out).await;
+            let outcome = self.update_context(&mut context, &mailbox, &of, touched, arrived).await;
             let large = context.uids.run_count() > RESULT_MAX || context.list.len() > RESULT_MAX;
             match outcome {
                 Ok(()) if !large => kept.push(context),
                 Err(Failure::End(end)) => return Err(Failure::End(end)),
-                _ => {
-                    self.out.truncate(length);
-                    self.line(format_args!("* NO [NOUPDATE \"{}\"] cannot be kept up to date", context.tag));
-                }
+                _ => self.line(format_args!("* NO [NOUPDATE \"{}\"] cannot be kept up to date", context.tag)),
             }
         }
         if let Some(view) = self.selected.as_deref_mut() {
             view.contexts = kept;
         }
+        Ok(())
+    }
+
+    async fn update_context(
+        &mut self,
+        context: &mut Context,
+        mailbox: &Mailbox,
+        of: &ViewOf,
+        touched: &UidSet,
+        arrived: &UidSet,
+    ) -> Result<(), Failure> {
+        let Some(update) = context.look(mailbox, of, touched).await? else { return Ok(()) };
+        let new = update.added.intersect(arrived);
+        if let Some(fetch) = context.fetch.as_deref().filter(|_| !new.is_empty()) {
+            // Before the ESEARCH response (RFC 5465 §7).
+            fetch::tell(self, fetch, new).await?;
+        }
+        context.tell(&of.uids, &update, &mut self.out);
         Ok(())
     }
 }

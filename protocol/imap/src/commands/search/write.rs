@@ -2,7 +2,7 @@
 
 use super::{Found, part};
 use crate::codec::command::{Search, SearchReturn};
-use crate::codec::write::number;
+use crate::codec::write::{mailbox, number};
 use crate::errors::Failure;
 use crate::session::{Session, numbers::Numbers};
 use std::io::Write;
@@ -44,17 +44,18 @@ pub(super) async fn plain(s: &mut Session, uid: bool, found: &Found, modseq: Opt
 /// `* ESEARCH` (RFC 4731 §3.1): MIN, MAX and ALL are left out when nothing was found.
 pub(super) fn extended(
     s: &mut Session,
-    tag: &str,
+    correlator: &Correlator<'_>,
     (search, ret): (&Search, SearchReturn),
     found: &Found,
     modseq: Option<ModSeq>,
-) -> Result<(), Failure> {
-    let view = s.selected.as_deref();
-    let view = view.ok_or_else(|| Failure::bad("select a mailbox first"))?;
-    let shower = Shower { uid: search.uid, numbers: Numbers::new(&view.uids), view: &view.uids };
+) {
+    // Without a selected mailbox nothing is shown by number.
+    let none = UidSet::new();
+    let view = s.selected.as_deref().map_or(&none, |view| &view.uids);
+    let shower = Shower { uid: search.uid, numbers: Numbers::new(view), view };
     let (min, max) = found.ends();
-    // A tag has no quotes inside.
-    let _ = write!(s.out, "* ESEARCH (TAG \"{tag}\"){}", if search.uid { " UID" } else { "" });
+    correlator.write(s.utf8, &mut s.out);
+    s.out.extend_from_slice(if search.uid { b" UID" } else { b"" });
     for (bit, name, value) in [(SearchReturn::MIN, "MIN", min), (SearchReturn::MAX, "MAX", max)] {
         if let Some(value) = value.filter(|_| ret.has(bit)) {
             let _ = write!(s.out, " {name} {}", shower.one(value));
@@ -86,7 +87,26 @@ pub(super) fn extended(
         let _ = write!(s.out, " MODSEQ {modseq}");
     }
     s.out.extend_from_slice(b"\r\n");
-    Ok(())
+}
+
+/// What ties an ESEARCH response to its command, and for ESEARCH to a mailbox and its UIDVALIDITY (RFC 4466 §2.6.2,
+/// RFC 7377 §2.1).
+pub(super) struct Correlator<'a> {
+    pub tag: &'a str,
+    pub mailbox: Option<(&'a str, u32)>,
+}
+
+impl Correlator<'_> {
+    fn write(&self, utf8: bool, out: &mut Vec<u8>) {
+        // A tag has no quotes inside.
+        let _ = write!(out, "* ESEARCH (TAG \"{}\"", self.tag);
+        if let Some((name, uid_validity)) = self.mailbox {
+            out.extend_from_slice(b" MAILBOX ");
+            mailbox(name, utf8, out);
+            let _ = write!(out, " UIDVALIDITY {uid_validity}");
+        }
+        out.push(b')');
+    }
 }
 
 /// Shows messages by UID or by number.

@@ -1,0 +1,73 @@
+//! Comparing passwords with hashes: as many at a time as there are threads for it, the others in a bounded queue.
+
+use super::{AuthError, Authenticator};
+use crate::password::{PASSWORD_BYTES_MAX, verify_password};
+use crate::scram_keys::ScramKeys;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use zcluster_api::directory::Account;
+use zeroize::Zeroizing;
+
+/// Values of `userPassword` that are tried: each costs a hash.
+const PASSWORDS_MAX: usize = 4;
+
+impl Authenticator {
+    pub(super) async fn password_is_right(
+        &self,
+        account: Option<&Account>,
+        password: &[u8],
+    ) -> Result<bool, AuthError> {
+        let stored = account.map_or(&[][..], |a| a.attrs.all("userPassword"));
+        let Some(account) = account.filter(|_| !password.is_empty() && !stored.is_empty()) else {
+            self.burn(password).await?;
+            return Ok(false);
+        };
+        let proof = self.cache.proof(account.id, &stored.join("\0"), password);
+        if self.cache.knows(&proof) {
+            return Ok(true);
+        }
+        let right = self.hash_in_turn(to_try(stored), password).await?;
+        if right {
+            self.cache.remember(proof);
+        }
+        Ok(right)
+    }
+
+    /// Spends the time a check would take.
+    pub(super) async fn burn(&self, password: &[u8]) -> Result<(), AuthError> {
+        self.hash_in_turn(vec![self.dummy.clone()], password).await.map(|_| ())
+    }
+
+    async fn hash_in_turn(&self, stored: Vec<String>, password: &[u8]) -> Result<bool, AuthError> {
+        let _turn = Waiting::enter(&self.waiting, self.config.queue + self.config.concurrency)?;
+        let _permit = self.hashing.acquire().await.map_err(|_| AuthError::TryLater)?;
+        let password = Zeroizing::new(password[..password.len().min(PASSWORD_BYTES_MAX + 1)].to_vec());
+        zcluster_runtime::spawn_blocking(move || stored.iter().any(|s| verify_password(s, &password)))
+            .await
+            .map_err(|_| AuthError::TryLater)
+    }
+}
+
+/// The stored values that a password is compared with: SCRAM's keys only where there is nothing else, because they are of
+/// a password whose hash stands beside them.
+fn to_try(stored: &[String]) -> Vec<String> {
+    let (keys, hashes): (Vec<&String>, Vec<&String>) = stored.iter().partition(|v| ScramKeys::parse(v).is_some());
+    let chosen = if hashes.is_empty() { keys } else { hashes };
+    chosen.into_iter().take(PASSWORDS_MAX).cloned().collect()
+}
+
+/// A place among those that compute or wait; given back when dropped (a client may hang up meanwhile).
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize, max: usize) -> Result<Self, AuthError> {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let place = Waiting(count);
+        if before >= max { Err(AuthError::TryLater) } else { Ok(place) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
