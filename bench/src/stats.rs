@@ -43,6 +43,11 @@ impl Recorder {
         self.first_error.get_or_insert_with(|| reply.trim_end().to_owned());
     }
 
+    /// Operations that succeeded.
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
     /// Adds what another worker noted.
     pub fn merge(&mut self, other: Recorder) {
         self.histogram.add(other.histogram).expect("all recorders have the same bounds");

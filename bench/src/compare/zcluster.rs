@@ -32,6 +32,8 @@ struct Node {
 #[derive(Deserialize)]
 struct Ports {
     lmtp: u16,
+    smtp: u16,
+    submission: u16,
     imap: u16,
     managesieve: u16,
 }
@@ -88,12 +90,17 @@ pub async fn start(options: &CompareOptions, binary: &Path, nodes: usize) -> Res
     let first = described.nodes.first().context("the demo has no nodes")?;
     let node_data = first.data.clone().unwrap_or_else(|| data.join("node1"));
     for account in &accounts {
-        create_account(binary, &node_data, account).await?;
+        prov(binary, &node_data, &["createAccount", account, "demo"]).await?;
     }
+    let sink = super::sink_address(options);
+    let relay = format!("[{}]:{}", sink.ip(), sink.port());
+    prov(binary, &node_data, &["modifyConfig", "zimbraMtaRelayHost", &relay]).await?;
     let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
     Ok(Running {
         name: format!("zcluster, {nodes} node{}", if nodes == 1 { "" } else { "s" }),
         lmtp: described.nodes.iter().map(|node| address(node.ports.lmtp)).collect(),
+        smtp: described.nodes.iter().map(|node| address(node.ports.smtp)).collect(),
+        submission: described.nodes.iter().map(|node| address(node.ports.submission)).collect(),
         imap: described.nodes.iter().map(|node| address(node.ports.imap)).collect(),
         managesieve: described.nodes.iter().map(|node| address(node.ports.managesieve)).collect(),
         pids: described.nodes.iter().map(|node| node.pid).collect(),
@@ -122,15 +129,10 @@ async fn read_description(stdout: tokio::process::ChildStdout) -> Result<Demo> {
     bail!("the demo ended before it was ready")
 }
 
-async fn create_account(binary: &Path, data: &Path, account: &str) -> Result<()> {
-    let output = Command::new(binary)
-        .args(["prov", "--data"])
-        .arg(data)
-        .args(["createAccount", account, "demo"])
-        .output()
-        .await?;
+async fn prov(binary: &Path, data: &Path, command: &[&str]) -> Result<()> {
+    let output = Command::new(binary).args(["prov", "--data"]).arg(data).args(command).output().await?;
     if !output.status.success() {
-        bail!("cannot create {account}: {}", String::from_utf8_lossy(&output.stderr));
+        bail!("prov {}: {}", command.join(" "), String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
 }
