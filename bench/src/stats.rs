@@ -85,6 +85,8 @@ pub struct Report {
     pub cpu_s_per_1000: Option<f64>,
     /// Memory of all server processes per connection in KiB (the idle memory load only).
     pub kib_per_connection: Option<f64>,
+    /// Memory of all server processes in MiB (looks at a queue only).
+    pub mib: Option<f64>,
 }
 
 /// Measures a load from its start to [`Meter::finish`].
@@ -139,6 +141,7 @@ impl Meter {
             max_us: histogram.max(),
             cpu_s_per_1000: (!self.watch.is_empty() && operations > 0).then(|| cpu * 1000.0 / operations as f64),
             kib_per_connection: None,
+            mib: None,
         }
     }
 }

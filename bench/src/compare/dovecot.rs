@@ -121,6 +121,7 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
         managesieve: if pigeonhole { vec![address(sieve)] } else { Vec::new() },
         pids: vec![pid],
         accounts,
+        operator: None,
         _guard: Box::new(guard),
     }))
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{CompareOptions, Running, large};
+use super::{CompareOptions, Running, large, queue};
 use crate::deliver::{self, DeliverOptions, Dialect};
 use crate::filtered::{self, FilteredOptions};
 use crate::imap;
@@ -22,7 +22,7 @@ const PASSWORD: &str = "demo";
 const ENVELOPES: usize = 10_000;
 
 /// Runs all wanted loads on one server.
-pub async fn run(options: &CompareOptions, running: &Running) -> Result<Vec<Report>> {
+pub async fn run(options: &CompareOptions, running: &mut Running) -> Result<Vec<Report>> {
     let scale = |count: usize| if options.quick { count / 10 } else { count };
     let has_store = !running.lmtp.is_empty();
     let asked = |name: &str| options.loads.is_empty() || options.loads.iter().any(|load| load == name);
@@ -33,7 +33,7 @@ pub async fn run(options: &CompareOptions, running: &Running) -> Result<Vec<Repo
         progress(&report);
         reports.push(report);
     };
-    let all = &running.accounts;
+    let all = &running.accounts.clone();
     let lister = &all[all.len() - 1..];
     let rest = &all[..all.len() - 1];
 
@@ -70,6 +70,10 @@ pub async fn run(options: &CompareOptions, running: &Running) -> Result<Vec<Repo
         };
         mta::submission(&load(scale(1_000))).await?; // warm-up
         done(mta::submission(&load(scale(10_000))).await?, "submission to smtp-sink");
+    }
+    if asked("queue") && running.operator.is_some() {
+        let load = |running: &Running, messages| send(running, &running.submission, rest, messages, false);
+        queue::run(options, running, load, &mut done).await?;
     }
     if wanted("login") {
         // Once for every account on every node: the first login of each costs a slow hash on purpose.

@@ -5,6 +5,7 @@ mod dovecot;
 mod large;
 mod loads;
 mod postfix;
+mod queue;
 mod table;
 mod zcluster;
 
@@ -26,7 +27,7 @@ pub struct CompareOptions {
     #[arg(long, num_args = 1.., value_delimiter = ',', default_value = "dovecot,one,three")]
     pub servers: Vec<String>,
     /// Loads to run, all unless given: deliver, sieve, login, select, fetch, store, append, idle-latency, idle-memory,
-    /// idle-fanout; large (all of a large folder) or some of resync, summaries, sort, thread, search; smtp, smtp-tls, submission.
+    /// idle-fanout; large (all of a large folder) or some of resync, summaries, sort, thread, search; smtp, smtp-tls, submission, queue.
     #[arg(long, num_args = 1.., value_delimiter = ',')]
     pub loads: Vec<String>,
     /// A tenth of the work, to see whether everything runs.
@@ -61,6 +62,8 @@ pub struct Running {
     pub pids: Vec<u32>,
     /// Accounts that may log in, all with the password `demo`.
     pub accounts: Vec<String>,
+    /// Who looks after its queue; none where there is none, or where several nodes share it.
+    pub operator: Option<Box<dyn queue::Operator>>,
     /// Stops the server and removes its data when dropped.
     _guard: Box<dyn std::any::Any>,
 }
@@ -80,7 +83,7 @@ pub async fn run(options: CompareOptions, json: bool) -> Result<()> {
     std::fs::create_dir_all(&options.data)?;
     let mut columns = Vec::new();
     for server in &options.servers {
-        let running = match server.as_str() {
+        let mut running = match server.as_str() {
             "one" => zcluster::start(&options, &binary, 1).await?,
             "three" => zcluster::start(&options, &binary, 3).await?,
             "postfix" => match postfix::start(&options).await? {
@@ -100,7 +103,7 @@ pub async fn run(options: CompareOptions, json: bool) -> Result<()> {
             other => bail!("unknown server {other}: one, three, dovecot or postfix"),
         };
         eprintln!("== {}", running.name);
-        columns.push(Column { server: running.name.clone(), reports: loads::run(&options, &running).await? });
+        columns.push(Column { server: running.name.clone(), reports: loads::run(&options, &mut running).await? });
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&columns)?);

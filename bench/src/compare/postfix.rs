@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use futures::future::BoxFuture;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use super::queue::Operator;
 use super::{CompareOptions, Running, dovecot, sink_address};
 
 /// Where Debian puts it.
@@ -58,6 +60,47 @@ impl Drop for Guard {
     }
 }
 
+struct Postmaster {
+    config: PathBuf,
+    folder: PathBuf,
+    dovecot: Vec<u32>,
+}
+
+impl Postmaster {
+    async fn postfix(&self, what: &str) -> Result<()> {
+        let output = Command::new(BINARY).arg("-c").arg(&self.config).arg(what).output().await?;
+        if !output.status.success() {
+            bail!("postfix {what}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
+    /// All process ids of the server.
+    fn pids(&self) -> Result<Vec<u32>> {
+        let path = self.folder.join("queue/pid/master.pid");
+        let pid = std::fs::read_to_string(path).context("postfix has no master")?;
+        let mut pids = self.dovecot.clone();
+        pids.push(pid.trim().parse()?);
+        Ok(pids)
+    }
+}
+
+impl Operator for Postmaster {
+    fn look(&self) -> Vec<String> {
+        let config = self.config.display().to_string();
+        ["qshape", "-c", &config, "incoming", "active", "deferred"].map(str::to_owned).into()
+    }
+    fn stop(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.postfix("stop"))
+    }
+    fn start(&mut self) -> BoxFuture<'_, Result<Vec<u32>>> {
+        Box::pin(async {
+            self.postfix("start").await?;
+            self.pids()
+        })
+    }
+}
+
 /// Starts it and Dovecot behind it, or returns none when one is not installed.
 pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
     // SAFETY: geteuid reads the process's own id.
@@ -77,17 +120,13 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
     let port = options.base_port + 25;
     std::fs::write(config.join("main.cf"), settings(&folder, dovecot.lmtp[0], sink_address(options)))?;
     std::fs::write(config.join("master.cf"), format!("127.0.0.1:{port} inet n - n - - smtpd\n{SERVICES}"))?;
-    let output = Command::new(BINARY).arg("-c").arg(&config).arg("start").output().await?;
     let name = format!("Postfix {} + {}", version().await?, dovecot.name);
-    let (imap, accounts, mut pids) = (dovecot.imap.clone(), dovecot.accounts.clone(), dovecot.pids.clone());
+    let (imap, accounts) = (dovecot.imap.clone(), dovecot.accounts.clone());
+    let mut postmaster = Postmaster { config: config.clone(), folder: folder.clone(), dovecot: dovecot.pids.clone() };
     let guard = Guard { config, folder: folder.clone(), _dovecot: dovecot };
-    if !output.status.success() {
-        bail!("postfix does not start: {}", String::from_utf8_lossy(&output.stderr));
-    }
     let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let pids = postmaster.start().await?;
     wait_for(address, &folder).await?;
-    let pid = std::fs::read_to_string(folder.join("queue/pid/master.pid")).context("postfix has no master")?;
-    pids.push(pid.trim().parse()?);
     Ok(Some(Running {
         name,
         // Its mailboxes are Dovecot's, whose own loads run without it.
@@ -98,6 +137,7 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
         managesieve: Vec::new(),
         pids,
         accounts,
+        operator: Some(Box::new(postmaster)),
         _guard: Box::new(guard),
     }))
 }

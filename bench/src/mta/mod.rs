@@ -19,7 +19,7 @@ use crate::options::Target;
 use crate::stats::Recorder;
 
 pub use inbound::{InboundOptions, run as inbound};
-pub use submission::{SubmissionOptions, run as submission};
+pub use submission::{SubmissionOptions, queue, run as submission};
 
 /// How messages are handed in.
 #[derive(Args, Clone, Debug)]

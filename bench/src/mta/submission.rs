@@ -23,6 +23,14 @@ pub struct SubmissionOptions {
     pub recipient: String,
 }
 
+/// Submits messages that cannot be delivered for now. The clock stops at the last 250.
+pub async fn queue(send: &SendOptions) -> Result<Report> {
+    crate::check(&send.target)?;
+    let meter = Meter::start(&send.target.pids);
+    let recorder = super::send(send, Traffic::Out("someone@down.example.net")).await?;
+    Ok(meter.finish("submission into the queue", recorder, 1))
+}
+
 /// Runs the load. The clock stops when the sink has the last message.
 pub async fn run(options: &SubmissionOptions) -> Result<Report> {
     crate::check(&options.send.target)?;
