@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+
+use crate::tls;
 
 /// How long a server may take for one reply before the load is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -13,9 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// line of about a megabyte.
 const LONGEST_LINE: usize = 16 << 20;
 
+/// Plain TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
 /// A connection that is read line by line.
 pub struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
     line: Vec<u8>,
 }
 
@@ -24,18 +30,26 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::with_capacity(16 * 1024, stream), line: Vec::new() })
+        Ok(Self { stream: BufReader::with_capacity(16 * 1024, Box::new(stream)), line: Vec::new() })
+    }
+
+    /// TLS from here on, whoever the server says it is. Nothing may be left to read.
+    pub async fn start_tls(self) -> Result<Self> {
+        let stream = tls::connect(self.stream.into_inner()).await?;
+        Ok(Self { stream: BufReader::with_capacity(16 * 1024, Box::new(stream)), line: self.line })
     }
 
     /// The same with a small buffer, for thousands of connections that idle.
     pub async fn open_small(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
-        Ok(Self { stream: BufReader::with_capacity(512, stream), line: Vec::new() })
+        Ok(Self { stream: BufReader::with_capacity(512, Box::new(stream)), line: Vec::new() })
     }
 
     /// Writes everything at once.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.stream.get_mut().write_all(bytes).await?)
+        let stream = self.stream.get_mut();
+        stream.write_all(bytes).await?;
+        Ok(stream.flush().await?)
     }
 
     /// The next line, with its line end.

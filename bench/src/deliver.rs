@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use clap::Args;
 use futures::future::try_join_all;
 
@@ -67,7 +68,7 @@ pub async fn run_with(options: &DeliverOptions, dialect: Dialect, source: Source
 }
 
 /// Every worker starts with another account, so that all mailboxes are written to at the same time.
-fn rotated(accounts: &[String], by: usize) -> Vec<String> {
+pub(crate) fn rotated(accounts: &[String], by: usize) -> Vec<String> {
     let mut accounts = accounts.to_vec();
     let by = by % accounts.len().max(1);
     accounts.rotate_left(by);
@@ -98,6 +99,10 @@ pub struct Session {
     connection: Connection,
     /// Whether the server knows the SIZE parameter (RFC 1870 §3); Dovecot's LMTP does not.
     knows_size: bool,
+    /// Whether it takes AUTH (RFC 4954).
+    knows_auth: bool,
+    /// The reverse-path.
+    sender: String,
 }
 
 impl Session {
@@ -105,14 +110,46 @@ impl Session {
     pub async fn open(address: std::net::SocketAddr, dialect: Dialect) -> Result<Self> {
         let mut connection = Connection::open(address).await?;
         connection.expect(220).await?;
-        let hello = if dialect == Dialect::Lmtp { "LHLO" } else { "EHLO" };
-        connection.send(format!("{hello} bench.example.org\r\n").as_bytes()).await?;
-        let mut knows_size = false;
-        let (code, line) = connection
-            .reply_lines(|line| knows_size |= line.get(4..).is_some_and(|word| word.starts_with(b"SIZE")))
+        let sender = "bench@example.org".to_owned();
+        let mut session = Self { connection, knows_size: false, knows_auth: false, sender };
+        session.hello(if dialect == Dialect::Lmtp { "LHLO" } else { "EHLO" }).await?;
+        Ok(session)
+    }
+
+    /// Goes on over TLS (RFC 3207).
+    pub async fn start_tls(mut self) -> Result<Self> {
+        self.connection.send(b"STARTTLS\r\n").await?;
+        self.connection.expect(220).await?;
+        self.connection = self.connection.start_tls().await?;
+        self.hello("EHLO").await?;
+        Ok(self)
+    }
+
+    /// Logs in where the server wants it, and sends as the account from here on.
+    pub async fn sign_in(&mut self, account: &str, password: &str) -> Result<()> {
+        account.clone_into(&mut self.sender);
+        if !self.knows_auth {
+            return Ok(());
+        }
+        let plain = BASE64_STANDARD.encode(format!("\0{account}\0{password}"));
+        self.connection.send(format!("AUTH PLAIN {plain}\r\n").as_bytes()).await?;
+        self.connection.expect(235).await
+    }
+
+    async fn hello(&mut self, verb: &str) -> Result<()> {
+        self.connection.send(format!("{verb} bench.example.org\r\n").as_bytes()).await?;
+        let (mut size, mut auth) = (false, false);
+        let (code, line) = self
+            .connection
+            .reply_lines(|line| {
+                let word = line.get(4..).unwrap_or_default();
+                size |= word.starts_with(b"SIZE");
+                auth |= word.starts_with(b"AUTH ");
+            })
             .await?;
         ensure!(code == 250, "the server answers hello with {line}");
-        Ok(Self { connection, knows_size })
+        (self.knows_size, self.knows_auth) = (size, auth);
+        Ok(())
     }
 
     /// One message to one recipient; a refusal is returned, a broken connection is an error.
@@ -127,7 +164,7 @@ impl Session {
     /// Opens the transaction, up to DATA's 354.
     pub async fn begin(&mut self, to: &str, size: usize) -> Result<Result<(), String>> {
         let size = if self.knows_size { format!(" SIZE={size}") } else { String::new() };
-        let commands = format!("MAIL FROM:<bench@example.org>{size}\r\nRCPT TO:<{to}>\r\nDATA\r\n");
+        let commands = format!("MAIL FROM:<{}>{size}\r\nRCPT TO:<{to}>\r\nDATA\r\n", self.sender);
         self.connection.send(commands.as_bytes()).await?;
         let mut refused = None;
         for wanted in [250, 250, 354] {

@@ -1,4 +1,4 @@
-//! `zcluster-bench`: the load generator, and the side-by-side run with Dovecot.
+//! `zcluster-bench`: the load generator, and the side-by-side run with Dovecot and Postfix.
 //!
 //! It speaks LMTP, SMTP, IMAP and ManageSieve to any server and imports nothing of zcluster, so that every server is measured by
 //! the same client. Each load prints its throughput, its latencies (p50, p99, p99.9) and, when it is given the
@@ -14,9 +14,11 @@ mod filtered;
 mod imap;
 mod managesieve;
 mod message;
+mod mta;
 mod options;
 mod process;
 mod stats;
+mod tls;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -43,12 +45,16 @@ enum Load {
     Lmtp(DeliverOptions),
     /// Deliver messages over SMTP (RFC 5321).
     Smtp(DeliverOptions),
+    /// Send messages over SMTP, with TLS if wanted, and wait until all of them are in their mailboxes.
+    Inbound(mta::InboundOptions),
+    /// Submit messages for another domain and wait until all of them arrived at `smtp-sink`.
+    Submission(mta::SubmissionOptions),
     /// Deliver messages over LMTP to accounts that a Sieve script files mail for.
     Filtered(FilteredOptions),
     /// IMAP loads.
     #[command(subcommand)]
     Imap(ImapLoad),
-    /// Run every load against zcluster (one node, three nodes) and Dovecot on this machine, and print the ratios.
+    /// Run every load against zcluster (one node, three nodes), Dovecot and Postfix on this machine; print the ratios.
     Compare(compare::CompareOptions),
 }
 
@@ -105,6 +111,8 @@ fn real_main() -> Result<()> {
             Load::Compare(options) => return compare::run(options, json).await,
             Load::Lmtp(options) => vec![deliver::run(&options, Dialect::Lmtp).await?],
             Load::Smtp(options) => vec![deliver::run(&options, Dialect::Smtp).await?],
+            Load::Inbound(options) => vec![mta::inbound(&options).await?],
+            Load::Submission(options) => vec![mta::submission(&options).await?],
             Load::Filtered(options) => vec![filtered::run(&options).await?],
             Load::Imap(load) => vec![run_imap(load).await?],
         };

@@ -43,6 +43,11 @@ impl Recorder {
         self.first_error.get_or_insert_with(|| reply.trim_end().to_owned());
     }
 
+    /// Operations that succeeded.
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
     /// Adds what another worker noted.
     pub fn merge(&mut self, other: Recorder) {
         self.histogram.add(other.histogram).expect("all recorders have the same bounds");
@@ -80,6 +85,8 @@ pub struct Report {
     pub cpu_s_per_1000: Option<f64>,
     /// Memory of all server processes per connection in KiB (the idle memory load only).
     pub kib_per_connection: Option<f64>,
+    /// Memory of all server processes in MiB (looks at a queue only).
+    pub mib: Option<f64>,
 }
 
 /// Measures a load from its start to [`Meter::finish`].
@@ -134,6 +141,7 @@ impl Meter {
             max_us: histogram.max(),
             cpu_s_per_1000: (!self.watch.is_empty() && operations > 0).then(|| cpu * 1000.0 / operations as f64),
             kib_per_connection: None,
+            mib: None,
         }
     }
 }

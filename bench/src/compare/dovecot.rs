@@ -115,10 +115,13 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
     Ok(Some(Running {
         name: format!("Dovecot {}", version(binary).await?),
         lmtp: vec![address(lmtp)],
+        smtp: Vec::new(),
+        submission: Vec::new(),
         imap: vec![address(imap)],
         managesieve: if pigeonhole { vec![address(sieve)] } else { Vec::new() },
         pids: vec![pid],
         accounts,
+        operator: None,
         _guard: Box::new(guard),
     }))
 }

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
-use super::{CompareOptions, Running, large};
+use super::{CompareOptions, Running, large, queue};
 use crate::deliver::{self, DeliverOptions, Dialect};
 use crate::filtered::{self, FilteredOptions};
 use crate::imap;
+use crate::mta::{self, InboundOptions, SendOptions, SubmissionOptions};
 use crate::options::{IdleLatency, IdleMemory, ImapOptions, Target};
 use crate::stats::{Report, micros, number};
 
@@ -13,22 +14,26 @@ use crate::stats::{Report, micros, number};
 const SIZE: usize = 6 * 1024;
 /// Connections that deliver at the same time.
 const CONNECTIONS: usize = 16;
+/// Messages that an MTA client brings before it leaves.
+const PER_CONNECTION: usize = 20;
 /// Of every account.
 const PASSWORD: &str = "demo";
 /// Messages in the folder that is listed.
 const ENVELOPES: usize = 10_000;
 
 /// Runs all wanted loads on one server.
-pub async fn run(options: &CompareOptions, running: &Running) -> Result<Vec<Report>> {
+pub async fn run(options: &CompareOptions, running: &mut Running) -> Result<Vec<Report>> {
     let scale = |count: usize| if options.quick { count / 10 } else { count };
-    let wanted = |name: &str| options.loads.is_empty() || options.loads.iter().any(|load| load == name);
+    let has_store = !running.lmtp.is_empty();
+    let asked = |name: &str| options.loads.is_empty() || options.loads.iter().any(|load| load == name);
+    let wanted = |name: &str| has_store && asked(name);
     let mut reports = Vec::new();
     let mut done = |mut report: Report, name: &str| {
         report.load = name.to_owned();
         progress(&report);
         reports.push(report);
     };
-    let all = &running.accounts;
+    let all = &running.accounts.clone();
     let lister = &all[all.len() - 1..];
     let rest = &all[..all.len() - 1];
 
@@ -45,6 +50,30 @@ pub async fn run(options: &CompareOptions, running: &Running) -> Result<Vec<Repo
             password: PASSWORD.to_owned(),
         };
         done(filtered::run(&options).await?, "LMTP delivery, Sieve");
+    }
+    for (load, tls, name) in [("smtp", false, "SMTP to mailbox, 6 KB"), ("smtp-tls", true, "SMTP with TLS to mailbox")]
+    {
+        if asked(load) && !running.smtp.is_empty() {
+            let load = |messages| InboundOptions {
+                send: send(running, &running.smtp, rest, messages, tls),
+                imap: running.imap[0],
+            };
+            mta::inbound(&load(scale(1_000))).await?; // warm-up
+            done(mta::inbound(&load(scale(10_000))).await?, name);
+        }
+    }
+    if asked("submission") && !running.submission.is_empty() {
+        let load = |messages| SubmissionOptions {
+            send: send(running, &running.submission, rest, messages, true),
+            sink: super::sink_address(options),
+            recipient: "someone@sink.example.net".to_owned(),
+        };
+        mta::submission(&load(scale(1_000))).await?; // warm-up
+        done(mta::submission(&load(scale(10_000))).await?, "submission to smtp-sink");
+    }
+    if asked("queue") && running.operator.is_some() {
+        let load = |running: &Running, messages| send(running, &running.submission, rest, messages, false);
+        queue::run(options, running, load, &mut done).await?;
     }
     if wanted("login") {
         // Once for every account on every node: the first login of each costs a slow hash on purpose.
@@ -92,6 +121,23 @@ pub async fn run(options: &CompareOptions, running: &Running) -> Result<Vec<Repo
         large::run(options, &folder, &mut done).await?;
     }
     Ok(reports)
+}
+
+fn send(
+    running: &Running,
+    address: &[std::net::SocketAddr],
+    accounts: &[String],
+    messages: usize,
+    tls: bool,
+) -> SendOptions {
+    SendOptions {
+        target: target(running, address, accounts, CONNECTIONS),
+        messages,
+        size: SIZE,
+        tls,
+        per_connection: PER_CONNECTION,
+        password: PASSWORD.to_owned(),
+    }
 }
 
 fn target(running: &Running, address: &[std::net::SocketAddr], accounts: &[String], connections: usize) -> Target {

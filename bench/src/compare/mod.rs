@@ -1,9 +1,11 @@
 //! `zcluster-bench compare`: the same loads on the same machine in the same run against zcluster with one node, with
-//! three nodes, and Dovecot.
+//! three nodes, Dovecot, and Postfix in front of Dovecot.
 
 mod dovecot;
 mod large;
 mod loads;
+mod postfix;
+mod queue;
 mod table;
 mod zcluster;
 
@@ -21,11 +23,11 @@ pub struct CompareOptions {
     /// The zcluster binary; the one beside this program unless given.
     #[arg(long)]
     pub zcluster: Option<PathBuf>,
-    /// Servers to run: `one`, `three`, `dovecot`.
+    /// Servers to run: `one`, `three`, `dovecot`, `postfix` (in front of Dovecot, for the loads of an MTA only).
     #[arg(long, num_args = 1.., value_delimiter = ',', default_value = "dovecot,one,three")]
     pub servers: Vec<String>,
     /// Loads to run, all unless given: deliver, sieve, login, select, fetch, store, append, idle-latency, idle-memory,
-    /// idle-fanout; large (all of a large folder) or some of resync, summaries, sort, thread, search.
+    /// idle-fanout; large (all of a large folder) or some of resync, summaries, sort, thread, search; smtp, smtp-tls, submission, queue.
     #[arg(long, num_args = 1.., value_delimiter = ',')]
     pub loads: Vec<String>,
     /// A tenth of the work, to see whether everything runs.
@@ -48,6 +50,10 @@ pub struct Running {
     pub name: String,
     /// LMTP listeners, one a node.
     pub lmtp: Vec<std::net::SocketAddr>,
+    /// SMTP listeners that take mail from elsewhere, one a node; none where the server is no MTA.
+    pub smtp: Vec<std::net::SocketAddr>,
+    /// Submission listeners, one a node.
+    pub submission: Vec<std::net::SocketAddr>,
     /// IMAP listeners, one a node.
     pub imap: Vec<std::net::SocketAddr>,
     /// ManageSieve listeners, one a node; none where the server has no Sieve.
@@ -56,6 +62,8 @@ pub struct Running {
     pub pids: Vec<u32>,
     /// Accounts that may log in, all with the password `demo`.
     pub accounts: Vec<String>,
+    /// Who looks after its queue; none where there is none, or where several nodes share it.
+    pub operator: Option<Box<dyn queue::Operator>>,
     /// Stops the server and removes its data when dropped.
     _guard: Box<dyn std::any::Any>,
 }
@@ -75,9 +83,16 @@ pub async fn run(options: CompareOptions, json: bool) -> Result<()> {
     std::fs::create_dir_all(&options.data)?;
     let mut columns = Vec::new();
     for server in &options.servers {
-        let running = match server.as_str() {
+        let mut running = match server.as_str() {
             "one" => zcluster::start(&options, &binary, 1).await?,
             "three" => zcluster::start(&options, &binary, 3).await?,
+            "postfix" => match postfix::start(&options).await? {
+                Some(running) => running,
+                None => {
+                    eprintln!("Postfix or Dovecot is not installed, or this is not root: skipped.");
+                    continue;
+                }
+            },
             "dovecot" => match dovecot::start(&options).await? {
                 Some(running) => running,
                 None => {
@@ -85,10 +100,10 @@ pub async fn run(options: CompareOptions, json: bool) -> Result<()> {
                     continue;
                 }
             },
-            other => bail!("unknown server {other}: one, three or dovecot"),
+            other => bail!("unknown server {other}: one, three, dovecot or postfix"),
         };
         eprintln!("== {}", running.name);
-        columns.push(Column { server: running.name.clone(), reports: loads::run(&options, &running).await? });
+        columns.push(Column { server: running.name.clone(), reports: loads::run(&options, &mut running).await? });
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&columns)?);
@@ -103,7 +118,7 @@ fn binary(options: &CompareOptions) -> Result<PathBuf> {
         Some(path) => path.clone(),
         None => std::env::current_exe()?.with_file_name("zcluster"),
     };
-    let needed = options.servers.iter().any(|server| server != "dovecot");
+    let needed = options.servers.iter().any(|server| server == "one" || server == "three");
     if needed && !path.exists() {
         bail!(
             "{} does not exist: build it with `cargo build --release --bin zcluster`, or name it with --zcluster",
@@ -111,6 +126,11 @@ fn binary(options: &CompareOptions) -> Result<PathBuf> {
         );
     }
     Ok(path)
+}
+
+/// Where the sink listens that stands for all other hosts.
+fn sink_address(options: &CompareOptions) -> std::net::SocketAddr {
+    ([127, 0, 0, 1], options.base_port + 26).into()
 }
 
 /// The accounts that every server gets.

@@ -1,4 +1,4 @@
-//! The table of the comparison: a row for each figure, a column for each server, ratios to Dovecot.
+//! The table of the comparison: a row for each figure, a column for each server, ratios to the first server that is not ours.
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -12,15 +12,17 @@ struct Figure {
     print: fn(f64) -> String,
 }
 
-const FIGURES: [Figure; 4] = [
+const FIGURES: [Figure; 5] = [
     Figure { name: "per second", value: rate, print: number },
     Figure { name: "p50 / p99", value: latency, print: |us| micros(us as u64) },
     Figure { name: "CPU s per 1000", value: |report| report.cpu_s_per_1000, print: |cpu| format!("{cpu:.3}") },
     Figure { name: "KiB per connection", value: |report| report.kib_per_connection, print: |kib| format!("{kib:.1}") },
+    Figure { name: "MiB of the server", value: |report| report.mib, print: |mib| format!("{mib:.0}") },
 ];
 
 fn rate(report: &Report) -> Option<f64> {
-    let told_by_rate = !report.load.contains("EXISTS") && report.kib_per_connection.is_none();
+    let told_by_rate =
+        !["EXISTS", "deferred"].iter().any(|word| report.load.contains(word)) && report.kib_per_connection.is_none();
     told_by_rate.then_some(report.per_second)
 }
 
@@ -30,14 +32,14 @@ fn latency(report: &Report) -> Option<f64> {
 
 /// Prints it.
 pub fn print(columns: &[Column]) {
-    let peer = columns.iter().find(|column| column.server.starts_with("Dovecot"));
+    let peer = columns.iter().find(|column| !column.server.starts_with("zcluster"));
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     let mut header = vec!["load".to_owned(), "figure".to_owned()];
     for column in columns {
         header.push(column.server.clone());
         if peer.is_some_and(|peer| peer.server != column.server) {
-            header.push("/ Dovecot".to_owned());
+            header.push("ratio".to_owned());
         }
     }
     table.set_header(header);

@@ -29,6 +29,8 @@ pub struct Outcome {
     pub exists: Option<u64>,
     /// How many messages SEARCH, SORT, THREAD (RFC 5256) or VANISHED (RFC 7162) named.
     pub named: u64,
+    /// MESSAGES of an untagged STATUS.
+    pub status_messages: Option<u64>,
     /// UIDVALIDITY of the response codes.
     pub uid_validity: Option<u64>,
     /// HIGHESTMODSEQ of the response codes (RFC 7162).
@@ -40,6 +42,7 @@ impl Outcome {
     fn note(&mut self, line: &[u8]) {
         self.exists = exists_of(line).or(self.exists);
         self.named += named_in(line);
+        self.status_messages = status_of(line).or(self.status_messages);
         self.uid_validity = code_of(line, b"[UIDVALIDITY ").or(self.uid_validity);
         self.highest_mod_seq = code_of(line, b"[HIGHESTMODSEQ ").or(self.highest_mod_seq);
     }
@@ -188,6 +191,13 @@ fn is_fetch(line: &[u8]) -> bool {
 fn exists_of(line: &[u8]) -> Option<u64> {
     let rest = line.strip_prefix(b"* ")?;
     std::str::from_utf8(rest).ok()?.trim_end().strip_suffix(" EXISTS")?.parse().ok()
+}
+
+/// The number of messages in `* STATUS INBOX (MESSAGES 12)`.
+fn status_of(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line.strip_prefix(b"* STATUS ")?).ok()?;
+    let (_, rest) = text.split_once("(MESSAGES ")?;
+    rest.split_once(')')?.0.parse().ok()
 }
 
 /// The number after `code` in `* OK [CODE 12]`.

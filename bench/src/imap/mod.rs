@@ -1,7 +1,7 @@
 //! IMAP loads (RFC 3501), one file each.
 
 pub mod append;
-mod client;
+pub mod client;
 pub mod fanout;
 pub mod fetch;
 pub mod fill;
