@@ -156,7 +156,7 @@ fn keys(n: u8) -> SortKeys {
         cc: text(5, &["", "c", "d"]),
         display_from: text(7, &["Q", "P"]),
         display_to: text(4, &["M", "N", "O"]),
-        id: (n % 8 != 0).then_some(u64::from(n % 32)),
+        id: (!n.is_multiple_of(8)).then_some(u64::from(n % 32)),
         references: (0..n % 4).map(|r| u64::from((n / 2 + r * 5) % 32)).collect(),
     }
 }
@@ -222,7 +222,7 @@ fn plainly_sorted(rig: &Rig, found: &UidSet, by: &[SortCriterion]) -> Vec<u32> {
         .map(|m| {
             let n = (m.internal_ms / 1_000) as u8;
             let old = SortKeys { sent_ms: keys(n).sent_ms, ..SortKeys::default() };
-            (m, if n % 11 == 0 { old } else { keys(n) })
+            (m, if n.is_multiple_of(11) { old } else { keys(n) })
         })
         .collect();
     all.sort_by(|a, b| {

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use zcluster_raft::log::{LogState, Op, RocksLog, RocksOptions, Vote};
@@ -45,7 +45,7 @@ pub fn copy_dir(from: &Path, to: &Path) {
 }
 
 /// Name, length and time of change of all files that a copy needs.
-fn files(dir: &Path) -> Vec<(String, u64, SystemTime)> {
+fn files(dir: &Path) -> Vec<(String, u64, (i64, i64))> {
     let mut found = Vec::new();
     for file in std::fs::read_dir(dir).unwrap().map(|f| f.unwrap()) {
         let name = file.file_name().into_string().unwrap();
@@ -55,7 +55,7 @@ fn files(dir: &Path) -> Vec<(String, u64, SystemTime)> {
             && name != "LOCK"
             && !name.starts_with("LOG")
         {
-            found.push((name, meta.len(), meta.modified().unwrap()));
+            found.push((name, meta.len(), (meta.mtime(), meta.mtime_nsec())));
         }
     }
     found.sort();
