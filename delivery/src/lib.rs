@@ -17,10 +17,12 @@ mod deliverer;
 mod limiter;
 mod plan;
 mod scripts;
+mod sign;
 pub mod submit;
 mod warn;
 
 pub use arrival::{Arrival, Identity, Peer};
 pub use config::DeliveryConfig;
 pub use deliverer::{Deliverer, Fate, Recipient};
+pub use sign::Signer;
 pub use submit::Submission;

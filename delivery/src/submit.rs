@@ -90,7 +90,11 @@ impl Deliverer {
             Some(owner) => owner,
             None => queue_account(self.queue_shard(&submission.key).await?),
         };
-        let raw = self.signed(&submission).await;
+        // A message of nobody's is somebody else's: it is not ours to sign.
+        let raw = match submission.owner {
+            Some(_) => self.signed(&submission.raw).await,
+            None => submission.raw.clone(),
+        };
         let (_, body) = crate::arrival::prepare(raw).await?;
         let call = self.caller(account);
         let body = self.mailboxes().put(call.with(body)).await?;
@@ -107,10 +111,6 @@ impl Deliverer {
             }
             other => Err(Error::Internal(format!("unexpected receipt {other:?}"))),
         }
-    }
-
-    async fn signed(&self, submission: &Submission) -> Bytes {
-        submission.raw.clone()
     }
 
     /// The shard whose queue takes a message of nobody's: the same for the same key as long as the shards are the same,

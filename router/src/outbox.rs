@@ -21,11 +21,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Messages taken from one outbox at a look.
 const PER_LOOK: usize = 100;
 /// Messages that one node carries at a time.
-const CARRIED_MAX: usize = 32;
+const CARRIED_MAX: usize = 512;
 /// Bytes of them held in memory, KiB.
 const MEMORY_KIB: u32 = 128 * 1024;
-/// How long carrying one message may take.
-const CARRY_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long carrying one message may take: another host may take ten minutes to say that it has it.
+const CARRY_MAX: Duration = Duration::from_secs(30 * 60);
 /// How long a claim lasts; one that is still needed is renewed. After a leader's death its messages wait so long.
 const CLAIM_MS: u64 = 20 * 1000;
 /// How long a renewal may take.
