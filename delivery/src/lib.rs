@@ -26,3 +26,4 @@ pub use config::DeliveryConfig;
 pub use deliverer::{Deliverer, Fate, Recipient};
 pub use sign::Signer;
 pub use submit::Submission;
+pub use warn::duration_ms;

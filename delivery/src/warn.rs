@@ -69,7 +69,7 @@ fn render(account: &Account, used: u64, quota: u64, now_ms: i64, hostname: &str)
 }
 
 /// A Zimbra duration in milliseconds: a number with `ms`, `s`, `m`, `h` or `d`; alone, seconds.
-pub(crate) fn duration_ms(value: &str) -> Option<u64> {
+pub fn duration_ms(value: &str) -> Option<u64> {
     let digits = value.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = value.split_at(digits);
     let factor = match unit {

@@ -31,7 +31,7 @@ async fn a_submission_is_queued_once_where_it_belongs() {
     let bob = memory.add_account("bob@example.org", "x");
     // The memory's directory has no shard map; nobody's mail needs one.
     let shard = zcluster_api::directory::Shard { group: GroupId(1), replicas: vec![NodeId::new(1, 0)], version: 1 };
-    memory.command(DirectoryCommand::PutShard { shard, was: 0 }).unwrap();
+    memory.command(DirectoryCommand::PutShard { shard, expect: 0 }).unwrap();
     let api = Arc::new(memory.clone());
     let deliverer = Deliverer::new(api.clone(), api, DeliveryConfig::new("mx.example.org"));
     let to = ["a@one.example".to_string(), "b@two.example".to_string()];

@@ -12,8 +12,6 @@ use zcluster_runtime::{Instant, sleep_until};
 
 /// Destinations remembered.
 const KEPT_MAX: usize = 50_000;
-/// A destination of which no host could be talked to is left alone for so long.
-const DOWN_FOR: Duration = Duration::from_secs(60);
 
 /// What an operator allows a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,10 +126,10 @@ impl Limits {
         }
     }
 
-    /// None of the destination's hosts could be talked to: others need not find that out one by one.
-    pub fn down(&self, key: &str, failure: &Failure) {
+    /// None of the destination's hosts could be talked to: for so long others need not find that out one by one.
+    pub fn down(&self, key: &str, failure: &Failure, wait: Duration) {
         if let Some(place) = self.places.lock().get_mut(key) {
-            place.down = Some((Instant::now() + DOWN_FOR, failure.clone()));
+            place.down = Some((Instant::now() + wait, failure.clone()));
         }
     }
 
@@ -185,7 +183,7 @@ mod tests {
             drop(slot);
             second.await.unwrap();
         }
-        limits.down("x", &Failure::temporary("4.4.1", "no answer"));
+        limits.down("x", &Failure::temporary("4.4.1", "no answer"), Duration::from_secs(60));
         assert_eq!(limits.enter("x", allowed).await.unwrap_err().text, "no answer");
         limits.up("x");
         assert!(limits.enter("x", allowed).await.is_ok());

@@ -13,14 +13,18 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use zcluster_api::directory::Attributes;
 use zcluster_api::queue::domain_of;
 use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness};
 use zcluster_delivery::carry::transport::NextHop;
 use zcluster_delivery::carry::{Failure, Parcel, Relay, Results, Taken};
+use zcluster_delivery::duration_ms;
 
 /// Addresses of one host that are tried.
 const ADDRESSES_MAX: usize = 5;
+/// See [`down_for`].
+const DOWN_FOR: Duration = Duration::from_secs(60);
 /// Hosts that may say "not now" to recipients before these go back into the queue (Postfix's `smtp_mx_session_limit`).
 const SESSIONS_MAX: usize = 2;
 
@@ -144,7 +148,7 @@ impl Mta {
         }
         match errand.reached {
             true => self.limits.up(&key),
-            false if !errand.last.permanent => self.limits.down(&key, &errand.last),
+            false if !errand.last.permanent => self.limits.down(&key, &errand.last, down_for(config)),
             false => {}
         }
         drop(slot);
@@ -277,6 +281,12 @@ impl Mta {
         }
         Ok(())
     }
+}
+
+/// How long a destination that did not answer is left alone: a minute, or until its first message is tried again.
+fn down_for(config: &Attributes) -> Duration {
+    let backoff = config.get("zimbraMtaMinimalBackoffTime").and_then(duration_ms).map(Duration::from_millis);
+    backoff.unwrap_or(DOWN_FOR).min(DOWN_FOR)
 }
 
 impl Relay for Mta {

@@ -116,7 +116,12 @@ impl Work {
         let mut claim = message.due_ms;
         // A message larger than all the room takes all of it.
         let kib = u32::try_from(message.blob.size / 1024 + 1).unwrap_or(u32::MAX).min(MEMORY_KIB);
+        let begun = Instant::now();
         let _memory = self.memory.acquire_many(kib).await.map_err(|e| Error::Internal(e.to_string()))?;
+        // Who had to wait may have lost the claim, and must not send beside its next owner.
+        if begun.elapsed() > RENEW_EVERY && !self.renew(due, &mut claim).await {
+            return Ok(());
+        }
         let raw = match self.bytes(due.group, &message).await {
             Ok(raw) => raw,
             Err(error) => {
@@ -139,13 +144,15 @@ impl Work {
         loop {
             match select(&mut carried, sleep(RENEW_EVERY)).await {
                 Either::Left(done) => return done,
-                Either::Right(()) => self.renew(due, claim).await,
+                Either::Right(()) => {
+                    self.renew(due, claim).await;
+                }
             }
         }
     }
 
-    /// Moves a claim's end on. One that was lost meanwhile stays lost: the settlement will find out.
-    async fn renew(&self, due: Due, claim: &mut u64) {
+    /// Moves a claim's end on; says whether it did. One that was lost meanwhile stays lost: the settlement will find out.
+    async fn renew(&self, due: Due, claim: &mut u64) -> bool {
         let (number, due_ms) = (due.at.number, *claim);
         let until_ms = wall_ms().max(due_ms) + CLAIM_MS;
         let command = MailboxCommand::ClaimOutgoing { number, due_ms, until_ms };
@@ -154,7 +161,9 @@ impl Work {
             self.inner.write_home(&due.home(), request, None, command, deadline).await
         {
             *claim = message.due_ms;
+            return true;
         }
+        false
     }
 
     async fn claim(&self, due: Due) -> Result<Option<Box<Outgoing>>> {

@@ -38,7 +38,7 @@ impl Dns {
             .args(["--mx-host=remote.test,mx2.remote.test,20", "--mx-host=remote.test,mx1.remote.test,10"])
             // The better host does not answer.
             .args(["--address=/mx1.remote.test/127.0.0.9", "--address=/mx2.remote.test/127.0.0.1"])
-            .args(["--mx-host=null.test,.,0", "--address=/bare.test/127.0.0.1"])
+            .args(["--dns-rr=null.test,15,000000", "--address=/bare.test/127.0.0.1"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -160,7 +160,7 @@ fn master_cf(port: u16) -> String {
         ("anvil", "unix", "-", "-", "1", "anvil"),
         ("postlog", "unix-dgram", "n", "-", "1", "postlogd"),
     ] {
-        let private = if name == "virtual" { "n n" } else { &format!("{private} -") };
+        let private = if name == "virtual" { "- n" } else { &format!("{private} -") };
         text.push_str(&format!("{name} {kind} {private} n {wakeup} {most} {program}\n"));
     }
     text
