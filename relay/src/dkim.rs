@@ -15,10 +15,9 @@ use std::sync::Arc;
 use zcluster_api::directory::Attributes;
 use zcluster_delivery::Signer;
 
-/// Fields that are signed where a message has them; RFC 6376 §5.4.1 and what makes a message a reply, a list's or an
-/// attachment's carrier. `From` twice: none can be added (§5.4).
-const SIGNED: [&str; 22] = [
-    "From",
+/// Fields that are signed where a message has them: RFC 6376 §5.4.1, and what makes a message a reply, a list's or an
+/// attachment's carrier. Those that it lacks are not: a mailing list may add them.
+const SIGNED: [&str; 21] = [
     "From",
     "Sender",
     "Reply-To",
@@ -92,10 +91,13 @@ fn signature<K: SigningKey>(
     (domain, identity): (&str, Option<&str>),
     raw: &[u8],
 ) -> Option<String> {
+    let has = |name: &str| zcluster_mail::fields(raw).any(|f| f.is(name));
+    // `From` once more than there are: none can be added (§5.4).
+    let present = SIGNED.into_iter().filter(|name| has(name));
     let signer = DkimSigner::from_key(key)
         .domain(domain)
         .selector(selector)
-        .headers(SIGNED)
+        .headers(present.chain(["From"]))
         .header_canonicalization(Canonicalization::Relaxed)
         .body_canonicalization(Canonicalization::Relaxed);
     let signer = match identity {
@@ -234,12 +236,13 @@ mod tests {
         for kind in [KeyKind::Rsa, KeyKind::Ed25519] {
             let pem = generate(kind).unwrap();
             let record = record_of(&pem).unwrap();
-            mail_auth::dkim::DomainKey::parse(record.as_bytes()).expect("the record");
+            mail_auth::common::verify::DomainKey::parse(record.as_bytes()).expect("the record");
             let mut attrs = Attributes::new();
             attrs.set("DKIMSelector", vec!["s1".into(), "s2".into()]);
             attrs.set("DKIMKey", vec![pem, "no key".into()]);
             let fields = Dkim::new().sign("example.org", &attrs, RAW);
             assert_eq!(fields.matches("DKIM-Signature:").count(), 1, "{fields}");
+            assert!(fields.contains("h=From:") && !fields.contains("List-Id"), "{fields}");
             assert!(
                 fields.contains("d=example.org") && fields.contains("s=s1") && fields.ends_with("\r\n"),
                 "{fields}"
