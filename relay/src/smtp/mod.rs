@@ -5,5 +5,4 @@ mod reply;
 mod transaction;
 
 pub use connection::{Connection, Opening};
-pub use reply::Reply;
 pub use transaction::{Mail, unfit};
