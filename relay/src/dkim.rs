@@ -242,7 +242,7 @@ mod tests {
             attrs.set("DKIMKey", vec![pem, "no key".into()]);
             let fields = Dkim::new().sign("example.org", &attrs, RAW);
             assert_eq!(fields.matches("DKIM-Signature:").count(), 1, "{fields}");
-            assert!(fields.contains("h=From:") && !fields.contains("List-Id"), "{fields}");
+            assert!(fields.contains("h=Subject:To:From:From;") && !fields.contains("List-Id"), "{fields}");
             assert!(
                 fields.contains("d=example.org") && fields.contains("s=s1") && fields.ends_with("\r\n"),
                 "{fields}"

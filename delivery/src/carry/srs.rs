@@ -35,8 +35,9 @@ fn unbase32(text: &str) -> Option<u64> {
 
 /// Takes `SRS0` or `SRS1` and the sign behind it off.
 fn tagged<'a>(local: &'a str, tag: &str) -> Option<&'a str> {
-    let (start, rest) = local.split_at_checked(5)?;
-    (start[..4].eq_ignore_ascii_case(tag) && start.ends_with(['=', '+', '-'])).then_some(rest)
+    let (start, rest) = local.split_at_checked(4)?;
+    let rest = start.eq_ignore_ascii_case(tag).then_some(rest)?;
+    rest.strip_prefix(['=', '+', '-'])
 }
 
 impl Srs {
@@ -124,6 +125,7 @@ mod tests {
         assert_eq!(srs(&["other"]).reverse(&address, NOW), None, "not ours");
         assert_eq!(srs(&["new", "secret"]).reverse(&address, NOW).as_deref(), Some("alice@example.com"));
         assert_eq!(s.reverse("alice@forwarder.net", NOW), None);
+        assert_eq!(s.reverse("a\u{11c38}@forwarder.net", NOW), None);
         assert!(Srs::of(&[]).is_none() && Srs::of(&[String::new()]).is_none());
     }
 
