@@ -37,8 +37,8 @@ impl Dns {
             .arg(format!("--port={port}"))
             .args(["--mx-host=remote.test,mx2.remote.test,20", "--mx-host=remote.test,mx1.remote.test,10"])
             // The better host does not answer.
-            .args(["--address=/mx1.remote.test/127.0.0.9", "--address=/mx2.remote.test/127.0.0.1"])
-            .args(["--dns-rr=null.test,15,000000", "--address=/bare.test/127.0.0.1"])
+            .args(["--host-record=mx1.remote.test,127.0.0.9", "--host-record=mx2.remote.test,127.0.0.1"])
+            .args(["--dns-rr=null.test,15,000000", "--host-record=bare.test,127.0.0.1"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
