@@ -6,6 +6,7 @@ use crate::context::{Annotated, Answers, Asked, RunContext, is_named};
 use crate::limiter::Limiter;
 use crate::plan::{Ids, Owner, Plan, vacation_id, went_round};
 use crate::scripts::{Cache, MailboxScripts, Rules};
+use crate::sign::Signer;
 use crate::warn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub struct Deliverer {
     config: DeliveryConfig,
     cache: Arc<Cache>,
     limiter: Limiter,
+    signer: Option<Arc<dyn Signer>>,
 }
 
 /// A message and its recipient, with what the directory says.
@@ -78,7 +80,17 @@ impl Deliverer {
     pub fn new(mailboxes: Arc<dyn MailboxApi>, directory: Arc<dyn DirectoryApi>, config: DeliveryConfig) -> Self {
         let cache = Arc::new(Cache::new(config.cache_bytes));
         let limiter = Limiter::new(config.redirects_per_hour);
-        Deliverer { mailboxes, directory, config, cache, limiter }
+        Deliverer { mailboxes, directory, config, cache, limiter, signer: None }
+    }
+
+    /// Signs what leaves.
+    #[must_use]
+    pub fn with_signer(self, signer: Arc<dyn Signer>) -> Self {
+        Deliverer { signer: Some(signer), ..self }
+    }
+
+    pub(crate) fn signer(&self) -> Option<&Arc<dyn Signer>> {
+        self.signer.as_ref()
     }
 
     /// The settings.

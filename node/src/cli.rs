@@ -1,6 +1,8 @@
 //! The command line. Other programs rely on it: flags are added, never changed.
 
+use crate::admin::dkim::DkimKind;
 use crate::config::Overrides;
+use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -35,6 +37,10 @@ pub enum Command {
     Leave(Leave),
     /// Show where mailboxes are
     Mailbox(Mailbox),
+    /// Show and manage the messages that wait to leave
+    Queue(Queue),
+    /// Manage the keys that domains sign with
+    Dkim(Dkim),
     /// Manage domains, accounts and settings with zmprov's commands
     Prov(Prov),
     /// Cut this node off from others (tests only)
@@ -257,6 +263,153 @@ pub enum MailboxCommand {
 pub struct Locate {
     /// The account: address, alias or id
     pub account: String,
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Write a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zcluster queue`.
+#[derive(Debug, Args)]
+pub struct Queue {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: QueueCommand,
+}
+
+/// What to do with the queue.
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// List waiting messages
+    List(QueueList),
+    /// Show a message with its header
+    Show {
+        /// Its id: SHARD.NUMBER
+        id: String,
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+        /// Write a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try messages now
+    Retry(QueueAct),
+    /// Let messages wait until they are released
+    Hold(QueueAct),
+    /// Let held messages go
+    Release(QueueAct),
+    /// Remove messages; nobody is told
+    Delete(QueueAct),
+    /// Count messages by destination
+    Summary {
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+        /// Write a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which messages; all that is given must hold.
+#[derive(Clone, Debug, Default, Args)]
+pub struct QueueFilterArgs {
+    /// Only from this envelope sender; <> is the null one
+    #[arg(long, value_name = "ADDRESS")]
+    pub sender: Option<String>,
+    /// Only to this recipient
+    #[arg(long, value_name = "ADDRESS")]
+    pub recipient: Option<String>,
+    /// Only to recipients in this domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// Only held ones
+    #[arg(long)]
+    pub held: bool,
+}
+
+/// `zcluster queue list`.
+#[derive(Debug, Args)]
+pub struct QueueList {
+    /// Which.
+    #[command(flatten)]
+    pub filter: QueueFilterArgs,
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// At most so many
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..).map(|n| n as usize))]
+    pub limit: usize,
+    /// Write a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zcluster queue retry`, `hold`, `release`, `delete`.
+#[derive(Debug, Args)]
+pub struct QueueAct {
+    /// Ids: SHARD.NUMBER
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Which.
+    #[command(flatten)]
+    pub filter: QueueFilterArgs,
+    /// All messages of the cluster
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Write a JSON array of ids
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zcluster dkim`.
+#[derive(Debug, Args)]
+pub struct Dkim {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DkimCommand,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum DkimCommand {
+    /// Make a key that waits until it is activated
+    Generate {
+        /// Where.
+        #[command(flatten)]
+        place: DkimPlace,
+        /// Kind of key
+        #[arg(long = "type", value_enum, default_value = "rsa")]
+        kind: DkimKind,
+        /// Name of the key in DNS; default: the day's date and a letter
+        #[arg(long)]
+        selector: Option<String>,
+    },
+    /// Show a domain's keys and what DNS must say of them
+    Show(DkimPlace),
+    /// Sign with the waiting keys from now on, and no others
+    Activate(DkimPlace),
+    /// Forget a key
+    Remove {
+        /// Where.
+        #[command(flatten)]
+        place: DkimPlace,
+        /// Its selector
+        selector: String,
+    },
+}
+
+/// A domain.
+#[derive(Debug, Args)]
+pub struct DkimPlace {
+    /// The domain
+    pub domain: String,
     /// How to reach the cluster.
     #[command(flatten)]
     pub reach: Reach,

@@ -18,6 +18,8 @@ pub struct Config {
     pub tls: Tls,
     /// Mail rules.
     pub mail: Mail,
+    /// Sending to other hosts.
+    pub relay: Relay,
     /// Ways to sign in.
     pub auth: Auth,
     /// Signing in with tokens.
@@ -93,6 +95,43 @@ impl Default for Mail {
             imap_idle_seconds: 1_800,
             delivery_seconds: 30,
             pop3_login_delay_seconds: 0,
+        }
+    }
+}
+
+/// Sending to other hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Relay {
+    /// Port of hosts that MX records name.
+    pub port: u16,
+    /// Port at which MTA-STS policies are fetched.
+    pub sts_port: u16,
+    /// DNS servers; none: the system's.
+    pub resolvers: Vec<SocketAddr>,
+    /// Whether DNS answers are validated, which DANE needs.
+    pub dnssec: bool,
+    /// Whether hosts are spoken to over IPv6 too.
+    pub ipv6: bool,
+    /// Conversations with one destination at a time.
+    pub concurrency: usize,
+    /// PEM certificates trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Passwords for smart hosts.
+    pub credentials_file: Option<PathBuf>,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Relay {
+            port: 25,
+            sts_port: 443,
+            resolvers: Vec::new(),
+            dnssec: true,
+            ipv6: true,
+            concurrency: 20,
+            ca_file: None,
+            credentials_file: None,
         }
     }
 }
@@ -332,8 +371,15 @@ impl Config {
     /// Paths are relative to the file that names them.
     fn relative_to(mut self, file: &Path) -> Config {
         let dir = file.parent().unwrap_or(Path::new("."));
-        let oauth = &mut self.oauth;
-        let paths = [&mut self.tls.certificate, &mut self.tls.key, &mut oauth.jwks_file, &mut oauth.client_secret_file];
+        let (oauth, relay) = (&mut self.oauth, &mut self.relay);
+        let paths = [
+            &mut self.tls.certificate,
+            &mut self.tls.key,
+            &mut oauth.jwks_file,
+            &mut oauth.client_secret_file,
+            &mut relay.ca_file,
+            &mut relay.credentials_file,
+        ];
         for path in paths.into_iter().flatten() {
             *path = dir.join(&path);
         }
@@ -350,6 +396,9 @@ impl Config {
             && (advertise.is_empty() || advertise.contains([' ', '/', '@']) || is_host_and_port(advertise))
         {
             bail!("node.advertise is {advertise:?}: it must be a host name or an address, without a port");
+        }
+        if self.relay.port == 0 || self.relay.sts_port == 0 || self.relay.concurrency == 0 {
+            bail!("relay.port, relay.sts_port and relay.concurrency must be above 0");
         }
         let raft = &self.raft;
         if raft.heartbeat_ms == 0

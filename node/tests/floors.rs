@@ -41,6 +41,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             ],
         ),
         ("zcluster-delivery", &["zcluster-api", "zcluster-mail", "zcluster-sieve", "zcluster-runtime"]),
+        ("zcluster-relay", &["zcluster-api", "zcluster-mail", "zcluster-delivery", "zcluster-runtime"]),
         ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-auth", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-bench", &[]),

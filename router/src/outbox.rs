@@ -21,11 +21,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Messages taken from one outbox at a look.
 const PER_LOOK: usize = 100;
 /// Messages that one node carries at a time.
-const CARRIED_MAX: usize = 32;
+const CARRIED_MAX: usize = 512;
 /// Bytes of them held in memory, KiB.
 const MEMORY_KIB: u32 = 128 * 1024;
-/// How long carrying one message may take.
-const CARRY_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long carrying one message may take: another host may take ten minutes to say that it has it.
+const CARRY_MAX: Duration = Duration::from_secs(30 * 60);
 /// How long a claim lasts; one that is still needed is renewed. After a leader's death its messages wait so long.
 const CLAIM_MS: u64 = 20 * 1000;
 /// How long a renewal may take.
@@ -116,7 +116,12 @@ impl Work {
         let mut claim = message.due_ms;
         // A message larger than all the room takes all of it.
         let kib = u32::try_from(message.blob.size / 1024 + 1).unwrap_or(u32::MAX).min(MEMORY_KIB);
+        let begun = Instant::now();
         let _memory = self.memory.acquire_many(kib).await.map_err(|e| Error::Internal(e.to_string()))?;
+        // Who had to wait may have lost the claim, and must not send beside its next owner.
+        if begun.elapsed() > RENEW_EVERY && !self.renew(due, &mut claim).await {
+            return Ok(());
+        }
         let raw = match self.bytes(due.group, &message).await {
             Ok(raw) => raw,
             Err(error) => {
@@ -139,13 +144,15 @@ impl Work {
         loop {
             match select(&mut carried, sleep(RENEW_EVERY)).await {
                 Either::Left(done) => return done,
-                Either::Right(()) => self.renew(due, claim).await,
+                Either::Right(()) => {
+                    self.renew(due, claim).await;
+                }
             }
         }
     }
 
-    /// Moves a claim's end on. One that was lost meanwhile stays lost: the settlement will find out.
-    async fn renew(&self, due: Due, claim: &mut u64) {
+    /// Moves a claim's end on; says whether it did. One that was lost meanwhile stays lost: the settlement will find out.
+    async fn renew(&self, due: Due, claim: &mut u64) -> bool {
         let (number, due_ms) = (due.at.number, *claim);
         let until_ms = wall_ms().max(due_ms) + CLAIM_MS;
         let command = MailboxCommand::ClaimOutgoing { number, due_ms, until_ms };
@@ -154,7 +161,9 @@ impl Work {
             self.inner.write_home(&due.home(), request, None, command, deadline).await
         {
             *claim = message.due_ms;
+            return true;
         }
+        false
     }
 
     async fn claim(&self, due: Due) -> Result<Option<Box<Outgoing>>> {
@@ -186,7 +195,7 @@ impl Work {
     }
 
     async fn settle(&self, due: Due, claim: u64, carried: Carried) -> Result<()> {
-        let Carried { done, retry_after, note, reports } = carried;
+        let Carried { done, retry_after, note, reports, warned } = carried;
         let (mut contents, mut outgoing) = (Vec::new(), Vec::new());
         for (body, new) in reports {
             // Reports are short; one that is not is better lost than the message it is about sent for ever.
@@ -196,7 +205,7 @@ impl Work {
         }
         let retry_ms = wall_ms() + u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX / 2);
         let number = due.at.number;
-        let settlement = Settlement { number, claim, done, retry_ms, note, contents, outgoing };
+        let settlement = Settlement { number, claim, done, retry_ms, note, contents, outgoing, warned };
         let request = RequestId(random_bytes());
         let first = self.write(due, request, MailboxCommand::SettleOutgoing(Box::new(settlement.clone()))).await;
         match first {

@@ -1,6 +1,7 @@
 //! Recipients whose mailboxes are in this cluster.
 
 use super::Failure;
+use super::transport::{NextHop, Speech, Transport};
 use crate::arrival::{Arrival, Identity};
 use crate::deliverer::{Deliverer, Fate, Recipient};
 use zcluster_api::directory::{Account, AccountBy, split_address};
@@ -10,34 +11,69 @@ use zcluster_runtime::wall_ms;
 /// Sets the names of letters apart from other uses of BLAKE3.
 const NAME_CONTEXT: &str = "zcluster outgoing message: shard, number; v1";
 
+/// The attribute of accounts and domains that names a way.
+const TRANSPORT: &str = "zimbraMailTransport";
+
 /// Where a recipient is.
 pub(super) enum Place {
     Account(Box<Account>),
     /// A domain of ours has no such account, or it takes no mail.
     Nobody(Failure),
-    Elsewhere,
+    /// Another host has it: by the way that the account or the domain names, or whichever there is.
+    Elsewhere(Option<Transport>),
 }
 
 pub(super) async fn place(deliverer: &Deliverer, recipient: &str) -> Place {
     let directory = deliverer.directory();
     let Ok((local, domain)) = split_address(recipient) else {
         // Not an address that we could have given out.
-        return Place::Elsewhere;
+        return Place::Elsewhere(None);
     };
     let query = DirectoryQuery::Account(AccountBy::Address(format!("{local}@{domain}")));
     match directory.read(query, Freshness::Local).await.and_then(DirectoryReply::into_account) {
-        Ok(account) => match refusal(&account) {
-            None => Place::Account(Box::new(account)),
-            Some(failure) => Place::Nobody(failure),
+        Ok(account) => match (refusal(&account), account_way(deliverer, &account).await) {
+            (Some(failure), _) => Place::Nobody(failure),
+            (None, Some(way)) => Place::Elsewhere(Some(way)),
+            (None, None) => Place::Account(Box::new(account)),
         },
         Err(Error::NotFound(_) | Error::Invalid(_)) => {
             match directory.read(DirectoryQuery::Domain(domain), Freshness::Local).await {
-                Ok(_) => Place::Nobody(Failure::permanent("5.1.1", "no such user here")),
-                Err(Error::NotFound(_) | Error::Invalid(_)) => Place::Elsewhere,
-                Err(e) => Place::Nobody(Failure::temporary("4.3.0", e.to_string())),
+                Ok(DirectoryReply::Domain(domain)) => match way(deliverer, domain.attrs.get(TRANSPORT)).await {
+                    Some(way) => Place::Elsewhere(Some(way)),
+                    None => Place::Nobody(Failure::permanent("5.1.1", "no such user here")),
+                },
+                Ok(other) => Place::Nobody(Failure::near("4.3.0", format!("unexpected reply {other:?}"))),
+                Err(Error::NotFound(_) | Error::Invalid(_)) => Place::Elsewhere(None),
+                Err(e) => Place::Nobody(Failure::near("4.3.0", e.to_string())),
             }
         }
-        Err(e) => Place::Nobody(Failure::temporary("4.3.0", e.to_string())),
+        Err(e) => Place::Nobody(Failure::near("4.3.0", e.to_string())),
+    }
+}
+
+/// Whether a domain is one of this cluster.
+pub(super) async fn is_ours(deliverer: &Deliverer, domain: &str) -> bool {
+    let query = DirectoryQuery::Domain(domain.to_lowercase());
+    deliverer.directory().read(query, Freshness::Local).await.is_ok()
+}
+
+/// The account's own `zimbraMailTransport`, unless that is this cluster: during a migration some mailboxes are still
+/// elsewhere.
+pub(super) async fn account_way(deliverer: &Deliverer, account: &Account) -> Option<Transport> {
+    way(deliverer, account.attrs.get(TRANSPORT)).await
+}
+
+/// What a `zimbraMailTransport` says. Zimbra gives every account one, `lmtp:` and the name of its mailbox server: where
+/// that is a node of ours, the mailbox is here.
+async fn way(deliverer: &Deliverer, value: Option<&str>) -> Option<Transport> {
+    let way = Transport::parse(value?)?;
+    let Transport::Via(Speech::Lmtp, Some(NextHop { host, .. })) = &way else { return Some(way) };
+    if host.eq_ignore_ascii_case(&deliverer.config().hostname) {
+        return None;
+    }
+    match deliverer.directory().read(DirectoryQuery::Nodes, Freshness::Local).await {
+        Ok(DirectoryReply::Nodes(nodes)) if nodes.iter().any(|n| n.advertise.eq_ignore_ascii_case(host)) => None,
+        _ => Some(way),
     }
 }
 
@@ -107,6 +143,6 @@ fn failed(error: &Error, account: &Account) -> Failure {
         | Error::Invalid(_)
         | Error::Unavailable(_)
         | Error::Internal(_)
-        | Error::WrongHome { .. } => Failure::temporary("4.3.0", error.to_string()),
+        | Error::WrongHome { .. } => Failure::near("4.3.0", error.to_string()),
     }
 }

@@ -2,7 +2,9 @@
 
 mod auth;
 pub mod client;
+pub mod dkim;
 mod handlers;
+pub mod queue;
 pub mod status;
 mod tls;
 
@@ -56,6 +58,11 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/prov", post(handlers::prov))
         .route("/v1/locate", get(handlers::locate))
         .route("/v1/node", post(handlers::node))
+        .route("/v1/queue/list", post(queue::list))
+        .route("/v1/queue/act", post(queue::act))
+        .route("/v1/queue/show", post(queue::show))
+        .route("/v1/queue/summary", get(queue::summary))
+        .route("/v1/dkim", post(dkim::dkim))
         .route("/v1/fault", post(handlers::fault))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin)

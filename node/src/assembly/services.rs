@@ -4,7 +4,6 @@ use super::{bind, cannot_listen};
 use crate::admin::{self, Admin, AdminTls, PeerAddress, TlsListener};
 use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
-use crate::relay::SmartHost;
 use anyhow::{Context, Result};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -20,6 +19,8 @@ use zcluster_imap::{Imap, ImapConfig};
 use zcluster_listener::{Limits, Listener, ListenerConfig, Protocol, Shutdown, TlsMode, TlsSettings};
 use zcluster_managesieve::ManageSieve;
 use zcluster_pop3::Pop3;
+use zcluster_relay::Mta;
+use zcluster_relay::dkim::Dkim;
 use zcluster_router::Router;
 use zcluster_rpc::{FaultSwitch, node_dns_name};
 use zcluster_runtime::{JoinHandle, sleep, spawn};
@@ -102,8 +103,9 @@ pub async fn start(
         timeout: Duration::from_secs(config.mail.delivery_seconds),
         ..DeliveryConfig::new(config.hostname())
     };
-    let delivery = Arc::new(Deliverer::new(router.clone(), directory.clone(), delivery));
-    let relay = SmartHost::new(directory.clone(), config.hostname());
+    let delivery = Deliverer::new(router.clone(), directory.clone(), delivery).with_signer(Dkim::new());
+    let delivery = Arc::new(delivery);
+    let relay = Mta::new(crate::relay::settings(config)?, directory.clone()).context("sending to other hosts")?;
     router.run_outbox(Courier::new(delivery.clone(), Some(relay)));
     let (tls_of_mail, shutdown) = (tls.clone(), Shutdown::new());
     let mail = Mail { config, directory, mailboxes: router, delivery, authenticator, tls: tls_of_mail, shutdown };

@@ -1,11 +1,13 @@
 //! What the command line asks for, one file per command.
 
+mod dkim;
 mod fault;
 pub mod init;
 pub mod join;
 mod leave;
 mod mailbox;
 mod prov;
+mod queue;
 pub mod serve;
 mod status;
 mod token;
@@ -29,6 +31,8 @@ pub async fn run(command: Command) -> Result<u8> {
         Command::Drain(args) => done(leave::drain(args).await),
         Command::Leave(args) => done(leave::leave(args).await),
         Command::Mailbox(args) => done(mailbox::run(args).await),
+        Command::Queue(args) => done(queue::run(args).await),
+        Command::Dkim(args) => done(dkim::run(args).await),
         Command::Prov(args) => prov::run(args).await,
         Command::Fault(args) => done(fault::run(args).await),
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use zcluster_api::directory::Attributes;
 
 /// Values that are never shown.
-const SECRET: [&str; 1] = ["userpassword"];
+const SECRET: [&str; 4] = ["userpassword", "dkimkey", "zclusterdkimnextkey", "zclustersrssecret"];
 /// What is shown instead, as zmprov does.
 const BLOCKED: &str = "VALUE-BLOCKED";
 

@@ -26,6 +26,7 @@ mod kill_one;
 mod mbsync_both_ways;
 mod neomutt;
 mod offlineimap;
+mod outbound;
 mod partition;
 mod pause;
 mod postfix;

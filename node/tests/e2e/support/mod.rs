@@ -8,6 +8,7 @@ pub mod mail;
 pub mod maildir;
 pub mod managesieve;
 pub mod pop3;
+pub mod remote;
 pub mod scene;
 pub mod smtp;
 pub mod tools;
