@@ -1,6 +1,7 @@
 //! What running filters may ask.
 
 use crate::scripts::{Cache, MailboxScripts};
+use crate::verdict::Verdict;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ pub(crate) struct RunContext {
     pub addresses: Vec<String>,
     pub name: Option<String>,
     pub environment: BTreeMap<&'static str, String>,
+    pub verdict: Verdict,
     /// The folders, by path; empty when no script asks.
     pub folders: Vec<Folder>,
     pub scripts: Arc<MailboxScripts>,
@@ -108,6 +110,12 @@ impl Context for RunContext {
     }
     fn environment(&self, item: &str) -> Option<String> {
         self.environment.get(item).cloned()
+    }
+    fn spam_percent(&self) -> Option<u8> {
+        self.verdict.percent
+    }
+    fn virus(&self) -> Option<u8> {
+        self.verdict.virus
     }
     fn include(&self, location: Location, name: &str) -> Result<Script, IncludeError> {
         let source = match location {

@@ -6,7 +6,8 @@
 //! which knows no more than they do about where a mailbox lives.
 //!
 //! Rooms: [`Arrival`] (a message with its envelope), `scripts` (which filters run, and their cache), `context` (what
-//! they may ask), `plan` (what they decided, as a command), `warn` (the quota's warning), [`carry`] (the outbox).
+//! they may ask), `plan` (what they decided, as a command), `verdict` (spam
+//! or not), `warn` (the quota's warning), [`carry`] (the outbox).
 
 mod arrival;
 pub mod carry;
@@ -16,6 +17,7 @@ mod deliverer;
 mod limiter;
 mod plan;
 mod scripts;
+mod verdict;
 mod warn;
 
 pub use arrival::{Arrival, Identity, Peer};
