@@ -2,6 +2,7 @@
 
 use crate::scripts::{Cache, MailboxScripts};
 use bytes::Bytes;
+use crate::verdict::Verdict;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(crate) struct RunContext {
     pub addresses: Vec<String>,
     pub name: Option<String>,
     pub environment: BTreeMap<&'static str, String>,
+    pub verdict: Verdict,
     /// The folders, by path; empty when no script asks.
     pub folders: Vec<Folder>,
     pub scripts: Arc<MailboxScripts>,
@@ -116,6 +118,12 @@ impl Context for RunContext {
     }
     fn environment(&self, item: &str) -> Option<String> {
         self.environment.get(item).cloned()
+    }
+    fn spam_percent(&self) -> Option<u8> {
+        self.verdict.percent
+    }
+    fn virus(&self) -> Option<u8> {
+        self.verdict.virus
     }
     fn include(&self, location: Location, name: &str) -> Result<Script, IncludeError> {
         let source = match location {

@@ -7,6 +7,7 @@ use crate::limiter::Limiter;
 use crate::plan::{Ids, Owner, Plan, vacation_id, went_round};
 use crate::scripts::{Cache, MailboxScripts, Rules};
 use crate::sign::Signer;
+use crate::verdict::{Verdict, filters_see_spam};
 use crate::warn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -187,7 +188,12 @@ impl Deliverer {
         let mut plan = Plan::of(case.arrival);
         let (name, address) = (case.account.name.as_str(), case.to.address);
         let owner = Owner { name, address, hostname: &self.config.hostname, zone: zone_of(&case.account) };
-        let (run, problem) = self.compiled(case, scripts);
+        let junk = Verdict::of(&case.arrival.raw).is_junk(&case.account);
+        // As in Zimbra: the owner's and the administrator's filters see no spam unless they are to.
+        let (run, problem) = match junk && !filters_see_spam(&case.account) {
+            true => (Vec::new(), None),
+            false => self.compiled(case, scripts),
+        };
         if let Some((script, problem)) = problem {
             plan.keep();
             self.tell(case, &mut plan, (&script, problem)).await?;
@@ -203,6 +209,9 @@ impl Deliverer {
                     texts(case, scripts).into_iter().nth(error.number).map(|(name, _)| name).unwrap_or_default();
                 self.tell(case, &mut plan, (&script, error)).await?;
             }
+        }
+        if junk {
+            plan.junk();
         }
         self.forward(case, &owner, &mut plan).await?;
         self.restrain(case, &mut plan);
@@ -243,6 +252,7 @@ impl Deliverer {
                 addresses: case.addresses.clone(),
                 name: case.account.attrs.get("displayName").map(str::to_string),
                 environment: self.environment(case),
+                verdict: Verdict::of(&case.arrival.raw),
                 folders: folders.clone(),
                 scripts: scripts.clone(),
                 global: case.rules.global.clone(),

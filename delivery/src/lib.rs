@@ -6,8 +6,8 @@
 //! which knows no more than they do about where a mailbox lives.
 //!
 //! Rooms: [`Arrival`] (a message with its envelope), `scripts` (which filters run, and their cache), `context` (what
-//! they may ask), `plan` (what they decided, as a command), `warn` (the quota's warning), [`submit`] (into the outbox),
-//! [`carry`] (out of it).
+//! they may ask), `plan` (what they decided, as a command), `verdict` (spam or not), `warn` (the quota's warning),
+//! [`submit`] (into the outbox), [`carry`] (out of it).
 
 mod arrival;
 pub mod carry;
@@ -19,6 +19,7 @@ mod plan;
 mod scripts;
 mod sign;
 pub mod submit;
+mod verdict;
 mod warn;
 
 pub use arrival::{Arrival, Identity, Peer};

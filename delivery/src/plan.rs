@@ -111,6 +111,12 @@ impl Plan {
         self.file(0, Target::Folder(folders::INBOX), &[]);
     }
 
+    /// Spam that nobody filed elsewhere goes to Junk.
+    pub fn junk(&mut self) {
+        let inbox = |filing: &&mut Filing| filing.target == Target::Folder(folders::INBOX);
+        self.filings.iter_mut().filter(inbox).for_each(|filing| filing.target = Target::Folder(folders::JUNK));
+    }
+
     fn file(&mut self, content: u32, target: Target, names: &[String]) {
         if self.filings.len() < FILINGS_MAX {
             let (flags, keywords) = flags(names);

@@ -457,3 +457,45 @@ async fn scripts_see_the_owners_clock() {
         assert!(line.ends_with(date), "{zone}: {line}");
     }
 }
+
+/// The message with a filter's fields in front.
+fn judged(fields: &str) -> Bytes {
+    [fields.as_bytes(), &message(&fields.len().to_string(), BOB)].concat().into()
+}
+
+#[tokio::test]
+async fn spam_goes_to_junk_and_past_the_filters() {
+    let site = Site::new();
+    site.script(site.bob, "require \"fileinto\"; fileinto \"Trash\";").await;
+    let spam = "X-Spam-Flag: YES\r\nX-Spam-Score: 12\r\n";
+    assert_eq!(site.deliver(judged(spam)).await, Fate::Taken { duplicate: false });
+    assert_eq!(site.messages(site.bob, folders::JUNK).await.len(), 1);
+    assert_eq!(site.messages(site.bob, folders::TRASH).await.len(), 0);
+    site.deliver(judged("X-Spam-Flag: NO\r\n")).await;
+    assert_eq!(site.messages(site.bob, folders::TRASH).await.len(), 1);
+}
+
+#[tokio::test]
+async fn filters_that_see_spam_know_its_score() {
+    let site = Site::new();
+    site.set(site.bob, "zimbraSpamApplyUserFilters", "TRUE");
+    let script = "require [\"fileinto\", \"spamtestplus\", \"virustest\", \"relational\"];
+        if virustest :value \"eq\" \"5\" { discard; }
+        elsif spamtest :percent :value \"ge\" \"80\" { fileinto \"Trash\"; }";
+    site.script(site.bob, script).await;
+    site.deliver(judged("X-Spam-Flag: YES\r\nX-Spam-Score: 18\r\n")).await;
+    site.deliver(judged("X-Spam-Flag: YES\r\nX-Spam-Score: 8\r\n")).await;
+    site.deliver(judged("X-Spam-Flag: YES\r\nX-Virus-Status: Infected (Eicar)\r\n")).await;
+    site.deliver(judged("X-Spam-Flag: NO\r\nX-Spam-Score: 1\r\nX-Virus-Status: Clean\r\n")).await;
+    for (folder, count) in [(folders::TRASH, 1), (folders::JUNK, 1), (folders::INBOX, 1)] {
+        assert_eq!(site.messages(site.bob, folder).await.len(), count, "{folder}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_antispam_has_it_in_the_inbox() {
+    let site = Site::new();
+    site.set(site.bob, "zimbraFeatureAntispamEnabled", "FALSE");
+    site.deliver(judged("X-Spam-Flag: YES\r\n")).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
+}

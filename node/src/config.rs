@@ -1,5 +1,6 @@
 //! The TOML configuration file. `deploy/zcluster.example.toml` documents every key.
 
+use crate::config_screen::Screen;
 use crate::ports::Ports;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub struct Config {
     pub mail: Mail,
     /// Sending to other hosts.
     pub relay: Relay,
+    /// Content and sender checks.
+    pub screen: Screen,
     /// Ways to sign in.
     pub auth: Auth,
     /// Signing in with tokens.
@@ -379,6 +382,7 @@ impl Config {
             &mut oauth.client_secret_file,
             &mut relay.ca_file,
             &mut relay.credentials_file,
+            &mut self.screen.rspamd_password_file,
         ];
         for path in paths.into_iter().flatten() {
             *path = dir.join(&path);
@@ -389,6 +393,7 @@ impl Config {
     fn check(&self) -> Result<()> {
         self.ports.check()?;
         self.oauth.check()?;
+        self.screen.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             bail!("tls.certificate and tls.key belong together: set both, or none for a self-signed certificate");
         }
@@ -521,6 +526,8 @@ mod tests {
             ("[tls]\ncertificate = \"x\"", "belong together"),
             ("[raft]\nheartbeat_ms = 900", "raft"),
             ("[ports]\nimap = 25", "both 25"),
+            ("[screen]\nclamd = [\"localhost\"]", "screen.clamd"),
+            ("[screen]\nrspamd = [\"a:1\"]\nspamd = [\"a:2\"]", "not both"),
             ("[oauth]\nissuer = \"x\"\njwks_file = \"k\"", "oauth.audience"),
             ("[oauth]\nissuer = \"x\"\naudience = [\"m\"]", "set jwks_file or"),
             ("[oauth]\nissuer = \"x\"\naudience = [\"m\"]\nintrospection_url = \"y\"", "https://"),

@@ -4,7 +4,8 @@ use super::{bind, cannot_listen};
 use crate::admin::{self, Admin, AdminTls, PeerAddress, TlsListener};
 use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
-use anyhow::{Context, Result};
+use crate::lessons::Letters;
+use anyhow::{Context, Result, anyhow};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::path::PathBuf;
@@ -24,6 +25,9 @@ use zcluster_relay::dkim::Dkim;
 use zcluster_router::Router;
 use zcluster_rpc::{FaultSwitch, node_dns_name};
 use zcluster_runtime::{JoinHandle, sleep, spawn};
+use zcluster_screen::lessons::Taught;
+use zcluster_screen::trainer::{Teacher, Trainer};
+use zcluster_screen::{Chain, Screen};
 use zcluster_smtp::{Backend, Budget, Smtp, SmtpConfig};
 
 /// How often old histogram samples are folded, so that memory stays bounded between scrapes.
@@ -166,12 +170,13 @@ impl Mail<'_> {
             directory: self.directory.clone(),
             authenticator: self.authenticator.clone(),
             budget: Budget::new(usize::try_from(self.config.mail.receive_memory_bytes)?),
+            screen: Some(self.screen()?),
         };
         let lmtp = Smtp::lmtp(smtp.clone(), backend.clone());
         let mx = Smtp::mx(smtp.clone(), backend.clone());
         let submission = Smtp::submission(smtp, backend);
         let imap = Arc::new(Imap::new(
-            self.mailboxes.clone(),
+            self.taught()?,
             self.directory.clone(),
             self.authenticator.clone(),
             self.imap_config(),
@@ -200,6 +205,21 @@ impl Mail<'_> {
             bound.push(listener.map_err(|e| cannot_listen(service, addr, &e))?);
         }
         Ok(bound.into_iter().map(|listener| spawn(listener.run())).collect())
+    }
+
+    /// The checks of content and sender.
+    fn screen(&self) -> Result<Arc<dyn Screen>> {
+        let settings = self.config.screen.settings(self.config.hostname(), self.config.mail.max_message_bytes)?;
+        let chain = Chain::new(settings, self.directory.clone());
+        Ok(Arc::new(chain.map_err(|e| anyhow!("screen: {e}"))?))
+    }
+
+    /// The mailboxes as users reach them: with the spam filter learning from their moves.
+    fn taught(&self) -> Result<Arc<dyn MailboxApi>> {
+        let mut teachers = Vec::from_iter(self.config.screen.teacher()?);
+        let (directory, delivery) = (self.directory.clone(), self.delivery.clone());
+        teachers.push(Teacher::Post(Letters::new(directory, delivery, self.config.hostname())));
+        Ok(Arc::new(Taught::new(self.mailboxes.clone(), Arc::new(Trainer::start(teachers)))))
     }
 
     fn limits(&self) -> Limits {

@@ -31,4 +31,5 @@ mod partition;
 mod pause;
 mod postfix;
 mod refusals;
+mod screen;
 mod sieve_connect;

@@ -180,6 +180,14 @@ impl Incoming {
         }
     }
 
+    /// Puts other bytes in the place of the client's.
+    pub fn replace(&mut self, with: &[u8]) {
+        if self.problem.is_none() {
+            self.bytes.truncate(self.trace_len);
+            self.bytes.extend_from_slice(with);
+        }
+    }
+
     /// The whole message, and the share of the budget that it occupies.
     pub fn into_parts(self) -> (Vec<u8>, Option<OwnedSemaphorePermit>) {
         (self.bytes, self.share)

@@ -9,6 +9,7 @@ use zcluster_api::DirectoryApi;
 use zcluster_auth::Authenticator;
 use zcluster_delivery::Deliverer;
 use zcluster_listener::{Connection, Protocol, Refusal};
+use zcluster_screen::Screen;
 
 /// Which conversation is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Backend {
     pub authenticator: Arc<Authenticator>,
     /// Memory for messages on their way in: one for all services of a node.
     pub budget: Budget,
+    /// What looks at messages that come in by SMTP and submission before they are taken.
+    pub screen: Option<Arc<dyn Screen>>,
 }
 
 /// One service.

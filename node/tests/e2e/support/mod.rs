@@ -1,6 +1,7 @@
 //! What all tests share.
 
 pub mod cluster;
+pub mod daemon;
 pub mod imap;
 pub mod ledger;
 pub mod load;

@@ -6,10 +6,12 @@ use crate::errors;
 use crate::incoming::{Incoming, Problem};
 use crate::service::Service;
 use crate::session::{Session, Transaction};
+use bytes::Bytes;
 use zcluster_api::directory::AccountBy;
 use zcluster_api::{AccountId, DirectoryQuery, DirectoryReply, Error, Freshness, Result};
 use zcluster_delivery::{Fate, Peer};
 use zcluster_runtime::{Instant, random_u64, wall_ms};
+use zcluster_screen::{Arrival, Disposition};
 
 /// What the client's header says that matters here.
 #[derive(Default)]
@@ -107,10 +109,15 @@ impl Session {
         let size = incoming.received().len();
         let content = self.inspect(&mut incoming, &transaction);
         let problem = incoming.problem();
+        let refusal = match problem {
+            None => self.screened(&transaction, &mut incoming).await,
+            Some(_) => None,
+        };
         let (bytes, _share) = incoming.into_parts();
-        let replies = match problem {
-            Some(problem) => vec![errors::problem(problem); transaction.recipients.len()],
-            None => {
+        let replies = match (problem, refusal) {
+            (Some(problem), _) => vec![errors::problem(problem); transaction.recipients.len()],
+            (None, Some(reply)) => vec![reply; transaction.recipients.len()],
+            (None, None) => {
                 let peer = Peer {
                     helo: self.greeting.as_ref().map_or_else(String::new, |g| g.name.clone()),
                     ip: self.conn.peer().ip().to_canonical().to_string(),
@@ -127,6 +134,33 @@ impl Session {
         let seconds = begun.elapsed().as_secs_f64();
         metrics::histogram!("zcluster_smtp_delivery_seconds", "service" => self.service().name()).record(seconds);
         self.answer(verb, &transaction, replies, size);
+    }
+
+    /// What the checks of content and sender want; `None`: it is taken, as they have changed it.
+    async fn screened(&self, transaction: &Transaction, incoming: &mut Incoming) -> Option<Reply> {
+        let screen = self.smtp.backend.screen.clone().filter(|_| self.service() != Service::Lmtp)?;
+        let arrival = Arrival {
+            client_ip: self.conn.peer().ip().to_canonical(),
+            client_name: None,
+            helo: self.greeting.as_ref().map_or_else(String::new, |g| g.name.clone()),
+            tls: self.conn.is_tls(),
+            authenticated: self.account.as_ref().map(|account| account.name.clone()),
+            sender: transaction.sender.clone(),
+            recipients: transaction.recipients.iter().map(|r| r.address.clone()).collect(),
+            raw: Bytes::copy_from_slice(incoming.received()),
+            queue_id: transaction.id.clone(),
+        };
+        let screened = screen.screen(&arrival).await;
+        match &screened.disposition {
+            Disposition::Accept | Disposition::Junk => {
+                incoming.replace(&screened.apply(&arrival.raw));
+                None
+            }
+            Disposition::Discard => Some(Reply::new(250, "2.0.0", format!("Ok {}", transaction.id))),
+            Disposition::Defer(answer) | Disposition::Reject(answer) => {
+                Some(Reply::new(answer.code, "", format!("{} {}", answer.status, one_line(&answer.text))))
+            }
+        }
     }
 
     /// Decides whether the message can be taken, and completes a submitted one. Returns the hash that a repetition is

@@ -44,6 +44,7 @@ impl Site {
             directory: Arc::new(memory.clone()),
             authenticator: Arc::new(Authenticator::new(Arc::new(memory.clone()), AuthConfig::cheap())),
             budget: Budget::new(64 * 1024 * 1024),
+            screen: None,
         };
         let config = SmtpConfig { auth_without_tls: true, ..SmtpConfig::new("mx.example.com") };
         Site { memory, backend, config, alice, bob }
