@@ -15,6 +15,7 @@ const BELOW_PROTOCOLS: &[&str] = &[
     "zcluster-listener",
     "zcluster-auth",
     "zcluster-delivery",
+    "zcluster-screen",
 ];
 
 /// Crate -> the crates of ours that it may import.
@@ -41,6 +42,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             ],
         ),
         ("zcluster-delivery", &["zcluster-api", "zcluster-mail", "zcluster-sieve", "zcluster-runtime"]),
+        ("zcluster-screen", &["zcluster-api", "zcluster-mail", "zcluster-runtime"]),
         ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-auth", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-bench", &[]),
@@ -58,6 +60,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "zcluster-listener",
                 "zcluster-auth",
                 "zcluster-delivery",
+                "zcluster-screen",
                 "zcluster-smtp",
                 "zcluster-imap",
                 "zcluster-pop3",
