@@ -4,6 +4,7 @@
 use crate::body::{BlobRef, Body};
 use crate::ids::*;
 use crate::mailbox::{Flags, Folder, Parsed, SpecialUse};
+use crate::queue::Terms;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
@@ -131,6 +132,9 @@ pub enum OutgoingKind {
     /// A user's own message.
     #[n(5)]
     Submitted,
+    /// Mail that belongs to no user here: for the other half of a split domain, an archive.
+    #[n(6)]
+    Relayed,
 }
 
 /// A message to put into the outbox.
@@ -254,6 +258,15 @@ pub struct Outgoing {
     /// Why the last try failed; empty before the first.
     #[n(8)]
     pub note: String,
+    /// What it asks for on its way.
+    #[n(9)]
+    pub terms: Option<Box<Terms>>,
+    /// An operator holds it.
+    #[cbor(n(10), default)]
+    pub held: bool,
+    /// Its sender was told that it is late.
+    #[cbor(n(11), default)]
+    pub warned: bool,
 }
 
 /// What a try to send an outgoing message led to.
@@ -280,6 +293,9 @@ pub struct Settlement {
     /// The reports.
     #[n(6)]
     pub outgoing: Vec<NewOutgoing>,
+    /// One of the reports tells the sender that the message is late.
+    #[cbor(n(7), default)]
+    pub warned: bool,
 }
 
 /// A script as listed.

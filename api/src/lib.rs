@@ -13,6 +13,7 @@ pub mod directory;
 pub mod error;
 pub mod ids;
 pub mod mailbox;
+pub mod queue;
 pub mod search;
 pub mod sharing;
 pub mod sort;

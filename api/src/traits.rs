@@ -114,6 +114,8 @@ pub struct Carried {
     pub note: String,
     /// Reports for the sender, to be put into the outbox.
     pub reports: Vec<(PreparedBody, NewOutgoing)>,
+    /// One of the reports tells the sender that the message is late.
+    pub warned: bool,
 }
 
 /// Takes outgoing messages to where they go: other mailboxes, other hosts. Called by the leader of the shard that has

@@ -6,7 +6,8 @@
 //! which knows no more than they do about where a mailbox lives.
 //!
 //! Rooms: [`Arrival`] (a message with its envelope), `scripts` (which filters run, and their cache), `context` (what
-//! they may ask), `plan` (what they decided, as a command), `warn` (the quota's warning), [`carry`] (the outbox).
+//! they may ask), `plan` (what they decided, as a command), `warn` (the quota's warning), [`submit`] (into the outbox),
+//! [`carry`] (out of it).
 
 mod arrival;
 pub mod carry;
@@ -16,8 +17,10 @@ mod deliverer;
 mod limiter;
 mod plan;
 mod scripts;
+pub mod submit;
 mod warn;
 
 pub use arrival::{Arrival, Identity, Peer};
 pub use config::DeliveryConfig;
 pub use deliverer::{Deliverer, Fate, Recipient};
+pub use submit::Submission;

@@ -131,8 +131,8 @@ impl Site {
                 contents.push(delivery::Content { body: body.inline().unwrap(), parsed: None });
                 outgoing.push(new);
             }
-            let (done, note, retry_ms) = (carried.done, carried.note, claim + 5);
-            let settlement = Settlement { number, claim, done, retry_ms, note, contents, outgoing };
+            let (done, note, retry_ms, warned) = (carried.done, carried.note, claim + 5, carried.warned);
+            let settlement = Settlement { number, claim, done, retry_ms, note, contents, outgoing, warned };
             self.command(account, MailboxCommand::SettleOutgoing(Box::new(settlement))).await.unwrap();
         }
     }

@@ -186,7 +186,7 @@ impl Work {
     }
 
     async fn settle(&self, due: Due, claim: u64, carried: Carried) -> Result<()> {
-        let Carried { done, retry_after, note, reports } = carried;
+        let Carried { done, retry_after, note, reports, warned } = carried;
         let (mut contents, mut outgoing) = (Vec::new(), Vec::new());
         for (body, new) in reports {
             // Reports are short; one that is not is better lost than the message it is about sent for ever.
@@ -196,7 +196,7 @@ impl Work {
         }
         let retry_ms = wall_ms() + u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX / 2);
         let number = due.at.number;
-        let settlement = Settlement { number, claim, done, retry_ms, note, contents, outgoing };
+        let settlement = Settlement { number, claim, done, retry_ms, note, contents, outgoing, warned };
         let request = RequestId(random_bytes());
         let first = self.write(due, request, MailboxCommand::SettleOutgoing(Box::new(settlement.clone()))).await;
         match first {

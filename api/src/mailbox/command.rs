@@ -3,6 +3,7 @@
 use super::items::*;
 use crate::delivery::*;
 use crate::ids::*;
+use crate::queue::{Enqueue, QueueAction, QueuePlace};
 use crate::sharing::{Annotation, Grantee, RightsChange};
 use crate::uids::UidSet;
 use bytes::Bytes;
@@ -204,6 +205,20 @@ pub enum MailboxCommand {
     /// Reports what a try led to; unknown numbers are ignored. -> `Done`
     #[n(36)]
     SettleOutgoing(#[n(0)] Box<Settlement>),
+    /// Puts a message into the outbox, whatever the scripts. `TooLarge` when the outbox is full, `Invalid`. -> `Enqueued`
+    #[n(60)]
+    Enqueue(#[n(0)] Box<Enqueue>),
+    /// What an operator does to a waiting message of any mailbox of the shard; only through the shard's queue account.
+    /// `NotFound`. -> `Done`
+    #[n(61)]
+    ManageOutgoing {
+        /// Which.
+        #[n(0)]
+        place: QueuePlace,
+        /// What.
+        #[n(1)]
+        action: QueueAction,
+    },
     /// Adds 1 to [`ADD_MESSAGES_MAX`] messages to one folder, all or none (RFC 3502), under rising UIDs in their order.
     /// Errors as for `AddMessage`; `Invalid` also when they name several folders, delivery keys, or an upload twice;
     /// `TooLarge` beyond [`ADD_MESSAGES_MAX`] or [`ADD_BYTES_MAX`]. -> `AddedMany`

@@ -3,6 +3,7 @@
 use super::items::*;
 use crate::delivery::*;
 use crate::ids::*;
+use crate::queue::{QueuePlace, QueueQuery};
 use crate::search::SearchExpr;
 use crate::sharing::Depth;
 use crate::sort::{SortCriterion, Threading};
@@ -91,6 +92,12 @@ pub enum MailboxQuery {
     /// The outbox from this number on, at most 1,000 messages. -> `Outgoing`
     #[n(33)]
     Outgoing(#[n(0)] u64),
+    /// A page of the whole shard's queue; only through its queue account. -> `Queue`
+    #[n(60)]
+    Queue(#[n(0)] QueueQuery),
+    /// Counts of the whole shard's queue, behind this place; only through its queue account. -> `QueueSummary`
+    #[n(61)]
+    QueueSummary(#[n(0)] Option<QueuePlace>),
     /// A folder's access key (RFC 4467). -> `UrlAuthKey`
     #[n(8)]
     UrlAuthKey(#[n(0)] FolderId),

@@ -107,6 +107,13 @@ pub enum Receipt {
     /// `ClaimOutgoing`: the message, unless somebody else has it.
     #[n(17)]
     Claimed(#[n(0)] Option<Box<Outgoing>>),
+    /// `Enqueue`.
+    #[n(60)]
+    Enqueued {
+        /// The key was known: nothing was done.
+        #[n(0)]
+        duplicate: bool,
+    },
     /// `AddMessages`.
     #[n(8)]
     AddedMany {

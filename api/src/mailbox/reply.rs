@@ -4,6 +4,7 @@ use super::items::*;
 use super::receipt::StoredFlags;
 use crate::delivery::*;
 use crate::ids::*;
+use crate::queue::{QueuePage, QueueSummary};
 use crate::sharing::{Annotation, Grant};
 use crate::sort::ThreadNode;
 use crate::uids::UidSet;
@@ -107,6 +108,12 @@ pub enum MailboxReply {
     /// `Outgoing`.
     #[n(33)]
     Outgoing(#[n(0)] Vec<Outgoing>),
+    /// `Queue`.
+    #[n(60)]
+    Queue(#[n(0)] QueuePage),
+    /// `QueueSummary`.
+    #[n(61)]
+    QueueSummary(#[n(0)] QueueSummary),
     /// `UrlAuthKey`; `None` when the folder has none.
     #[n(6)]
     UrlAuthKey(#[n(0)] Option<UrlAuthKey>),

@@ -220,6 +220,7 @@ fn a_claim_is_one_mans_and_a_settlement_everybodys() {
         note: "é".repeat(400),
         contents: vec![],
         outgoing: vec![],
+        warned: false,
     };
     let late = MailboxCommand::SettleOutgoing(Box::new(settled(due_ms, &["a@x"])));
     rig.run(late).unwrap();
@@ -290,7 +291,9 @@ fn run(rig: &mut Rig, op: Op) {
                 let done = if done { vec!["a@x".to_string(), "b@x".to_string()] } else { vec!["a@x".to_string()] };
                 let retry_ms = rig.wall_ms + 5_000;
                 let (note, contents, outgoing) = (String::new(), vec![], vec![]);
-                let settlement = Settlement { number, claim: until_ms, done, retry_ms, note, contents, outgoing };
+                let warned = false;
+                let settlement =
+                    Settlement { number, claim: until_ms, done, retry_ms, note, contents, outgoing, warned };
                 rig.run(MailboxCommand::SettleOutgoing(Box::new(settlement))).unwrap();
             }
         }

@@ -411,6 +411,7 @@ fn what_is_the_owners_alone() {
         note: String::new(),
         contents: vec![],
         outgoing: vec![],
+        warned: false,
     };
     rig.actor = Some(A);
     let before = rig.state();

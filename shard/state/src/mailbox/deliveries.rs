@@ -3,6 +3,7 @@
 use super::rows::{self, DeliveryOrder, DeliveryRow};
 use super::work::Work;
 use crate::kv::{Table, load, save};
+use zcluster_api::queue::QUEUE_MAILBOX;
 use zcluster_api::{DeliveryKey, Result};
 
 /// How long a key is kept, milliseconds.
@@ -12,6 +13,8 @@ const KEPT_MS: u64 = 60 * 60 * 1000;
 const KEPT_MIN: u64 = 16;
 /// Keys kept in a mailbox at most; beyond it the oldest go early.
 const KEPT_MAX: u64 = 10_000;
+/// The same in the mailbox that a whole shard's relayed mail goes through.
+const QUEUE_KEPT_MAX: u64 = 200_000;
 /// Steps of pruning per delivery: one key comes, so the list shrinks when it must.
 const PRUNE_STEPS: usize = 3;
 
@@ -34,7 +37,8 @@ pub(super) fn remember(work: &mut Work<'_>, key: DeliveryKey, row: &DeliveryRow)
 fn prune(work: &mut Work<'_>) -> Result<()> {
     let now = work.stamp.wall_ms;
     let kept = |work: &Work<'_>| work.header.delivery_next - work.header.delivery_from;
-    let full = |work: &Work<'_>| kept(work) >= KEPT_MAX;
+    let most = if work.mailbox == QUEUE_MAILBOX { QUEUE_KEPT_MAX } else { KEPT_MAX };
+    let full = |work: &Work<'_>| kept(work) >= most;
     if !full(work) && now < work.header.delivery_due_ms {
         return Ok(());
     }

@@ -14,6 +14,7 @@ mod names;
 mod outgoing;
 mod pages;
 mod permit;
+mod queue;
 mod read;
 pub(crate) mod rows;
 mod scripts;
@@ -78,6 +79,10 @@ pub(crate) fn apply(
         MailboxCommand::DeleteMailbox => delete::delete_mailbox(kv, group, at),
         _ => {
             let header = at_home(kv, at)?;
+            let (at, header) = match command {
+                MailboxCommand::ManageOutgoing { place, .. } => queue::target(kv, at, *place)?,
+                _ => (at, header),
+            };
             let command = match at.actor {
                 None => Cow::Borrowed(command),
                 Some(actor) => permit::command(kv, at.mailbox, actor, command)?,
@@ -116,6 +121,8 @@ fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
         C::ActivateScript(name) => scripts::activate(work, name.as_deref()),
         C::ClaimOutgoing { number, due_ms, until_ms } => outgoing::claim(work, *number, *due_ms, *until_ms),
         C::SettleOutgoing(settlement) => outgoing::settle(work, settlement),
+        C::Enqueue(enqueue) => queue::enqueue(work, enqueue),
+        C::ManageOutgoing { place, action } => outgoing::manage(work, place.number, *action),
         C::AddMessages(messages) => add::add_messages(work, messages),
         C::Replace { folder, uid, message } => add::replace(work, *folder, *uid, message),
         C::SetUrlAuthKey { folder, key, keep } => url_auth::set_key(work, *folder, *key, *keep),

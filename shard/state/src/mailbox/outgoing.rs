@@ -10,9 +10,11 @@ use crate::bodies;
 use crate::group::Group;
 use crate::kv::{Kv, KvRead, Table, behind, each, key_u64, load, save};
 use zcluster_api::delivery::{
-    NewOutgoing, OUTBOX_MAX, OUTGOING_ADDRESS_BYTES_MAX, OUTGOING_MAX, OUTGOING_RECIPIENTS_MAX, Outgoing, Settlement,
+    NewOutgoing, OUTBOX_MAX, OUTGOING_ADDRESS_BYTES_MAX, OUTGOING_MAX, OUTGOING_RECIPIENTS_MAX, Outgoing, OutgoingKind,
+    Settlement,
 };
-use zcluster_api::{Epoch, Error, MailboxId, Receipt, Result};
+use zcluster_api::queue::{QUEUE_MAILBOX, QUEUE_MAX, QueueAction};
+use zcluster_api::{BlobId, Epoch, Error, MailboxId, Receipt, Result};
 
 /// Bytes of a failure's text that are kept.
 const NOTE_BYTES_MAX: usize = 500;
@@ -33,18 +35,40 @@ pub(super) fn check(work: &Work<'_>, outgoing: &[NewOutgoing], contents: usize) 
     if outgoing.is_empty() {
         return Ok(());
     }
+    room(work, outgoing.len())?;
+    for new in outgoing {
+        if new.content as usize >= contents {
+            return Err(Error::Invalid("outgoing message without content".into()));
+        }
+        addresses(&new.sender, &new.recipients)?;
+    }
+    Ok(())
+}
+
+/// Whether so many more may wait.
+///
+/// # Errors
+/// `TooLarge` when not.
+pub(super) fn room(work: &Work<'_>, more: usize) -> Result<()> {
     let waiting = work.header.filters.as_ref().map_or(0, |f| f.outgoing);
-    if outgoing.len() > OUTGOING_MAX || waiting as usize + outgoing.len() > OUTBOX_MAX as usize {
+    let most = if work.mailbox == QUEUE_MAILBOX { QUEUE_MAX } else { OUTBOX_MAX };
+    if more > OUTGOING_MAX || waiting as usize + more > most as usize {
         return Err(Error::TooLarge("outbox".into()));
     }
-    for new in outgoing {
-        if new.content as usize >= contents || new.recipients.is_empty() {
-            return Err(Error::Invalid("outgoing message without content or recipients".into()));
-        }
-        let long = |a: &String| a.len() > OUTGOING_ADDRESS_BYTES_MAX;
-        if new.recipients.len() > OUTGOING_RECIPIENTS_MAX || new.recipients.iter().any(long) || long(&new.sender) {
-            return Err(Error::TooLarge("addresses of an outgoing message".into()));
-        }
+    Ok(())
+}
+
+/// Bounds of an envelope.
+///
+/// # Errors
+/// `Invalid` without recipients, `TooLarge`.
+pub(super) fn addresses(sender: &String, recipients: &[String]) -> Result<()> {
+    if recipients.is_empty() {
+        return Err(Error::Invalid("outgoing message without recipients".into()));
+    }
+    let long = |a: &String| a.len() > OUTGOING_ADDRESS_BYTES_MAX;
+    if recipients.len() > OUTGOING_RECIPIENTS_MAX || recipients.iter().any(long) || long(sender) {
+        return Err(Error::TooLarge("addresses of an outgoing message".into()));
     }
     Ok(())
 }
@@ -63,34 +87,54 @@ pub(super) fn put(work: &mut Work<'_>, new: &NewOutgoing, prepared: &mut Prepare
         seen::remember(work, once)?;
     }
     let blob = prepared.claim(work, new.content)?;
-    let number = work.group.outgoing.unwrap_or(1);
-    work.group.outgoing = Some(number + 1);
-    work.filters().outgoing += 1;
+    let row = new_row(work, (new.kind, &new.sender, &new.recipients), blob);
+    add(work, &row);
+    Ok(())
+}
+
+/// A row that is due at once.
+pub(super) fn new_row(
+    work: &Work<'_>,
+    (kind, sender, recipients): (OutgoingKind, &str, &[String]),
+    blob: BlobId,
+) -> OutgoingRow {
     let now = work.stamp.wall_ms;
-    let row = OutgoingRow {
-        kind: new.kind,
+    OutgoingRow {
+        kind,
         queued_ms: now,
         due_ms: now,
         attempts: 0,
-        sender: new.sender.clone(),
-        recipients: new.recipients.clone(),
+        sender: sender.to_string(),
+        recipients: recipients.to_vec(),
         blob,
         note: String::new(),
-    };
-    write(work.kv, work.mailbox, number, &row);
-    Ok(())
+        terms: None,
+        held: false,
+        warned: false,
+        claimed: false,
+    }
+}
+
+/// Writes a row under the shard's next number.
+pub(super) fn add(work: &mut Work<'_>, row: &OutgoingRow) {
+    let number = work.group.outgoing.unwrap_or(1);
+    work.group.outgoing = Some(number + 1);
+    work.filters().outgoing += 1;
+    write(work.kv, work.mailbox, number, row);
 }
 
 fn write(kv: &mut dyn Kv, mailbox: MailboxId, number: u64, row: &OutgoingRow) {
     save(kv, Table::Outgoing, &rows::long_key(mailbox, number), row);
-    kv.put(Table::OutgoingDue, &due_key(row.due_ms, mailbox, number), Vec::new());
+    if !row.held {
+        kv.put(Table::OutgoingDue, &due_key(row.due_ms, mailbox, number), Vec::new());
+    }
 }
 
 fn row(kv: &dyn KvRead, mailbox: MailboxId, number: u64) -> Result<Option<OutgoingRow>> {
     load(kv, Table::Outgoing, &rows::long_key(mailbox, number))
 }
 
-fn show(kv: &dyn KvRead, number: u64, row: OutgoingRow) -> Result<Outgoing> {
+pub(super) fn show(kv: &dyn KvRead, number: u64, row: OutgoingRow) -> Result<Outgoing> {
     Ok(Outgoing {
         number,
         kind: row.kind,
@@ -101,12 +145,42 @@ fn show(kv: &dyn KvRead, number: u64, row: OutgoingRow) -> Result<Outgoing> {
         recipients: row.recipients,
         blob: bodies::blob_ref(kv, row.blob)?,
         note: row.note,
+        terms: row.terms,
+        held: row.held,
+        warned: row.warned,
     })
+}
+
+/// What an operator wants.
+///
+/// # Errors
+/// `NotFound`.
+pub(super) fn manage(work: &mut Work<'_>, number: u64, action: QueueAction) -> Result<Receipt> {
+    let missing = || Error::NotFound(format!("outgoing message {number}"));
+    let mut row = row(work.view(), work.mailbox, number)?.ok_or_else(missing)?;
+    let now = work.stamp.wall_ms;
+    work.kv.delete(Table::OutgoingDue, &due_key(row.due_ms, work.mailbox, number));
+    // Who tries it now goes on with that: a second try beside his might send it twice.
+    let busy = row.claimed && row.due_ms > now;
+    match action {
+        QueueAction::Delete => {
+            remove(work, number, &row)?;
+            return Ok(Receipt::Done);
+        }
+        QueueAction::Hold => row.held = true,
+        QueueAction::Release => {
+            row.held = false;
+            row.due_ms = if busy { row.due_ms } else { now };
+        }
+        QueueAction::Retry => row.due_ms = if busy { row.due_ms } else { now },
+    }
+    write(work.kv, work.mailbox, number, &row);
+    Ok(Receipt::Done)
 }
 
 /// Gives the message to the claimer if it is due when the claimer thought it was.
 pub(super) fn claim(work: &mut Work<'_>, number: u64, due_ms: u64, until_ms: u64) -> Result<Receipt> {
-    let Some(mut row) = row(work.view(), work.mailbox, number)?.filter(|row| row.due_ms == due_ms) else {
+    let Some(mut row) = row(work.view(), work.mailbox, number)?.filter(|row| row.due_ms == due_ms && !row.held) else {
         return Ok(Receipt::Claimed(None));
     };
     if until_ms <= due_ms {
@@ -114,6 +188,7 @@ pub(super) fn claim(work: &mut Work<'_>, number: u64, due_ms: u64, until_ms: u64
     }
     work.kv.delete(Table::OutgoingDue, &due_key(row.due_ms, work.mailbox, number));
     row.due_ms = until_ms;
+    row.claimed = true;
     // A claim that is renewed before it ends is no new try.
     if due_ms <= work.stamp.wall_ms {
         row.attempts = row.attempts.saturating_add(1);
@@ -125,14 +200,15 @@ pub(super) fn claim(work: &mut Work<'_>, number: u64, due_ms: u64, until_ms: u64
 
 /// Takes note of a try. Who has the message has it, whoever says so; when to try again is the present claimer's word.
 pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Receipt> {
-    let Settlement { number, claim, done, retry_ms, note, contents, outgoing } = settlement;
+    let Settlement { number, claim, done, retry_ms, note, contents, outgoing, warned } = settlement;
     let Some(mut row) = row(work.view(), work.mailbox, *number)? else { return Ok(Receipt::Done) };
     check(work, outgoing, contents.len())?;
     let mut prepared = Prepared::new(work, contents)?;
     let before = row.recipients.len();
     row.recipients.retain(|r| !done.contains(r));
     // A report that comes twice (a claim that ran out) is about recipients that are gone by now.
-    if row.recipients.len() < before || done.is_empty() {
+    let told_before = *warned && row.warned;
+    if row.recipients.len() < before || (done.is_empty() && !told_before) {
         for new in outgoing {
             put(work, new, &mut prepared)?;
         }
@@ -145,7 +221,9 @@ pub(super) fn settle(work: &mut Work<'_>, settlement: &Settlement) -> Result<Rec
     if row.due_ms == *claim {
         row.due_ms = *retry_ms;
         row.note = clip(note);
+        row.claimed = false;
     }
+    row.warned |= *warned;
     write(work.kv, work.mailbox, *number, &row);
     Ok(Receipt::Done)
 }

@@ -105,6 +105,8 @@ pub(super) fn command<'c>(
         | C::ActivateScript(_)
         | C::ClaimOutgoing { .. }
         | C::SettleOutgoing(_)
+        | C::Enqueue(_)
+        | C::ManageOutgoing { .. }
         | C::CreateFolder { special_use: Some(_), .. } => return owners_own(),
         C::AddMessage(message) => return asked.add(message).map(|m| Cow::Owned(C::AddMessage(m))),
         C::AddMessages(messages) => {
@@ -220,6 +222,8 @@ pub(super) fn query(kv: &dyn KvRead, mailbox: MailboxId, actor: AccountId, query
         | Q::Scripts
         | Q::Script(_)
         | Q::Filters { .. }
-        | Q::Outgoing(_) => owners_own(),
+        | Q::Outgoing(_)
+        | Q::Queue(_)
+        | Q::QueueSummary(_) => owners_own(),
     }
 }

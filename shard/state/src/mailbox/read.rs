@@ -1,6 +1,7 @@
 //! Queries.
 
 use super::names;
+use super::queue;
 use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
@@ -96,6 +97,8 @@ pub fn read_mailbox_as(
         MailboxQuery::Script(name) => Ok(MailboxReply::Script(scripts::one(kv, mailbox, name)?)),
         MailboxQuery::Filters { all, folders, seen } => view.filters(*all, *folders, seen),
         MailboxQuery::Outgoing(from) => Ok(MailboxReply::Outgoing(outgoing::list(kv, mailbox, *from)?)),
+        MailboxQuery::Queue(page) => Ok(MailboxReply::Queue(queue::page(kv, mailbox, page)?)),
+        MailboxQuery::QueueSummary(after) => Ok(MailboxReply::QueueSummary(queue::summary(kv, mailbox, *after)?)),
         MailboxQuery::UrlAuthKey(folder) => {
             view.row(*folder)?;
             Ok(MailboxReply::UrlAuthKey(url_auth::key(kv, mailbox, *folder)?))

@@ -4,6 +4,7 @@ use crate::kv::{KvRead, Table, load};
 use minicbor::{Decode, Encode};
 use zcluster_api::delivery::OutgoingKind;
 use zcluster_api::mailbox::{FolderView, SpecialUse};
+use zcluster_api::queue::Terms;
 use zcluster_api::{BlobId, Bytes, Epoch, Flags, FolderId, ItemId, MailboxId, ModSeq, Result, Uid, UidSet};
 
 /// Whether a mailbox can be used.
@@ -119,6 +120,16 @@ pub(crate) struct OutgoingRow {
     pub blob: BlobId,
     #[n(7)]
     pub note: String,
+    #[n(8)]
+    pub terms: Option<Box<Terms>>,
+    /// Has no row of [`Table::OutgoingDue`].
+    #[cbor(n(9), default)]
+    pub held: bool,
+    #[cbor(n(10), default)]
+    pub warned: bool,
+    /// `due_ms` is a claim's end.
+    #[cbor(n(11), default)]
+    pub claimed: bool,
 }
 
 /// A row of [`Table::Folder`].

@@ -165,6 +165,9 @@ impl Memory {
     }
 
     fn account(&self, id: AccountId) -> Result<Account> {
+        if let Some(queue) = queue::queue_of(id) {
+            return Ok(queue);
+        }
         self.directory(DirectoryQuery::Account(AccountBy::Id(id)))?.into_account()
     }
 
