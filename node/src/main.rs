@@ -2,11 +2,13 @@
 
 mod admin;
 mod assembly;
+mod certificates;
 mod cli;
 mod commands;
 mod config;
 mod datadir;
 mod demo;
+mod dns;
 mod join;
 mod oauth;
 mod pki;
