@@ -27,5 +27,8 @@ mod offlineimap;
 mod partition;
 mod pause;
 mod postfix;
+mod postfix_in;
 mod refusals;
 mod sieve_connect;
+mod smtp_edge;
+mod submission;
