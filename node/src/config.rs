@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use zcluster_listener::Networks;
 
 /// All settings of one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,10 @@ pub struct Config {
     pub ports: Ports,
     /// The certificate that clients see.
     pub tls: Tls,
+    /// Load balancers in front.
+    pub proxy_protocol: ProxyProtocol,
+    /// Where names are looked up.
+    pub dns: Dns,
     /// Mail rules.
     pub mail: Mail,
     /// Sending to other hosts.
@@ -63,6 +68,50 @@ pub struct Tls {
     pub certificate: Option<PathBuf>,
     /// PEM key.
     pub key: Option<PathBuf>,
+    /// A folder with more pairs, `NAME/fullchain.pem` and `NAME/privkey.pem`, for clients that name a host.
+    pub directory: Option<PathBuf>,
+    /// Seconds between two looks at it.
+    pub poll_seconds: Option<u64>,
+}
+
+/// Load balancers that tell who the client is (PROXY protocol, versions 1 and 2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProxyProtocol {
+    /// Services whose ports they may connect to.
+    pub services: Vec<String>,
+    /// Their networks.
+    pub trusted: Vec<String>,
+}
+
+impl ProxyProtocol {
+    fn check(&self) -> Result<()> {
+        let known = ["smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve"];
+        if let Some(other) = self.services.iter().find(|s| !known.contains(&s.as_str())) {
+            bail!("proxy_protocol.services: {other:?} is none of {}", known.join(", "));
+        }
+        let (networks, strange) = self.networks();
+        if let Some(other) = strange.first() {
+            bail!("proxy_protocol.trusted: {other:?} is no network");
+        }
+        if !self.services.is_empty() && networks.is_empty() {
+            bail!("proxy_protocol.trusted must name the networks of the load balancers");
+        }
+        Ok(())
+    }
+
+    /// The networks, and what is none.
+    pub fn networks(&self) -> (Networks, Vec<String>) {
+        Networks::parse(&self.trusted.join(" "))
+    }
+}
+
+/// Where names are looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dns {
+    /// Resolvers; none: those of `/etc/resolv.conf`.
+    pub servers: Vec<SocketAddr>,
 }
 
 /// Mail rules.
@@ -374,10 +423,11 @@ impl Config {
     /// Paths are relative to the file that names them.
     fn relative_to(mut self, file: &Path) -> Config {
         let dir = file.parent().unwrap_or(Path::new("."));
-        let (oauth, relay) = (&mut self.oauth, &mut self.relay);
+        let (oauth, relay, tls) = (&mut self.oauth, &mut self.relay, &mut self.tls);
         let paths = [
-            &mut self.tls.certificate,
-            &mut self.tls.key,
+            &mut tls.certificate,
+            &mut tls.key,
+            &mut tls.directory,
             &mut oauth.jwks_file,
             &mut oauth.client_secret_file,
             &mut relay.ca_file,
@@ -394,6 +444,7 @@ impl Config {
         self.ports.check()?;
         self.oauth.check()?;
         self.screen.check()?;
+        self.proxy_protocol.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             bail!("tls.certificate and tls.key belong together: set both, or none for a self-signed certificate");
         }
@@ -528,6 +579,9 @@ mod tests {
             ("[ports]\nimap = 25", "both 25"),
             ("[screen]\nclamd = [\"localhost\"]", "screen.clamd"),
             ("[screen]\nrspamd = [\"a:1\"]\nspamd = [\"a:2\"]", "not both"),
+            ("[proxy_protocol]\nservices = [\"smpt\"]", "none of"),
+            ("[proxy_protocol]\nservices = [\"smtp\"]", "must name the networks"),
+            ("[proxy_protocol]\ntrusted = [\"10.0.0.0/99\"]", "no network"),
             ("[oauth]\nissuer = \"x\"\njwks_file = \"k\"", "oauth.audience"),
             ("[oauth]\nissuer = \"x\"\naudience = [\"m\"]", "set jwks_file or"),
             ("[oauth]\nissuer = \"x\"\naudience = [\"m\"]\nintrospection_url = \"y\"", "https://"),

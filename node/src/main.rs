@@ -2,12 +2,14 @@
 
 mod admin;
 mod assembly;
+mod certificates;
 mod cli;
 mod commands;
 mod config;
 mod config_screen;
 mod datadir;
 mod demo;
+mod dns;
 mod join;
 mod lessons;
 mod oauth;

@@ -2,8 +2,10 @@
 
 use super::{bind, cannot_listen};
 use crate::admin::{self, Admin, AdminTls, PeerAddress, TlsListener};
+use crate::certificates::Folder;
 use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
+use crate::dns::Resolving;
 use crate::lessons::Letters;
 use anyhow::{Context, Result, anyhow};
 use axum::routing::get;
@@ -17,7 +19,7 @@ use zcluster_auth::{AuthConfig, Authenticator};
 use zcluster_delivery::carry::Courier;
 use zcluster_delivery::{Deliverer, DeliveryConfig};
 use zcluster_imap::{Imap, ImapConfig};
-use zcluster_listener::{Limits, Listener, ListenerConfig, Protocol, Shutdown, TlsMode, TlsSettings};
+use zcluster_listener::{Limits, Listener, ListenerConfig, Networks, Protocol, Shutdown, Stage, TlsMode, TlsSettings};
 use zcluster_managesieve::ManageSieve;
 use zcluster_pop3::Pop3;
 use zcluster_relay::Mta;
@@ -28,10 +30,12 @@ use zcluster_runtime::{JoinHandle, sleep, spawn};
 use zcluster_screen::lessons::Taught;
 use zcluster_screen::trainer::{Teacher, Trainer};
 use zcluster_screen::{Chain, Screen};
-use zcluster_smtp::{Backend, Budget, Smtp, SmtpConfig};
+use zcluster_smtp::{Backend, Budget, Edge, Smtp, SmtpConfig};
 
 /// How often old histogram samples are folded, so that memory stays bounded between scrapes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Seconds between two looks at the folder of certificates.
+const CERTIFICATES_EVERY_S: u64 = 30;
 
 /// The running services.
 pub struct Services {
@@ -90,6 +94,8 @@ pub async fn start(
         _ => dir.client_tls(),
     };
     let tls = TlsSettings::from_files(&files.0, &files.1).context("the certificate for clients")?;
+    let shutdown = Shutdown::new();
+    watch_certificates(config, &tls, &shutdown)?;
     let (chain, key) = (std::fs::read(&files.0)?, std::fs::read(&files.1)?);
     let name = node_dns_name(node.number, &node.cluster);
     let admin_tls = AdminTls::new(name, &dir.node_pair()?, &chain, &key)?;
@@ -111,10 +117,21 @@ pub async fn start(
     let delivery = Arc::new(delivery);
     let relay = Mta::new(crate::relay::settings(config)?, directory.clone()).context("sending to other hosts")?;
     router.run_outbox(Courier::new(delivery.clone(), Some(relay)));
-    let (tls_of_mail, shutdown) = (tls.clone(), Shutdown::new());
+    let tls_of_mail = tls.clone();
     let mail = Mail { config, directory, mailboxes: router, delivery, authenticator, tls: tls_of_mail, shutdown };
     let listeners = mail.start().await?;
     Ok(Services { shutdown: mail.shutdown, listeners, tls, admin_tls, files })
+}
+
+/// Certificates by host name.
+fn watch_certificates(config: &Config, tls: &TlsSettings, shutdown: &Shutdown) -> Result<()> {
+    let Some(path) = config.tls.directory.clone() else { return Ok(()) };
+    let mut folder = Folder::new(path.clone());
+    folder.refresh(tls).with_context(|| format!("tls.directory {}", path.display()))?;
+    let every = Duration::from_secs(config.tls.poll_seconds.unwrap_or(CERTIFICATES_EVERY_S).max(1));
+    let (tls, shutdown) = (tls.clone(), shutdown.clone());
+    spawn(async move { folder.watch(tls, every, shutdown.reached(Stage::Draining)).await });
+    Ok(())
 }
 
 fn serve_admin(listener: TcpListener, tls: &Arc<AdminTls>, admin: Admin) -> Result<()> {
@@ -170,7 +187,12 @@ impl Mail<'_> {
             directory: self.directory.clone(),
             authenticator: self.authenticator.clone(),
             budget: Budget::new(usize::try_from(self.config.mail.receive_memory_bytes)?),
-            screen: Some(self.screen()?),
+            edge: Edge {
+                dns: Some(Arc::new(Resolving::new(&self.config.dns.servers)?)),
+                mailboxes: Some(self.mailboxes.clone()),
+                screen: Some(self.screen()?),
+                ..Edge::default()
+            },
         };
         let lmtp = Smtp::lmtp(smtp.clone(), backend.clone());
         let mx = Smtp::mx(smtp.clone(), backend.clone());
@@ -200,7 +222,12 @@ impl Mail<'_> {
         let mut bound = Vec::new();
         for (service, port, tls, protocol) in plan.into_iter().filter(|p| p.1 != 0) {
             let addr = self.config.bind(port);
-            let settings = ListenerConfig { addr, tls, limits: self.limits() };
+            let proxy = &self.config.proxy_protocol;
+            let proxies = match proxy.services.iter().any(|s| s == service) {
+                true => proxy.networks().0,
+                false => Networks::default(),
+            };
+            let settings = ListenerConfig { addr, tls, limits: self.limits(), proxies };
             let listener = Listener::bind(settings, protocol, self.shutdown.clone());
             bound.push(listener.map_err(|e| cannot_listen(service, addr, &e))?);
         }

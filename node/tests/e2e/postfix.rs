@@ -21,10 +21,7 @@ const SWAKS: usize = 5;
 
 #[test]
 fn postfix_delivers_by_lmtp_through_a_failover_and_nothing_is_lost_or_doubled() {
-    // SAFETY: reads the process's own id.
-    let root = unsafe { libc::geteuid() } == 0;
-    if !root || !Path::new("/usr/sbin/postfix").exists() {
-        println!("skipped: only root can start Postfix, and deploy/prerequisites leaves another agent in its place");
+    if !can_run() {
         return;
     }
     let mut scene = Scene::start(ALICE);
@@ -46,6 +43,17 @@ fn postfix_delivers_by_lmtp_through_a_failover_and_nothing_is_lost_or_doubled() 
     });
     must_be_exactly("INBOX after Postfix", &scene.ids("INBOX"), &sent);
     unknown_users_bounce_at_once(&postfix, scene.port(Port::Lmtp));
+}
+
+/// Whether there is a Postfix that can be started.
+pub fn can_run() -> bool {
+    // SAFETY: reads the process's own id.
+    let root = unsafe { libc::geteuid() } == 0;
+    let can = root && Path::new("/usr/sbin/postfix").exists();
+    if !can {
+        println!("skipped: only root can start Postfix, and deploy/prerequisites leaves another agent in its place");
+    }
+    can
 }
 
 fn with_swaks(postfix: &Postfix) -> String {
@@ -83,13 +91,19 @@ fn unknown_users_bounce_at_once(postfix: &Postfix, lmtp: u16) {
 }
 
 /// An instance with its own configuration and queue, outside of the data folder: its processes run as another user.
-struct Postfix {
+pub struct Postfix {
     folder: tempfile::TempDir,
-    port: u16,
+    pub port: u16,
 }
 
 impl Postfix {
     fn start(lmtp: &[u16]) -> Self {
+        let next_hops: Vec<String> = lmtp.iter().map(|port| format!("inet:127.0.0.1:{port}")).collect();
+        Self::start_with(&format!("virtual_transport = lmtp:{}", next_hops.join(", ")))
+    }
+
+    /// One that hands mail for example.com over as these lines of its main.cf say.
+    pub fn start_with(transport: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("zcluster-postfix-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let this = Self { port: cluster::free_ports(), folder };
@@ -97,8 +111,7 @@ impl Postfix {
             fs::create_dir_all(this.folder.path().join(sub)).unwrap();
         }
         succeed(Command::new("chown").arg("postfix").arg(this.folder.path().join("data")));
-        let next_hops: Vec<String> = lmtp.iter().map(|port| format!("inet:127.0.0.1:{port}")).collect();
-        fs::write(this.etc().join("main.cf"), main_cf(this.folder.path(), &next_hops.join(", "))).unwrap();
+        fs::write(this.etc().join("main.cf"), main_cf(this.folder.path(), transport)).unwrap();
         fs::write(this.etc().join("master.cf"), master_cf(this.port)).unwrap();
         this.control("start");
         eventually("Postfix listens", Duration::from_secs(20), || Smtp::esmtp(this.port).is_ok());
@@ -115,7 +128,7 @@ impl Postfix {
         assert!(output.status.success(), "postfix {verb}: {text}{}", self.log());
     }
 
-    fn queue_is_empty(&self) -> bool {
+    pub fn queue_is_empty(&self) -> bool {
         let queues = ["maildrop", "incoming", "active", "deferred"];
         let files = |name: &str| {
             succeed(Command::new("find").arg(self.folder.path().join("queue").join(name)).args(["-type", "f"]))
@@ -123,7 +136,7 @@ impl Postfix {
         queues.iter().all(|name| files(name).is_empty())
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("data/postfix.log")).unwrap_or_default()
     }
 }
@@ -137,7 +150,7 @@ impl Drop for Postfix {
     }
 }
 
-fn main_cf(folder: &Path, next_hops: &str) -> String {
+fn main_cf(folder: &Path, transport: &str) -> String {
     let folder = path(folder);
     format!(
         "compatibility_level = 3.6\nqueue_directory = {folder}/queue\ndata_directory = {folder}/data\n\
@@ -147,7 +160,7 @@ fn main_cf(folder: &Path, next_hops: &str) -> String {
          alias_database =\nlocal_recipient_maps =\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n\
          mynetworks = 127.0.0.0/8\nlocal_transport = error:nobody lives here\ndefault_transport = error:nothing leaves\n\
          virtual_mailbox_domains = example.com\nvirtual_mailbox_maps = static:all\n\
-         virtual_transport = lmtp:{next_hops}\nsmtpd_client_connection_count_limit = 0\nsmtpd_error_sleep_time = 0\n\
+         {transport}\nsmtpd_client_connection_count_limit = 0\nsmtpd_error_sleep_time = 0\n\
          minimal_backoff_time = 2s\nmaximal_backoff_time = 4s\nqueue_run_delay = 2s\n\
          transport_retry_time = 2s\nlmtp_connect_timeout = 5s\nlmtp_connection_cache_on_demand = yes\n"
     )
@@ -172,6 +185,7 @@ fn master_cf(port: u16) -> String {
         ("discard", "unix", "-", "-", "-", "discard"),
         ("lmtp", "unix", "-", "-", "-", "lmtp"),
         ("anvil", "unix", "-", "-", "1", "anvil"),
+        ("tlsmgr", "unix", "-", "1000?", "1", "tlsmgr"),
         ("scache", "unix", "-", "-", "1", "scache"),
         ("postlog", "unix-dgram", "n", "-", "1", "postlogd"),
     ] {

@@ -180,14 +180,16 @@ impl Connection {
         let Io::Plain(stream) = std::mem::replace(self.io.get_mut(), Io::Gone) else {
             return Err(std::io::Error::from(std::io::ErrorKind::AlreadyExists).into());
         };
-        let (acceptor, end_point) = tls.acceptor();
+        let (acceptor, end_points) = tls.acceptor();
         let handshake = zcluster_runtime::timeout(self.handshake_timeout, acceptor.accept(stream));
         let killed = poll_fn(|cx| self.shutdown.poll(cx, Stage::Killed));
         let stream = match zcluster_runtime::select(handshake, killed).await {
             zcluster_runtime::Either::Left(done) => done.map_err(|_| ReadError::Timeout)??,
             zcluster_runtime::Either::Right(()) => return Err(ReadError::Shutdown),
         };
-        self.bindings = Some(Box::new(Bindings { exporter: exporter(stream.get_ref().1), end_point }));
+        let session = stream.get_ref().1;
+        let end_point = end_points.of(session.server_name());
+        self.bindings = Some(Box::new(Bindings { exporter: exporter(session), end_point }));
         *self.io.get_mut() = Io::Tls(Box::new(stream));
         self.secure = true;
         Ok(())

@@ -82,14 +82,7 @@ impl Gate {
         if inside.total >= limits.max_connections {
             return Err(Refusal::TooMany);
         }
-        let counted = (limits.max_per_ip > 0 && !ip.is_loopback()).then_some(ip);
-        if let Some(ip) = counted {
-            let mine = inside.by_ip.entry(ip).or_default();
-            if *mine >= limits.max_per_ip {
-                return Err(Refusal::TooManyFromAddress);
-            }
-            *mine += 1;
-        }
+        let counted = inside.count(ip, limits)?;
         inside.total += 1;
         Ok(Place { gate: self.clone(), counted })
     }
@@ -99,16 +92,44 @@ impl Gate {
     }
 }
 
+impl Place {
+    /// Counts the place for another client address than the one it was entered from: a proxy has said who it is.
+    pub(crate) fn move_to(&mut self, ip: IpAddr, limits: &Limits) -> Result<(), Refusal> {
+        let mut inside = self.gate.0.lock();
+        inside.leave(self.counted.take());
+        self.counted = inside.count(ip.to_canonical(), limits)?;
+        Ok(())
+    }
+}
+
+impl Inside {
+    fn count(&mut self, ip: IpAddr, limits: &Limits) -> Result<Option<IpAddr>, Refusal> {
+        if limits.max_per_ip == 0 || ip.is_loopback() {
+            return Ok(None);
+        }
+        let mine = self.by_ip.entry(ip).or_default();
+        if *mine >= limits.max_per_ip {
+            return Err(Refusal::TooManyFromAddress);
+        }
+        *mine += 1;
+        Ok(Some(ip))
+    }
+
+    fn leave(&mut self, counted: Option<IpAddr>) {
+        let Some(ip) = counted else { return };
+        if let Some(mine) = self.by_ip.get_mut(&ip) {
+            *mine -= 1;
+            if *mine == 0 {
+                self.by_ip.remove(&ip);
+            }
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut inside = self.gate.0.lock();
         inside.total -= 1;
-        let Some(ip) = self.counted else { return };
-        if let Some(mine) = inside.by_ip.get_mut(&ip) {
-            *mine -= 1;
-            if *mine == 0 {
-                inside.by_ip.remove(&ip);
-            }
-        }
+        inside.leave(self.counted);
     }
 }

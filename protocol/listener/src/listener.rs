@@ -2,6 +2,8 @@
 
 use crate::connection::Connection;
 use crate::limits::{Gate, Limits, Place, Refusal};
+use crate::networks::Networks;
+use crate::proxy::{self, Told};
 use crate::shutdown::{Shutdown, Stage};
 use crate::tls::TlsSettings;
 use crate::{Protocol, ReadError};
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tracing::Instrument;
-use zcluster_runtime::{Either, Instant, select, sleep, spawn};
+use zcluster_runtime::{Either, Instant, select, sleep, spawn, timeout};
 
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -41,12 +43,15 @@ pub struct ListenerConfig {
     pub tls: TlsMode,
     /// Bounds.
     pub limits: Limits,
+    /// Proxies whose connections begin with a PROXY header (v1 or v2) that says who the client is. Everybody else is
+    /// who he is, and a header from him is a syntax error of the protocol.
+    pub proxies: Networks,
 }
 
 impl ListenerConfig {
     /// Plain, with default bounds.
     pub fn new(addr: SocketAddr) -> Self {
-        ListenerConfig { addr, tls: TlsMode::None, limits: Limits::default() }
+        ListenerConfig { addr, tls: TlsMode::None, limits: Limits::default(), proxies: Networks::default() }
     }
 }
 
@@ -118,44 +123,40 @@ impl Listener {
         match self.gate.enter(peer.ip(), &self.config.limits) {
             Ok(place) => {
                 metrics::counter!("zcluster_sessions_total", "protocol" => name).increment(1);
-                let connection = self.connection(stream, peer);
-                let implicit = matches!(self.config.tls, TlsMode::Implicit(_));
-                let span = tracing::debug_span!("session", protocol = name, peer = %peer);
-                spawn(session(connection, implicit, self.protocol.clone(), place).instrument(span));
+                // Replies are gathered by us; the kernel must not wait for more.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
+                }
+                let local = stream.local_addr().unwrap_or(self.config.addr);
+                let door = Door {
+                    protocol: self.protocol.clone(),
+                    tls: self.config.tls.clone(),
+                    limits: self.config.limits.clone(),
+                    proxied: self.config.proxies.contains(peer.ip()),
+                    shutdown: self.shutdown.clone(),
+                };
+                spawn(session(door, stream, peer, local, place));
             }
             Err(why) => self.refuse(stream, peer, why),
         }
     }
 
-    fn connection(&self, stream: TcpStream, peer: SocketAddr) -> Connection {
-        // Replies are gathered by us; the kernel must not wait for more.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
-        }
-        let local = stream.local_addr().unwrap_or(self.config.addr);
-        let tls = match &self.config.tls {
-            TlsMode::None => None,
-            TlsMode::StartTls(tls) | TlsMode::Implicit(tls) => Some(tls.clone()),
-        };
-        let mut connection = Connection::new(stream, peer, local, tls, &self.shutdown);
-        connection.set_write_timeout(self.config.limits.write_timeout);
-        connection.set_handshake_timeout(self.config.limits.handshake_timeout);
-        connection
-    }
-
     fn refuse(&self, stream: TcpStream, peer: SocketAddr, why: Refusal) {
-        metrics::counter!("zcluster_sessions_refused_total",
-            "protocol" => self.protocol.name(), "reason" => why.reason())
+        refuse(&self.protocol, &self.config.tls, stream, peer, why);
+    }
+}
+
+fn refuse(protocol: &Arc<dyn Protocol>, tls: &TlsMode, stream: TcpStream, peer: SocketAddr, why: Refusal) {
+    metrics::counter!("zcluster_sessions_refused_total", "protocol" => protocol.name(), "reason" => why.reason())
         .increment(1);
-        tracing::debug!(protocol = self.protocol.name(), %peer, reason = why.reason(), "connection refused");
-        let text = self.protocol.refuse_text(why);
-        if text.is_empty() || matches!(self.config.tls, TlsMode::Implicit(_)) {
-            return;
-        }
-        // One attempt without waiting: a line always fits into a new socket's send buffer.
-        if let Ok(mut stream) = stream.into_std() {
-            let _ = stream.write(text.as_bytes());
-        }
+    tracing::debug!(protocol = protocol.name(), %peer, reason = why.reason(), "connection refused");
+    let text = protocol.refuse_text(why);
+    if text.is_empty() || matches!(tls, TlsMode::Implicit(_)) {
+        return;
+    }
+    // One attempt without waiting: a line always fits into a new socket's send buffer.
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write(text.as_bytes());
     }
 }
 
@@ -178,10 +179,51 @@ impl Drop for Open {
     }
 }
 
-async fn session(mut connection: Connection, implicit: bool, protocol: Arc<dyn Protocol>, place: Place) {
-    let name = protocol.name();
+/// What a session needs of its listener.
+struct Door {
+    protocol: Arc<dyn Protocol>,
+    tls: TlsMode,
+    limits: Limits,
+    proxied: bool,
+    shutdown: Shutdown,
+}
+
+async fn session(door: Door, mut stream: TcpStream, peer: SocketAddr, local: SocketAddr, mut place: Place) {
+    let (mut peer, mut local) = (peer, local);
+    let name = door.protocol.name();
+    if door.proxied {
+        let header = timeout(door.limits.handshake_timeout, proxy::read(&mut stream));
+        match header.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(Told::Nothing) => {}
+            Ok(Told::Addresses(from, to)) => {
+                (peer, local) = (from, to);
+                if let Err(why) = place.move_to(peer.ip(), &door.limits) {
+                    return refuse(&door.protocol, &door.tls, stream, peer, why);
+                }
+            }
+            Err(error) => {
+                metrics::counter!("zcluster_proxy_header_errors_total", "protocol" => name).increment(1);
+                tracing::warn!(protocol = name, proxy = %peer, %error, "a proxy sent no PROXY header that makes sense");
+                return;
+            }
+        }
+    }
     let _open = Open::new(name, place);
+    let (tls, implicit) = match door.tls {
+        TlsMode::None => (None, false),
+        TlsMode::StartTls(tls) => (Some(tls), false),
+        TlsMode::Implicit(tls) => (Some(tls), true),
+    };
+    let mut connection = Connection::new(stream, peer, local, tls, &door.shutdown);
+    connection.set_write_timeout(door.limits.write_timeout);
+    connection.set_handshake_timeout(door.limits.handshake_timeout);
+    let span = tracing::debug_span!("session", protocol = name, peer = %peer);
+    serve(connection, implicit, door.protocol).instrument(span).await;
+}
+
+async fn serve(mut connection: Connection, implicit: bool, protocol: Arc<dyn Protocol>) {
     if implicit && let Err(error) = connection.start_tls().await {
+        let name = protocol.name();
         let kind = if matches!(error, ReadError::Timeout) { "timeout" } else { "failed" };
         metrics::counter!("zcluster_tls_handshake_errors_total", "protocol" => name, "kind" => kind).increment(1);
         tracing::debug!(%error, "tls handshake failed");

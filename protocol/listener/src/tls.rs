@@ -2,14 +2,19 @@
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest;
+use parking_lot::Mutex;
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::oid_registry as oid;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 
 /// Why a certificate or key cannot be used.
@@ -29,16 +34,85 @@ pub enum TlsError {
     File(String, std::io::Error),
 }
 
-/// A certificate and key for client connections; clones share them, and [`TlsSettings::reload_pem`] changes them for
-/// all handshakes that follow.
+/// Certificates and keys for client connections; clones share them, and what [`TlsSettings::reload_pem`] and
+/// [`TlsSettings::set_named`] change is so for all handshakes that follow. A client that names a host (SNI, RFC 6066 §3)
+/// gets the certificate that is made out to it, everybody else the first one.
 #[derive(Clone)]
-pub struct TlsSettings(Arc<ArcSwap<Identity>>);
+pub struct TlsSettings(Arc<Shared>);
 
-/// What one handshake uses.
-struct Identity {
-    config: Arc<ServerConfig>,
+struct Shared {
+    now: ArcSwap<Snapshot>,
+    /// What `now` is made from; locked by whoever changes it.
+    parts: Mutex<Parts>,
+}
+
+#[derive(Clone)]
+struct Parts {
+    first: NamedCertificate,
+    named: Vec<NamedCertificate>,
+}
+
+/// A certificate with its key and the host names it is made out to; clones share it.
+#[derive(Clone, Debug)]
+pub struct NamedCertificate(Arc<Certified>);
+
+#[derive(Debug)]
+struct Certified {
+    key: Arc<CertifiedKey>,
     /// The leaf's hash for `tls-server-end-point`.
     end_point: Option<Vec<u8>>,
+    /// Lower case, wildcards as they are written.
+    names: Vec<String>,
+}
+
+impl NamedCertificate {
+    /// From a certificate chain (leaf first) and its private key, both PEM.
+    ///
+    /// # Errors
+    /// [`TlsError`] when they cannot be used.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|e| TlsError::Pem("certificate", e.to_string()))?;
+        let Some(leaf) = chain.first() else { return Err(TlsError::NoCertificate) };
+        let (end_point, names) = (end_point(leaf), host_names(leaf));
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| TlsError::Pem("key", e.to_string()))?;
+        let key = Arc::new(CertifiedKey::from_der(chain, key, &provider())?);
+        Ok(NamedCertificate(Arc::new(Certified { key, end_point, names })))
+    }
+
+    /// The host names it is made out to (`subjectAltName`), in lower case.
+    pub fn names(&self) -> &[String] {
+        &self.0.names
+    }
+}
+
+/// What one handshake uses.
+struct Snapshot {
+    config: Arc<ServerConfig>,
+    choice: Arc<Choice>,
+}
+
+/// Finds the certificate for a host name.
+#[derive(Debug)]
+struct Choice {
+    first: NamedCertificate,
+    by_name: BTreeMap<String, NamedCertificate>,
+}
+
+impl Choice {
+    fn of(&self, host: Option<&str>) -> &NamedCertificate {
+        let Some(host) = host.map(str::to_ascii_lowercase) else { return &self.first };
+        // RFC 9525 §6.3: a wildcard stands for exactly the leftmost label.
+        let wild = || host.split_once('.').and_then(|(_, parent)| self.by_name.get(&format!("*.{parent}")));
+        self.by_name.get(&host).or_else(wild).unwrap_or(&self.first)
+    }
+}
+
+impl ResolvesServerCert for Choice {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.of(hello.server_name()).0.key.clone())
+    }
 }
 
 impl TlsSettings {
@@ -47,7 +121,9 @@ impl TlsSettings {
     /// # Errors
     /// [`TlsError`] when they cannot be used.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        Ok(TlsSettings(Arc::new(ArcSwap::from_pointee(build(chain, key)?))))
+        let parts = Parts { first: NamedCertificate::from_pem(chain, key)?, named: Vec::new() };
+        let now = ArcSwap::from_pointee(Snapshot::of(&parts)?);
+        Ok(TlsSettings(Arc::new(Shared { now, parts: Mutex::new(parts) })))
     }
 
     /// From two PEM files; they may be the same.
@@ -58,13 +134,13 @@ impl TlsSettings {
         Self::from_pem(&read(chain)?, &read(key)?)
     }
 
-    /// Uses another certificate from the next handshake on; the old one stays when the new one is no good.
+    /// Uses another first certificate from the next handshake on; the old one stays when the new one is no good.
     ///
     /// # Errors
     /// [`TlsError`] when they cannot be used.
     pub fn reload_pem(&self, chain: &[u8], key: &[u8]) -> Result<(), TlsError> {
-        self.0.store(Arc::new(build(chain, key)?));
-        Ok(())
+        let first = NamedCertificate::from_pem(chain, key)?;
+        self.change(|parts| parts.first = first)
     }
 
     /// Like [`Self::reload_pem`], from files.
@@ -75,33 +151,76 @@ impl TlsSettings {
         self.reload_pem(&read(chain)?, &read(key)?)
     }
 
-    /// For one handshake, with what its channel binding `tls-server-end-point` is.
-    pub(crate) fn acceptor(&self) -> (TlsAcceptor, Option<Vec<u8>>) {
-        let identity = self.0.load();
-        (TlsAcceptor::from(identity.config.clone()), identity.end_point.clone())
+    /// Uses these certificates for the hosts they are made out to, from the next handshake on, and none of those set
+    /// before. Of two for one name the first one counts.
+    ///
+    /// # Errors
+    /// [`TlsError`] when TLS itself cannot be set up; then nothing is changed.
+    pub fn set_named(&self, named: Vec<NamedCertificate>) -> Result<(), TlsError> {
+        self.change(|parts| parts.named = named)
     }
+
+    fn change(&self, how: impl FnOnce(&mut Parts)) -> Result<(), TlsError> {
+        let mut parts = self.0.parts.lock();
+        let mut new = parts.clone();
+        how(&mut new);
+        self.0.now.store(Arc::new(Snapshot::of(&new)?));
+        *parts = new;
+        Ok(())
+    }
+
+    /// For one handshake, with what tells its channel binding `tls-server-end-point` afterwards.
+    pub(crate) fn acceptor(&self) -> (TlsAcceptor, EndPoints) {
+        let now = self.0.now.load();
+        (TlsAcceptor::from(now.config.clone()), EndPoints(now.choice.clone()))
+    }
+}
+
+/// The channel bindings of the certificates that a handshake chose from.
+pub(crate) struct EndPoints(Arc<Choice>);
+
+impl EndPoints {
+    /// The one of the certificate that a client was shown that asked for `host`.
+    pub(crate) fn of(&self, host: Option<&str>) -> Option<Vec<u8>> {
+        self.0.of(host).0.end_point.clone()
+    }
+}
+
+impl Snapshot {
+    fn of(parts: &Parts) -> Result<Self, TlsError> {
+        let mut by_name = BTreeMap::new();
+        for certificate in &parts.named {
+            for name in certificate.names() {
+                by_name.entry(name.clone()).or_insert_with(|| certificate.clone());
+            }
+        }
+        let choice = Arc::new(Choice { first: parts.first.clone(), by_name });
+        // RFC 8314 §4.1 wants TLS 1.2 or later: rustls knows nothing older.
+        let config = ServerConfig::builder_with_provider(Arc::new(provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(choice.clone());
+        Ok(Snapshot { config: Arc::new(config), choice })
+    }
+}
+
+fn provider() -> CryptoProvider {
+    rustls::crypto::aws_lc_rs::default_provider()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).map_err(|e| TlsError::File(path.display().to_string(), e))
 }
 
-fn build(chain: &[u8], key: &[u8]) -> Result<Identity, TlsError> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
-        .collect::<Result<_, _>>()
-        .map_err(|e| TlsError::Pem("certificate", e.to_string()))?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate);
-    }
-    let end_point = chain.first().and_then(|leaf| end_point(leaf));
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| TlsError::Pem("key", e.to_string()))?;
-    // RFC 8314 §4.1 wants TLS 1.2 or later: rustls knows nothing older.
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    Ok(Identity { config: Arc::new(config), end_point })
+/// The DNS names in `subjectAltName` (RFC 5280 §4.2.1.6).
+fn host_names(certificate: &[u8]) -> Vec<String> {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+    let Ok(Some(names)) = parsed.subject_alternative_name() else { return Vec::new() };
+    let dns = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(dns).collect()
 }
 
 /// The channel binding `tls-server-end-point` (RFC 5929 §4.1): the certificate's hash, by the function that its
@@ -139,6 +258,51 @@ fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn made_out_to(names: &[&str]) -> NamedCertificate {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        NamedCertificate::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn each_host_gets_its_certificate() {
+        let (first, a, b) = (
+            made_out_to(&["first"]),
+            made_out_to(&["Mx.A.example", "a.example"]),
+            made_out_to(&["*.b.example", "a.example"]),
+        );
+        let snapshot = Snapshot::of(&Parts { first: first.clone(), named: vec![a.clone(), b.clone()] }).unwrap();
+        for (host, want) in [
+            (None, &first),
+            (Some("elsewhere.example"), &first),
+            (Some("MX.a.example"), &a),
+            (Some("a.example"), &a),
+            (Some("x.b.example"), &b),
+            (Some("x.y.b.example"), &first),
+            (Some("b.example"), &first),
+        ] {
+            assert_eq!(snapshot.choice.of(host).0.end_point, want.0.end_point, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_changes_nothing() {
+        let pem = |name: &str| {
+            let made = rcgen::generate_simple_self_signed(vec![name.to_string()]).unwrap();
+            (made.cert.pem().into_bytes(), made.signing_key.serialize_pem().into_bytes())
+        };
+        let (one, other) = (pem("one"), pem("other"));
+        let settings = TlsSettings::from_pem(&one.0, &one.1).unwrap();
+        let shown = |host: &str| settings.acceptor().1.of(Some(host));
+        let before = shown("one");
+        assert!(matches!(settings.reload_pem(&other.0, &one.1), Err(TlsError::Rejected(_))));
+        assert!(matches!(NamedCertificate::from_pem(b"", &one.1), Err(TlsError::NoCertificate)));
+        assert_eq!(shown("one"), before);
+        settings.set_named(vec![NamedCertificate::from_pem(&other.0, &other.1).unwrap()]).unwrap();
+        settings.reload_pem(&other.0, &other.1).unwrap();
+        assert_eq!(shown("one"), shown("other"));
+    }
 
     #[test]
     fn the_end_point_is_hashed_as_the_certificate_is_signed() {

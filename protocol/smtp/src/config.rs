@@ -12,7 +12,7 @@ pub struct SmtpConfig {
     pub max_message_bytes: u64,
     /// Recipients of one transaction; RFC 5321 §4.5.3.1.8 wants at least 100.
     pub recipients_max: usize,
-    /// Received fields of a message that has gone in circles.
+    /// Received fields of a message that has gone in circles (`zimbraMtaHopcountLimit`).
     pub hops_max: usize,
     /// Whether a message identical to one just delivered to the same mailbox from the same sender is acknowledged
     /// without being added again. Only messages with a Message-ID are compared.
@@ -27,6 +27,8 @@ pub struct SmtpConfig {
     pub auth_without_tls: bool,
     /// How long a client may be silent between commands (RFC 5321 §4.5.3.2.7: five minutes).
     pub command_timeout: Duration,
+    /// How long a submitted message may be held back (FUTURERELEASE, RFC 4865).
+    pub hold_max: Duration,
     /// How long it may be silent within a message (RFC 5321 §4.5.3.2.5: three minutes).
     pub data_timeout: Duration,
 }
@@ -44,6 +46,7 @@ impl SmtpConfig {
             refuse_bare_lf: true,
             auth_without_tls: false,
             command_timeout: Duration::from_secs(300),
+            hold_max: Duration::from_secs(30 * 24 * 3_600),
             data_timeout: Duration::from_secs(180),
         }
     }
@@ -53,6 +56,9 @@ impl SmtpConfig {
     pub fn with_attributes(mut self, config: &Attributes) -> Self {
         if let Some(max) = config.get("zimbraMtaMaxMessageSize").and_then(|v| v.parse().ok()).filter(|n| *n > 0) {
             self.max_message_bytes = max;
+        }
+        if let Some(hops) = config.get("zimbraMtaHopcountLimit").and_then(|v| v.parse().ok()).filter(|n| *n > 0) {
+            self.hops_max = hops;
         }
         if let Some(permanent) = config.get("zimbraLmtpPermanentFailureWhenOverQuota") {
             self.quota_failure_permanent = permanent == "TRUE";

@@ -23,6 +23,15 @@ pub fn api(error: &Error, config: &SmtpConfig) -> Reply {
     }
 }
 
+/// A message that cannot be queued.
+pub fn queue(error: &Error) -> Reply {
+    match error {
+        Error::TooLarge(_) => Reply::new(452, "4.3.1", "too many messages are waiting to be sent, try again later"),
+        Error::Invalid(_) => Reply::new(550, "5.1.3", "an address that cannot be sent to"),
+        _ => Reply::new(451, "4.3.0", "cannot queue the message now, try again later"),
+    }
+}
+
 /// A mailbox that is full, where that is a reason to send the message back.
 pub fn full_for_good() -> Reply {
     Reply::new(552, "5.2.2", "mailbox is full")

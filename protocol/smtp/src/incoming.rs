@@ -153,9 +153,12 @@ impl Incoming {
         self.problem
     }
 
-    /// Looks at the whole: afterwards [`Self::problem`] is final.
-    pub fn finish(&mut self, refuse_bare_lf: bool) {
+    /// Looks at the whole: afterwards [`Self::problem`] is final. In a binary message any octet may be anywhere.
+    pub fn finish(&mut self, refuse_bare_lf: bool, binary: bool) {
         let check = self.check;
+        if binary {
+            return;
+        }
         for (found, problem) in [
             (check.bare_lf && refuse_bare_lf, Problem::BareLf),
             (check.nul, Problem::Nul),
@@ -172,24 +175,13 @@ impl Incoming {
         &self.bytes[self.trace_len..]
     }
 
-    /// Puts header fields between the trace fields and the client's bytes.
-    pub fn insert_fields(&mut self, fields: &str) {
-        if self.problem.is_none() && !fields.is_empty() {
-            let at = self.trace_len;
-            self.bytes.splice(at..at, fields.bytes());
-        }
+    /// Whether it is text: no NUL, no bare LF, no absurd lines.
+    pub fn is_text(&self) -> bool {
+        !(self.check.nul || self.check.bare_lf || self.check.long_line)
     }
 
-    /// Puts other bytes in the place of the client's.
-    pub fn replace(&mut self, with: &[u8]) {
-        if self.problem.is_none() {
-            self.bytes.truncate(self.trace_len);
-            self.bytes.extend_from_slice(with);
-        }
-    }
-
-    /// The whole message, and the share of the budget that it occupies.
-    pub fn into_parts(self) -> (Vec<u8>, Option<OwnedSemaphorePermit>) {
-        (self.bytes, self.share)
+    /// The whole message, how much of it is trace fields, and the share of the budget that it occupies.
+    pub fn into_parts(self) -> (Vec<u8>, usize, Option<OwnedSemaphorePermit>) {
+        (self.bytes, self.trace_len, self.share)
     }
 }

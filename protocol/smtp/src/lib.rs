@@ -5,17 +5,28 @@
 //! for has it on a quorum's disks.
 //!
 //! `codec` turns bytes into commands and replies into bytes, `session` keeps the conversation's state, `commands`
-//! carries each verb out, `deliver` puts the message into the mailboxes, `errors` says our errors in SMTP's words.
+//! carries each verb out, `policy` is what the operator wants, `defence` keeps strangers at bay, `route` finds out where
+//! a recipient lives, `identity` and `header` are for users who submit, `deliver` puts the message into the mailboxes
+//! and the outbox, `errors` says our errors in SMTP's words.
 
 mod codec;
 mod commands;
 mod config;
+mod defence;
 mod deliver;
+mod dns;
 mod errors;
+mod header;
+mod identity;
 mod incoming;
+mod journal;
+mod policy;
+mod route;
 mod service;
 mod session;
 
 pub use config::SmtpConfig;
+pub use defence::Defence;
+pub use dns::{Dns, Unanswered};
 pub use incoming::Budget;
-pub use service::{Backend, Service, Smtp};
+pub use service::{Backend, Edge, Service, Smtp};

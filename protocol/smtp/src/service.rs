@@ -1,11 +1,13 @@
 //! The three services as listener protocols.
 
 use crate::config::SmtpConfig;
+use crate::defence::Defence;
+use crate::dns::Dns;
 use crate::incoming::Budget;
 use crate::session::Session;
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use zcluster_api::DirectoryApi;
+use zcluster_api::{DirectoryApi, MailboxApi};
 use zcluster_auth::Authenticator;
 use zcluster_delivery::Deliverer;
 use zcluster_listener::{Connection, Protocol, Refusal};
@@ -44,8 +46,21 @@ pub struct Backend {
     pub authenticator: Arc<Authenticator>,
     /// Memory for messages on their way in: one for all services of a node.
     pub budget: Budget,
-    /// What looks at messages that come in by SMTP and submission before they are taken.
+    /// What deals with strangers.
+    pub edge: Edge,
+}
+
+/// What the services have at the edge of a site, each part of it as far as there is one; clones share it.
+#[derive(Clone, Default)]
+pub struct Edge {
+    /// What is remembered of clients.
+    pub defence: Arc<Defence>,
+    /// The DNS; without it nothing is asked there.
+    pub dns: Option<Arc<dyn Dns>>,
+    /// What looks at messages before they are taken.
     pub screen: Option<Arc<dyn Screen>>,
+    /// Where quotas are looked up and BURL's messages read; without it neither is done.
+    pub mailboxes: Option<Arc<dyn MailboxApi>>,
 }
 
 /// One service.

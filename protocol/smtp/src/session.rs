@@ -1,17 +1,18 @@
 //! The state of one conversation.
 
-use crate::codec::{COMMAND_BYTES_MAX, Command, Reply, SyntaxError, parse};
+use crate::codec::{BodyType, COMMAND_BYTES_MAX, Command, MailFrom, Notify, Reply, Return, SyntaxError, parse};
+use crate::defence::{Admission, Client};
 use crate::errors;
+use crate::identity::Right;
 use crate::incoming::Incoming;
+use crate::policy::Policy;
 use crate::service::{Service, Smtp};
 use std::sync::Arc;
 use zcluster_api::AccountId;
 use zcluster_api::directory::Account;
 use zcluster_listener::{Connection, Ending, ReadError};
-use zcluster_runtime::{Instant, random_bytes};
+use zcluster_runtime::{Instant, random_bytes, sleep};
 
-/// Commands that made no sense, before the session is ended.
-const ERRORS_MAX: u32 = 20;
 /// Recipients that do not exist, before an unknown client's session is ended (address harvesting).
 const UNKNOWN_RECIPIENTS_MAX: u32 = 100;
 
@@ -32,12 +33,30 @@ pub struct Greeting {
     pub name: String,
 }
 
+/// Where a recipient is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this mailbox.
+    Here(AccountId),
+    /// On another host: it goes into the queue.
+    Away,
+}
+
 /// One recipient that was accepted.
+#[derive(Clone, Debug)]
 pub struct Recipient {
-    /// As the client wrote it.
+    /// As the client wrote it, or what it was rewritten to.
     pub address: String,
-    /// Who that is.
-    pub account: AccountId,
+    /// Where that is.
+    pub place: Place,
+    /// What the queue calls it: it knows no tags and no rewriting.
+    pub queued_as: String,
+    /// NOTIFY.
+    pub notify: Option<Notify>,
+    /// ORCPT, as it was written.
+    pub orcpt: Option<String>,
+    /// Where copies of its mail are kept (`zimbraArchiveAccount`).
+    pub archives: Vec<String>,
 }
 
 /// From MAIL to the end of the message.
@@ -48,17 +67,44 @@ pub struct Transaction {
     pub sender: String,
     /// SMTPUTF8 was asked for.
     pub utf8: bool,
+    /// BODY.
+    pub body: BodyType,
+    /// RET.
+    pub ret: Option<Return>,
+    /// ENVID, as it was written.
+    pub envid: Option<String>,
+    /// REQUIRETLS.
+    pub require_tls: bool,
+    /// Not before then, Unix milliseconds.
+    pub hold_until_ms: Option<u64>,
+    /// By what right the signed-in account writes as this sender.
+    pub right: Right,
     /// Accepted recipients in the order of their RCPT.
     pub recipients: Vec<Recipient>,
-    /// What BDAT has brought so far.
+    /// What BDAT and BURL have brought so far.
     pub chunks: Option<Incoming>,
+    /// Why no recipient is taken, once that was found out.
+    pub checked: Option<Option<Reply>>,
 }
 
 impl Transaction {
     /// A new one.
-    pub fn new(sender: String, utf8: bool) -> Self {
+    pub fn new(from: MailFrom) -> Self {
         let id = random_bytes::<6>().iter().map(|b| format!("{b:02x}")).collect();
-        Transaction { id, sender, utf8, recipients: Vec::new(), chunks: None }
+        Transaction {
+            id,
+            sender: from.path,
+            utf8: from.utf8,
+            body: from.body,
+            ret: from.ret,
+            envid: from.envid,
+            require_tls: from.require_tls,
+            hold_until_ms: None,
+            right: Right::Own,
+            recipients: Vec::new(),
+            chunks: None,
+            checked: None,
+        }
     }
 }
 
@@ -71,7 +117,11 @@ pub struct Session {
     pub(crate) transaction: Option<Transaction>,
     pub(crate) failed_auths: u32,
     pub(crate) unknown_recipients: u32,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) client: Client,
     errors: u32,
+    /// Refusals of any kind so far.
+    faults: u32,
     scratch: Vec<u8>,
 }
 
@@ -86,7 +136,10 @@ impl Session {
             transaction: None,
             failed_auths: 0,
             unknown_recipients: 0,
+            policy: Arc::default(),
+            client: Client::default(),
             errors: 0,
+            faults: 0,
             scratch: Vec::new(),
         }
     }
@@ -95,9 +148,19 @@ impl Session {
     pub async fn run(mut self) {
         let kind = if self.service() == Service::Lmtp { "LMTP" } else { "ESMTP" };
         self.conn.set_idle_timeout(self.smtp.config.command_timeout);
-        // RFC 5321 §4.2: the greeting begins with the host's name.
-        self.reply(&Reply::new(220, "", format!("{} {kind} zcluster", self.smtp.config.hostname)));
-        if let Err(error) = self.converse().await {
+        let ended = match self.admit().await {
+            Ok(Admission::Go) => {
+                // RFC 5321 §4.2: the greeting begins with the host's name.
+                self.reply(&Reply::new(220, "", format!("{} {kind} zcluster", self.smtp.config.hostname)));
+                self.converse().await
+            }
+            Ok(Admission::Refuse(reply)) => {
+                self.reply(&reply);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ended {
             self.farewell(&error);
         }
         self.conn.shutdown().await;
@@ -105,6 +168,7 @@ impl Session {
 
     async fn converse(&mut self) -> Result<(), ReadError> {
         loop {
+            let faults = self.faults;
             let reply = match self.conn.read_line(COMMAND_BYTES_MAX).await {
                 Ok(line) if line.ending == Ending::Lf => Some(Reply::new(500, "5.5.2", "lines must end with CR LF")),
                 Ok(line) => match parse(&line) {
@@ -132,7 +196,11 @@ impl Session {
                 self.count("invalid", &reply);
                 self.reply(&reply);
             }
-            if self.errors > ERRORS_MAX || self.unknown_recipients > UNKNOWN_RECIPIENTS_MAX {
+            // Whoever makes many mistakes gets his answers late: a guess shall cost something.
+            if self.faults > faults && self.faults > self.policy.soft_errors && !self.client.trusted {
+                sleep(self.policy.error_sleep).await;
+            }
+            if self.errors > self.policy.hard_errors || self.unknown_recipients > UNKNOWN_RECIPIENTS_MAX {
                 self.reply(&Reply::new(421, "4.7.0", "too many errors, goodbye"));
                 return Ok(());
             }
@@ -156,6 +224,7 @@ impl Session {
         let (verb, reply) = match command {
             Command::Data => return self.data().await,
             Command::Bdat { size, last } => return self.bdat(size, last).await,
+            Command::Burl { url, last } => return self.burl(&url, last).await,
             Command::Auth { mechanism, initial } => return self.auth(&mechanism, initial).await,
             Command::StartTls => return self.start_tls().await,
             Command::Quit => {
@@ -200,6 +269,7 @@ impl Session {
         if (500..=504).contains(&reply.code) || reply.code == 555 {
             self.errors += 1;
         }
+        self.faults += u32::from(!reply.is_positive());
         let result = if reply.is_positive() {
             "ok"
         } else if reply.is_temporary() {
@@ -210,6 +280,11 @@ impl Session {
         metrics::counter!("zcluster_commands_total",
             "protocol" => self.service().name(), "command" => verb, "result" => result)
         .increment(1);
+    }
+
+    /// The signed-in account, or a host of ours that may relay.
+    pub(crate) fn may_relay(&self) -> bool {
+        self.account.is_some() || (self.service() == Service::Mx && self.client.may_relay)
     }
 
     /// RFC 5321 §4.1.1.5.

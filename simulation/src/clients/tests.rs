@@ -47,7 +47,7 @@ impl Site {
             directory,
             authenticator: auth,
             budget: Budget::new(16 * 1024 * 1024),
-            screen: None,
+            edge: zcluster_smtp::Edge::default(),
         };
         let lmtp = Smtp::lmtp(SmtpConfig::new("sim.example"), backend);
         Arc::new(Site { memory, imap, lmtp })

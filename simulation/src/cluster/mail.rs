@@ -67,7 +67,7 @@ impl Mail {
             directory: directory.clone(),
             authenticator: authenticator.clone(),
             budget: Budget::new(RECEIVE_BYTES),
-            screen: None,
+            edge: zcluster_smtp::Edge::default(),
         };
         let lmtp = Smtp::lmtp(smtp_config(number, directory.as_ref()).await, backend);
         let config = ImapConfig {

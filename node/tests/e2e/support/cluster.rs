@@ -63,6 +63,8 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     pub folder: PathBuf,
     serve_arguments: Vec<String>,
+    /// The first node's configuration file, less its ports.
+    config: Option<String>,
     /// The shard of each account's mailbox.
     homes: BTreeMap<String, u64>,
     _permit: Option<Permit>,
@@ -80,13 +82,31 @@ impl Cluster {
         Self::start_permitted(count, serve_arguments, Some(permit))
     }
 
+    /// A cluster of one node with a configuration file; `config` is told the cluster's folder and writes all of it but
+    /// `[ports]` and `[node]`.
+    pub fn start_configured(config: impl FnOnce(&Path) -> String) -> Self {
+        let permit = Permit::take();
+        let folder = scratch();
+        let text = config(&folder);
+        Self::start_in(folder, 1, &[], Some(text), Some(permit))
+    }
+
     /// Another cluster, of one node, while this one runs.
     pub fn beside(&self) -> Self {
         Self::start_permitted(1, &[], None)
     }
 
     fn start_permitted(count: usize, serve_arguments: &[&str], permit: Option<Permit>) -> Self {
-        let folder = scratch();
+        Self::start_in(scratch(), count, serve_arguments, None, permit)
+    }
+
+    fn start_in(
+        folder: PathBuf,
+        count: usize,
+        serve_arguments: &[&str],
+        config: Option<String>,
+        permit: Option<Permit>,
+    ) -> Self {
         let base = free_ports();
         let nodes = (1..=count)
             .map(|number| Node {
@@ -98,7 +118,7 @@ impl Cluster {
             })
             .collect();
         let serve_arguments = serve_arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let mut cluster = Self { nodes, folder, serve_arguments, homes: BTreeMap::new(), _permit: permit };
+        let mut cluster = Self { nodes, folder, serve_arguments, config, homes: BTreeMap::new(), _permit: permit };
         cluster.found();
         for number in 2..=count {
             cluster.join(number);
@@ -117,12 +137,20 @@ impl Cluster {
         let node = &self.nodes[0];
         let shards = SHARDS.to_string();
         let base = node.base.to_string();
+        let file = self.folder.join("zcluster.toml");
+        let place = match &self.config {
+            Some(config) => {
+                fs::write(&file, format!("{}{config}", ports_table(node.base))).unwrap();
+                ["--config", path(&file)]
+            }
+            None => ["--base-port", &base],
+        };
         run(&[
             "init",
             "--data",
             path(&node.data),
-            "--base-port",
-            &base,
+            place[0],
+            place[1],
             "--listen",
             "127.0.0.1",
             "--shards",
@@ -438,6 +466,26 @@ pub fn free_ports() -> u16 {
         }
     }
     panic!("no {PORTS_PER_CLUSTER} free ports in a row between {FIRST_PORT} and {LAST_PORT}");
+}
+
+/// What `--base-port` does, as a configuration file says it.
+fn ports_table(base: u16) -> String {
+    let offsets = [
+        ("smtp", 25),
+        ("lmtp", 24),
+        ("submission", 87),
+        ("submissions", 65),
+        ("imap", 43),
+        ("imaps", 93),
+        ("pop3", 10),
+        ("pop3s", 95),
+        ("managesieve", 90),
+        ("admin", 71),
+        ("rpc", 7),
+        ("metrics", 9),
+    ];
+    let lines: String = offsets.iter().map(|(name, offset)| format!("{name} = {}\n", base + offset)).collect();
+    format!("[ports]\n{lines}")
 }
 
 /// The right to run a cluster.

@@ -1,5 +1,6 @@
 //! Command lines (RFC 5321 §4.1.1 and the extensions offered).
 
+use super::params::{BodyType, Hold, Notify, Return, is_original_recipient, is_xtext};
 use super::path;
 
 /// A command as understood.
@@ -22,6 +23,13 @@ pub enum Command {
         /// Octets that follow.
         size: u64,
         /// The message ends with them.
+        last: bool,
+    },
+    /// BURL (RFC 4468 §3.2): the message, or the next piece of it, is fetched by us.
+    Burl {
+        /// An IMAP URL with an authorization.
+        url: String,
+        /// The message ends with it.
         last: bool,
     },
     /// RSET.
@@ -56,6 +64,7 @@ impl Command {
             Command::Rcpt(_) => "RCPT",
             Command::Data => "DATA",
             Command::Bdat { .. } => "BDAT",
+            Command::Burl { .. } => "BURL",
             Command::Rset => "RSET",
             Command::Noop => "NOOP",
             Command::Vrfy => "VRFY",
@@ -76,13 +85,27 @@ pub struct MailFrom {
     pub size: Option<u64>,
     /// SMTPUTF8 (RFC 6531).
     pub utf8: bool,
+    /// BODY (RFC 6152, RFC 3030).
+    pub body: BodyType,
+    /// RET (RFC 3461 §4.3).
+    pub ret: Option<Return>,
+    /// ENVID (RFC 3461 §4.4), as it was written (xtext).
+    pub envid: Option<String>,
+    /// REQUIRETLS (RFC 8689 §2).
+    pub require_tls: bool,
+    /// HOLDFOR, HOLDUNTIL (RFC 4865).
+    pub hold: Option<Hold>,
 }
 
 /// The arguments of RCPT.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RcptTo {
     /// The forward-path without brackets, not empty.
     pub path: String,
+    /// NOTIFY (RFC 3461 §4.1).
+    pub notify: Option<Notify>,
+    /// ORCPT (RFC 3461 §4.2), as it was written (`rfc822;` and xtext).
+    pub orcpt: Option<String>,
 }
 
 /// What is wrong with a line.
@@ -130,6 +153,7 @@ pub fn parse(line: &[u8]) -> Result<Command, SyntaxError> {
         "RCPT" => rcpt(args),
         "DATA" => bare(args, Command::Data),
         "BDAT" => bdat(args),
+        "BURL" => burl(args),
         "RSET" => bare(args, Command::Rset),
         "NOOP" => Ok(Command::Noop),
         "VRFY" if args.is_empty() => Err(SyntaxError::Usage("VRFY address")),
@@ -138,7 +162,7 @@ pub fn parse(line: &[u8]) -> Result<Command, SyntaxError> {
         "QUIT" => bare(args, Command::Quit),
         "STARTTLS" => bare(args, Command::StartTls),
         "AUTH" => auth(args),
-        "EXPN" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SOML" | "SAML" | "BURL" => Err(SyntaxError::NotOffered),
+        "EXPN" | "ETRN" | "TURN" | "ATRN" | "SEND" | "SOML" | "SAML" => Err(SyntaxError::NotOffered),
         "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" => Err(SyntaxError::Http),
         _ => Err(SyntaxError::Unknown),
     }
@@ -184,15 +208,44 @@ fn mail_parameter(from: &mut MailFrom, name: &str, value: Option<&str>) -> Resul
             from.size = Some(v.parse().unwrap_or(u64::MAX));
             Ok(())
         }
-        // RFC 6152 §2. Content is never converted, so the two are the same to us.
-        ("BODY", Some(v)) if v.eq_ignore_ascii_case("7BIT") || v.eq_ignore_ascii_case("8BITMIME") => Ok(()),
+        ("BODY", Some(v)) => match BodyType::parse(v) {
+            Some(body) => {
+                from.body = body;
+                Ok(())
+            }
+            None => bad,
+        },
+        ("RET", Some(v)) => match Return::parse(v) {
+            Some(ret) => {
+                from.ret = Some(ret);
+                Ok(())
+            }
+            None => bad,
+        },
+        // RFC 3461 §4.4: at most 100 characters.
+        ("ENVID", Some(v)) if v.len() <= 100 && is_xtext(v) => {
+            from.envid = Some(v.to_string());
+            Ok(())
+        }
+        ("REQUIRETLS", None) => {
+            from.require_tls = true;
+            Ok(())
+        }
+        // RFC 4865 §4: one of the two.
+        ("HOLDFOR" | "HOLDUNTIL", Some(v)) if from.hold.is_none() => match Hold::parse(name, v) {
+            Some(hold) => {
+                from.hold = Some(hold);
+                Ok(())
+            }
+            None => bad,
+        },
         ("SMTPUTF8", None) => {
             from.utf8 = true;
             Ok(())
         }
         // RFC 4954 §5: who submitted it elsewhere; not trusted, so not kept.
         ("AUTH", Some(_)) => Ok(()),
-        ("SIZE" | "BODY" | "SMTPUTF8" | "AUTH", _) => bad,
+        ("SIZE" | "BODY" | "SMTPUTF8" | "AUTH" | "RET" | "ENVID" | "REQUIRETLS" | "HOLDFOR" | "HOLDUNTIL", _) => bad,
         _ => Err(SyntaxError::UnknownParameter),
     }
 }
@@ -205,8 +258,20 @@ fn rcpt(args: &str) -> Result<Command, SyntaxError> {
     if !path::is_mailbox(path) && !path.eq_ignore_ascii_case("postmaster") {
         return Err(SyntaxError::ForwardPath);
     }
-    parameters(rest, |_, _| Err(SyntaxError::UnknownParameter))?;
-    Ok(Command::Rcpt(RcptTo { path: path::unquoted(path) }))
+    let mut to = RcptTo { path: path::unquoted(path), ..RcptTo::default() };
+    parameters(rest, |name, value| match (name, value) {
+        ("NOTIFY", Some(v)) => {
+            to.notify = Some(Notify::parse(v).ok_or(SyntaxError::BadParameter)?);
+            Ok(())
+        }
+        ("ORCPT", Some(v)) if is_original_recipient(v) => {
+            to.orcpt = Some(v.to_string());
+            Ok(())
+        }
+        ("NOTIFY" | "ORCPT", _) => Err(SyntaxError::BadParameter),
+        _ => Err(SyntaxError::UnknownParameter),
+    })?;
+    Ok(Command::Rcpt(to))
 }
 
 /// RFC 5321 §4.1.2 `Mail-parameters`: hands each over with its name in upper case, none twice.
@@ -218,7 +283,8 @@ fn parameters(
     for word in rest.split(' ').filter(|w| !w.is_empty()) {
         let (name, value) = word.split_once('=').map_or((word, None), |(n, v)| (n, Some(v)));
         let name = name.to_ascii_uppercase();
-        let value_ok = value.is_none_or(|v| !v.is_empty() && !v.contains('='));
+        // RFC 5321 §4.1.2 `esmtp-value`. An xtext may hold `=` (RFC 3461 §4 leaves it out, some clients do not).
+        let value_ok = value.is_none_or(|v| !v.is_empty() && (!v.contains('=') || name == "ORCPT"));
         if seen.contains(&name) || !value_ok {
             return Err(SyntaxError::BadParameter);
         }
@@ -244,6 +310,22 @@ fn bdat(args: &str) -> Result<Command, SyntaxError> {
     Ok(Command::Bdat { size: size.parse().map_err(|_| USAGE)?, last })
 }
 
+/// RFC 4468 §3.2: `BURL url [LAST]`.
+fn burl(args: &str) -> Result<Command, SyntaxError> {
+    const USAGE: SyntaxError = SyntaxError::Usage("BURL url [LAST]");
+    let mut words = args.split(' ').filter(|w| !w.is_empty());
+    let url = words.next().ok_or(USAGE)?.to_string();
+    let last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("LAST") => true,
+        Some(_) => return Err(USAGE),
+    };
+    if words.next().is_some() {
+        return Err(USAGE);
+    }
+    Ok(Command::Burl { url, last })
+}
+
 /// RFC 4954 §4: `AUTH mechanism [initial-response]`.
 fn auth(args: &str) -> Result<Command, SyntaxError> {
     let mut words = args.split(' ').filter(|w| !w.is_empty());
@@ -261,7 +343,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn mail_of(path: &str, size: Option<u64>, utf8: bool) -> Command {
-        Command::Mail(MailFrom { path: path.into(), size, utf8 })
+        Command::Mail(MailFrom { path: path.into(), size, utf8, ..MailFrom::default() })
     }
 
     #[test]
@@ -271,12 +353,49 @@ mod tests {
             ("EHLO [192.0.2.1]", Command::Ehlo("[192.0.2.1]".into())),
             ("LHLO x.example  ", Command::Lhlo("x.example".into())),
             ("MAIL FROM:<>", mail_of("", None, false)),
-            ("mail from:<a@b> size=12 BODY=8bitmime", mail_of("a@b", Some(12), false)),
+            (
+                "mail from:<a@b> size=12 BODY=8bitmime",
+                Command::Mail(MailFrom {
+                    path: "a@b".into(),
+                    size: Some(12),
+                    body: BodyType::EightBit,
+                    ..MailFrom::default()
+                }),
+            ),
+            (
+                "MAIL FROM:<a@b> RET=hdrs ENVID=QQ+2B314 REQUIRETLS HOLDFOR=86400 BODY=BINARYMIME",
+                Command::Mail(MailFrom {
+                    path: "a@b".into(),
+                    body: BodyType::Binary,
+                    ret: Some(Return::Headers),
+                    envid: Some("QQ+2B314".into()),
+                    require_tls: true,
+                    hold: Some(Hold::For(86_400)),
+                    ..MailFrom::default()
+                }),
+            ),
+            (
+                "MAIL FROM:<a@b> HOLDUNTIL=1970-01-02T00:00:00Z",
+                Command::Mail(MailFrom {
+                    path: "a@b".into(),
+                    hold: Some(Hold::Until(86_400_000)),
+                    ..MailFrom::default()
+                }),
+            ),
+            (
+                "RCPT TO:<c@d> NOTIFY=success,Delay ORCPT=rfc822;Carol+40D@x",
+                Command::Rcpt(RcptTo {
+                    path: "c@d".into(),
+                    notify: Some(Notify { success: true, failure: false, delay: true }),
+                    orcpt: Some("rfc822;Carol+40D@x".into()),
+                }),
+            ),
+            ("BURL imap://a@h/b;uid=1 last", Command::Burl { url: "imap://a@h/b;uid=1".into(), last: true }),
             ("MAIL FROM: <a@b> AUTH=<>", mail_of("a@b", None, false)),
             ("MAIL FROM:<bö@b> SMTPUTF8", mail_of("bö@b", None, true)),
             ("MAIL FROM:<a@b> SIZE=99999999999999999999", mail_of("a@b", Some(u64::MAX), false)),
-            ("RCPT TO:<@relay:c@d>", Command::Rcpt(RcptTo { path: "c@d".into() })),
-            ("RCPT TO:<postMaster>", Command::Rcpt(RcptTo { path: "postMaster".into() })),
+            ("RCPT TO:<@relay:c@d>", Command::Rcpt(RcptTo { path: "c@d".into(), ..RcptTo::default() })),
+            ("RCPT TO:<postMaster>", Command::Rcpt(RcptTo { path: "postMaster".into(), ..RcptTo::default() })),
             ("BDAT 10 last", Command::Bdat { size: 10, last: true }),
             ("BDAT 0", Command::Bdat { size: 0, last: false }),
             ("NOOP whatever", Command::Noop),
@@ -303,10 +422,18 @@ mod tests {
             ("MAIL FROM:<a@b> SIZE=", BadParameter),
             ("MAIL FROM:<a@b> SIZE=1 SIZE=2", BadParameter),
             ("MAIL FROM:<a@b> SMTPUTF8=1", BadParameter),
-            ("MAIL FROM:<a@b> BODY=BINARYMIME", BadParameter),
-            ("MAIL FROM:<a@b> RET=FULL", UnknownParameter),
+            ("MAIL FROM:<a@b> BODY=9BIT", BadParameter),
+            ("MAIL FROM:<a@b> RET=ALL", BadParameter),
+            ("MAIL FROM:<a@b> ENVID=a+2", BadParameter),
+            ("MAIL FROM:<a@b> REQUIRETLS=YES", BadParameter),
+            ("MAIL FROM:<a@b> HOLDFOR=-1", BadParameter),
+            ("MAIL FROM:<a@b> HOLDFOR=1 HOLDUNTIL=1970-01-02T00:00:00Z", BadParameter),
+            ("MAIL FROM:<a@b> HOLDUNTIL=tomorrow", BadParameter),
+            ("MAIL FROM:<a@b> MT-PRIORITY=3", UnknownParameter),
             ("RCPT TO:<>", ForwardPath),
-            ("RCPT TO:<a@b> NOTIFY=NEVER", UnknownParameter),
+            ("RCPT TO:<a@b> NOTIFY=NEVER,SUCCESS", BadParameter),
+            ("RCPT TO:<a@b> ORCPT=c@d", BadParameter),
+            ("RCPT TO:<a@b> BY=1", UnknownParameter),
             ("MAIL FROM:<a\0@b>", Characters),
         ] {
             assert_eq!(parse(line.as_bytes()), Err(error), "{line}");
@@ -328,6 +455,9 @@ mod tests {
             "MAIL TO:<a@b>",
             "RCPT FROM:<a@b>",
             "BDAT 99999999999999999999",
+            "BURL",
+            "BURL imap://a FIRST",
+            "BURL imap://a LAST x",
         ] {
             assert!(matches!(parse(usage.as_bytes()), Err(Usage(_))), "{usage}");
         }

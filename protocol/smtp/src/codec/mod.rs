@@ -2,12 +2,17 @@
 
 mod command;
 mod data;
+mod params;
 mod path;
 mod reply;
+mod url;
 
 pub use command::{Command, MailFrom, RcptTo, SyntaxError, parse};
 pub use data::{DataDecoder, LineCheck};
+pub use params::{BodyType, Hold, Notify, Return};
+pub use path::is_domain;
 pub use reply::Reply;
+pub use url::{Access, SubmitUrl};
 
 /// Bytes of a command line without its ending: RFC 5321 §4.5.3.1.4's 512 plus what extensions add, of which AUTH with a
 /// token in its initial response adds most.

@@ -2,21 +2,24 @@
 
 use std::borrow::Cow;
 
+/// Bytes of a reply's text.
+const TEXT_BYTES_MAX: usize = 480;
+
 /// A reply of one line: code, enhanced status (RFC 2034; empty where it has none) and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// RFC 5321 §4.2.1.
     pub code: u16,
     /// RFC 3463, or empty.
-    pub status: &'static str,
+    pub status: Cow<'static, str>,
     /// For a human.
     pub text: Cow<'static, str>,
 }
 
 impl Reply {
     /// A reply.
-    pub fn new(code: u16, status: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Reply { code, status, text: text.into() }
+    pub fn new(code: u16, status: impl Into<Cow<'static, str>>, text: impl Into<Cow<'static, str>>) -> Self {
+        Reply { code, status: status.into(), text: text.into() }
     }
 
     /// Whether the command was carried out, so far.
@@ -38,7 +41,8 @@ impl Reply {
             out.push(b' ');
         }
         // Text may quote what a client sent: no line of its own may come of it.
-        out.extend(self.text.bytes().map(|b| if b.is_ascii_control() { b'?' } else { b }));
+        // Neither can text be so long that a client gives up on it (RFC 5321 §4.5.3.1.5 has 512 bytes for a line).
+        out.extend(self.text.bytes().take(TEXT_BYTES_MAX).map(|b| if b.is_ascii_control() { b'?' } else { b }));
         out.extend_from_slice(b"\r\n");
     }
 

@@ -1,6 +1,7 @@
 //! AUTH (RFC 4954).
 
 use crate::codec::{AUTH_BYTES_MAX, Reply};
+use crate::defence::What;
 use crate::errors;
 use crate::session::{Next, Session};
 use zcluster_api::directory::Account;
@@ -44,6 +45,10 @@ impl Session {
         }
         if self.transaction.is_some() {
             return Some(Reply::new(503, "5.5.1", "not within a mail transaction"));
+        }
+        let (policy, edge) = (&self.policy, &self.smtp.backend.edge);
+        if !self.client.trusted && !edge.defence.allow(policy, self.conn.peer().ip(), What::SignIns, 1) {
+            return Some(Reply::new(454, "4.7.0", "too many sign-ins from your address, try again later"));
         }
         None
     }

@@ -59,12 +59,15 @@ impl Session {
     }
 
     /// The message under way, or a new one.
-    async fn chunk_target(&mut self) -> Result<Incoming, Reply> {
+    pub(crate) async fn chunk_target(&mut self) -> Result<Incoming, Reply> {
         if let Some(refusal) = self.message_refusal() {
             return Err(refusal);
         }
         if let Some(incoming) = self.transaction.as_mut().and_then(|t| t.chunks.take()) {
             return Ok(incoming);
+        }
+        if let Some(refusal) = self.pace_refusal() {
+            return Err(refusal);
         }
         self.begin_message().await.map_err(errors::problem)
     }

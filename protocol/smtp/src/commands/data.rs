@@ -1,6 +1,6 @@
 //! DATA.
 
-use crate::codec::{DataDecoder, Reply};
+use crate::codec::{BodyType, DataDecoder, Reply};
 use crate::errors;
 use crate::session::{Next, Session};
 use zcluster_listener::ReadError;
@@ -14,7 +14,14 @@ impl Session {
                 // RFC 3030 §2: the two ways to send a message do not mix.
                 Err(Reply::new(503, "5.5.1", "DATA after BDAT"))
             }
-            None => self.begin_message().await.map_err(errors::problem),
+            None if self.transaction.as_ref().is_some_and(|t| t.body == BodyType::Binary) => {
+                // RFC 3030 §3: dots and line ends mean nothing in it.
+                Err(Reply::new(503, "5.5.1", "BINARYMIME needs BDAT"))
+            }
+            None => match self.pace_refusal() {
+                Some(refusal) => Err(refusal),
+                None => self.begin_message().await.map_err(errors::problem),
+            },
         };
         let mut incoming = match begun {
             Ok(incoming) => incoming,

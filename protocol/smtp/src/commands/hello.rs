@@ -3,6 +3,13 @@
 use crate::codec::Reply;
 use crate::service::Service;
 use crate::session::{Greeting, Next, Session};
+use zcluster_runtime::wall_ms;
+
+/// RFC 3339 with seconds, UTC.
+fn rfc3339(unix_ms: u64) -> String {
+    let at = i64::try_from(unix_ms).ok().and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default();
+    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
 
 impl Session {
     /// RFC 5321 §4.1.1.1; RFC 2033 §4.1 forbids HELO in LMTP.
@@ -47,7 +54,24 @@ impl Session {
             "SMTPUTF8".into(),
             "ENHANCEDSTATUSCODES".into(),
             "CHUNKING".into(),
+            "BINARYMIME".into(),
+            // RFC 9422 §4.
+            format!("LIMITS RCPTMAX={}", config.recipients_max),
         ];
+        if self.service() != Service::Lmtp {
+            lines.push("DSN".into());
+        }
+        // RFC 8689 §2: only where TLS protects it already.
+        if self.conn.is_tls() && self.service() != Service::Lmtp {
+            lines.push("REQUIRETLS".into());
+        }
+        if self.service() == Service::Submission {
+            let hold = config.hold_max.as_secs();
+            lines.push(format!("FUTURERELEASE {hold} {}", rfc3339(wall_ms() + hold * 1_000)));
+        }
+        if self.account.is_some() && self.smtp.backend.edge.mailboxes.is_some() {
+            lines.push("BURL imap".into());
+        }
         if self.conn.can_start_tls() {
             lines.push("STARTTLS".into());
         }

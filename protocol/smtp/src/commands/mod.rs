@@ -2,6 +2,7 @@
 
 mod auth;
 mod bdat;
+mod burl;
 mod data;
 mod hello;
 mod mail;

@@ -7,15 +7,17 @@ use futures::stream::BoxStream;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use zcluster_api::directory::Modification;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use zcluster_api::delivery::Outgoing;
+use zcluster_api::directory::{Modification, Shard};
 use zcluster_api::mailbox::{Want, folders};
+use zcluster_api::queue::queue_account;
 use zcluster_api::*;
 use zcluster_auth::{AuthConfig, Authenticator, HashParams, hash_password_with};
 use zcluster_delivery::{Deliverer, DeliveryConfig};
-use zcluster_listener::{Connection, Protocol};
+use zcluster_listener::{Connection, Protocol, Shutdown};
 use zcluster_runtime::spawn;
-use zcluster_smtp::{Backend, Budget, Service, Smtp, SmtpConfig};
+use zcluster_smtp::{Backend, Budget, Edge, Service, Smtp, SmtpConfig};
 use zcluster_state::memory::Memory;
 
 pub struct Site {
@@ -44,8 +46,11 @@ impl Site {
             directory: Arc::new(memory.clone()),
             authenticator: Arc::new(Authenticator::new(Arc::new(memory.clone()), AuthConfig::cheap())),
             budget: Budget::new(64 * 1024 * 1024),
-            screen: None,
+            edge: Edge { mailboxes: Some(Arc::new(memory.clone())), ..Edge::default() },
         };
+        // Mail of no user goes into a shard's own queue.
+        let shard = Shard { group: GroupId(1), replicas: vec![NodeId::new(1, 0)], version: 1 };
+        memory.command(DirectoryCommand::PutShard { shard, expect: 0 }).unwrap();
         let config = SmtpConfig { auth_without_tls: true, ..SmtpConfig::new("mx.example.com") };
         Site { memory, backend, config, alice, bob }
     }
@@ -78,6 +83,20 @@ impl Site {
 
     pub async fn talk_in_pieces(&self, service: Service, pieces: &[Vec<u8>]) -> String {
         let (connection, client) = Connection::test_pair();
+        self.hold(service, pieces, connection, client).await
+    }
+
+    /// The same from another address.
+    pub async fn talk_from(&self, peer: &str, service: Service, input: impl AsRef<[u8]>) -> String {
+        let (connection, client) = pair_from(peer);
+        self.hold(service, &[input.as_ref().to_vec()], connection, client).await
+    }
+
+    pub async fn codes_from(&self, peer: &str, service: Service, input: impl AsRef<[u8]>) -> Vec<String> {
+        codes(&self.talk_from(peer, service, input).await)
+    }
+
+    async fn hold(&self, service: Service, pieces: &[Vec<u8>], connection: Connection, client: DuplexStream) -> String {
         let session = spawn(self.smtp(service).serve(connection));
         let (mut reader, mut writer) = tokio::io::split(client);
         let pieces = pieces.to_vec();
@@ -94,6 +113,37 @@ impl Site {
         reader.read_to_end(&mut output).await.unwrap();
         session.await.expect("the session does not panic");
         without_ids(&String::from_utf8(output).unwrap())
+    }
+
+    /// Sets an attribute of the cluster's config.
+    pub fn configure(&self, name: &str, values: &[&str]) {
+        let values = values.iter().map(ToString::to_string).collect();
+        let change = Modification { values, ..Modification::set(name, "") };
+        self.memory.command(DirectoryCommand::ModifyConfig(vec![change])).unwrap();
+    }
+
+    /// Sets an attribute of a domain.
+    pub fn set_domain(&self, domain: &str, name: &str, value: &str) {
+        let changes = vec![Modification::set(name, value)];
+        self.memory.command(DirectoryCommand::ModifyDomain { name: domain.into(), changes }).unwrap();
+    }
+
+    /// What waits to be sent: of an account, or of nobody.
+    pub async fn outbox(&self, account: Option<AccountId>) -> Vec<(Outgoing, String)> {
+        let account = account.unwrap_or(queue_account(GroupId(1)));
+        let system = |body| Call { actor: Actor::System, ..call(account, body) };
+        let reply = MailboxApi::read(&self.memory, system(MailboxQuery::Outgoing(0))).await.unwrap();
+        let MailboxReply::Outgoing(all) = reply else { panic!("not the outbox") };
+        let mut out = Vec::new();
+        for message in all {
+            let mut body = self.memory.get(call(account, message.blob.clone()), 0..message.blob.size).await.unwrap();
+            let mut bytes = Vec::new();
+            while let Some(piece) = body.next().await {
+                bytes.extend_from_slice(&piece.unwrap());
+            }
+            out.push((message, String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        out
     }
 
     /// The codes of the replies to `input` (greeting and multi-line replies' first lines left out).
@@ -129,7 +179,19 @@ impl Site {
     }
 }
 
-fn call<T>(account: AccountId, body: T) -> Call<T> {
+/// A connection from an address, and the client's end of it.
+pub fn pair_from(peer: &str) -> (Connection, DuplexStream) {
+    let (client, server) = tokio::io::duplex(256 * 1024);
+    let peer = std::net::SocketAddr::new(peer.parse().unwrap(), 50_000);
+    (Connection::new(server, peer, "192.0.2.25:25".parse().unwrap(), None, &Shutdown::new()), client)
+}
+
+/// Signs alice in.
+pub fn signed_in(rest: &str) -> String {
+    format!("EHLO client.example\r\nAUTH PLAIN AGFsaWNlQGV4YW1wbGUuY29tAHNlY3JldA==\r\n{rest}")
+}
+
+pub fn call<T>(account: AccountId, body: T) -> Call<T> {
     let request = RequestId(zcluster_runtime::random_bytes());
     Call { actor: Actor::Account(account), account, request, timeout: Duration::from_secs(5), body }
 }
