@@ -1,8 +1,8 @@
 //! What running filters may ask.
 
 use crate::scripts::{Cache, MailboxScripts};
-use bytes::Bytes;
 use crate::verdict::Verdict;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -24,7 +24,8 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 
 impl Times {
     pub fn of(config: &Attributes) -> Times {
-        let value = |name: &str, default: u64| config.get(name).and_then(duration).map_or(default, |d| d.as_millis() as u64);
+        let value =
+            |name: &str, default: u64| config.get(name).and_then(duration).map_or(default, |d| d.as_millis() as u64);
         let backoff_min = value("zimbraMtaMinimalBackoffTime", 300_000).max(1_000);
         Times {
             backoff_min,

@@ -197,12 +197,8 @@ impl Mail<'_> {
         let lmtp = Smtp::lmtp(smtp.clone(), backend.clone());
         let mx = Smtp::mx(smtp.clone(), backend.clone());
         let submission = Smtp::submission(smtp, backend);
-        let imap = Arc::new(Imap::new(
-            self.taught()?,
-            self.directory.clone(),
-            self.authenticator.clone(),
-            self.imap_config(),
-        ));
+        let imap =
+            Arc::new(Imap::new(self.taught()?, self.directory.clone(), self.authenticator.clone(), self.imap_config()));
         let pop3 = Arc::new(Pop3::new(self.mailboxes.clone(), self.authenticator.clone(), self.pop3_config()));
         let managesieve =
             Arc::new(ManageSieve::new(self.mailboxes.clone(), self.authenticator.clone(), self.managesieve_config()));
