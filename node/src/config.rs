@@ -420,9 +420,14 @@ impl Config {
         Ok(config)
     }
 
-    /// Paths are relative to the file that names them.
+    /// Paths are relative to the file that names them; who has no resolvers of its own asks those of `dns`.
     fn relative_to(mut self, file: &Path) -> Config {
         let dir = file.parent().unwrap_or(Path::new("."));
+        for resolvers in [&mut self.relay.resolvers, &mut self.screen.resolvers] {
+            if resolvers.is_empty() {
+                resolvers.clone_from(&self.dns.servers);
+            }
+        }
         let (oauth, relay, tls) = (&mut self.oauth, &mut self.relay, &mut self.tls);
         let paths = [
             &mut tls.certificate,
