@@ -84,11 +84,9 @@ async fn restart(running: &mut Running) -> Result<Report> {
     }
     let mut recorder = Recorder::default();
     recorder.record(started.elapsed());
-    let cpu = Watch::new(&pids).cpu_seconds();
     running.pids = pids;
     let mut report = Meter::start(&[]).finish("restart", recorder, 1);
     (report.seconds, report.per_second) = (started.elapsed().as_secs_f64(), 1.0 / started.elapsed().as_secs_f64());
-    report.cpu_s_per_1000 = Some(cpu * 1_000.0);
     Ok(report)
 }
 
