@@ -166,8 +166,9 @@ impl Account {
     }
 }
 
-/// A duration attribute: a number with `ms`, `s`, `m`, `h` or `d` behind it, or of seconds.
+/// A duration attribute: a number with `ms`, `s`, `m`, `h`, `d` or `w` behind it, or of seconds.
 pub fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text.get(..unit_at)?.parse().ok()?;
     let factor = match text.get(unit_at..)? {
@@ -176,6 +177,7 @@ pub fn duration(text: &str) -> Option<Duration> {
         "m" => 60,
         "h" => 3_600,
         "d" => 86_400,
+        "w" => 604_800,
         _ => return None,
     };
     number.checked_mul(factor).map(Duration::from_secs)
@@ -637,7 +639,7 @@ mod duration_tests {
             ("", None),
             ("d", None),
             ("5x", None),
-            ("1w", None),
+            ("1w", Some(604_800_000)),
             ("99999999999999999999d", None),
             ("18446744073709551615d", None),
         ] {

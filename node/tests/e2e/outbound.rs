@@ -1,14 +1,17 @@
 //! Mail that leaves: found by MX, taken by another site's Postfix, reported on when it is refused, held and let go by the
 //! operator, and sent once however hosts and nodes die.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::cluster::{Cluster, Port, path, run, run_refused};
+use crate::support::cluster::{Cluster, PASSWORD, Port, path, run, run_refused};
 use crate::support::mail::{message, unique};
 use crate::support::remote::{Dns, Mood, Mortal, Remote, Sink, postfix_is_there};
 use crate::support::smtp::{Delivery, Smtp, stuffed};
+use crate::support::tools::succeed;
 use crate::support::{eventually, full};
 
 const ALICE: &str = "alice@example.com";
@@ -49,6 +52,41 @@ fn queue(cluster: &Cluster, node: usize, arguments: &[&str]) -> Value {
 
 fn waiting(cluster: &Cluster, node: usize) -> Vec<Value> {
     queue(cluster, node, &["list"]).as_array().unwrap().clone()
+}
+
+/// A user's program hands a message in.
+fn submit(cluster: &Cluster, node: usize, to: &str, id: &str) {
+    let port = cluster.port(node, Port::Submission).to_string();
+    succeed(
+        Command::new("swaks")
+            .args(["--server", "127.0.0.1", "--port", &port, "--tls", "--from", ALICE, "--to", to])
+            .args(["--auth", "PLAIN", "--auth-user", ALICE, "--auth-password", PASSWORD])
+            .args(["--h-Subject", id, "--body", "signed\n\nas it stands"]),
+    );
+}
+
+/// What dkimpy says of each signature, by selector, with the records that `zcluster dkim show` prints as the DNS.
+fn verdicts(raw: &str, zone: &str) -> String {
+    const PROGRAM: &str = r#"
+import dkim, re, sys
+raw, zone = sys.stdin.buffer.read(), sys.argv[1]
+records = {n: "".join(re.findall(r'"([^"]*)"', t)) for n, t in re.findall(r'(\S+) IN TXT \(([^)]*)\)', zone)}
+look = lambda name, timeout=5: records[name.decode()].encode()
+signatures = [v for n, v in dkim.DKIM(raw).headers if n.lower() == b"dkim-signature"]
+found = []
+for at, signature in enumerate(signatures):
+    selector = re.search(rb"\bs=(\w+)", signature).group(1).decode()
+    found.append(f"{selector} {dkim.DKIM(raw).verify(idx=at, dnsfunc=look)}")
+print("\n".join(sorted(found)))
+"#;
+    // Debian's own, which has dkim.
+    let mut python = Command::new("/usr/bin/python3");
+    python.args(["-c", PROGRAM, zone]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = python.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(raw.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -113,13 +151,22 @@ fn mail_reaches_another_site_by_mx_signed_and_what_it_refuses_comes_back() {
         );
     }
 
-    // A key is made, shown, and put to use.
-    let made =
-        run(&[&["dkim", "generate", "example.com", "--type", "ed25519", "--selector", "s1"], &reach[..]].concat());
-    assert!(made.contains("s1._domainkey.example.com. IN TXT (\"v=DKIM1; k=ed25519; p="), "{made}");
+    // Two keys are made, shown, and put to use.
+    for (kind, selector) in [("ed25519", "s1"), ("rsa", "s2")] {
+        let made =
+            run(&[&["dkim", "generate", "example.com", "--type", kind, "--selector", selector], &reach[..]].concat());
+        let record = format!("{selector}._domainkey.example.com. IN TXT (\"v=DKIM1; k={kind}; p=");
+        assert!(made.contains(&record), "{made}");
+    }
     assert!(run(&[&["dkim", "show", "example.com"], &reach[..]].concat()).contains("waits"));
     let active = run(&[&["dkim", "activate", "example.com"], &reach[..]].concat());
-    assert!(active.contains("s1 signs"), "{active}");
+    assert!(active.contains("s1 signs") && active.contains("s2 signs"), "{active}");
+    let id = unique("signed");
+    submit(&cluster, 3, "user@remote.test", &id);
+    eventually("it arrives", LONG, || remote.messages("user").iter().any(|m| m.contains(&id)));
+    let signed = remote.messages("user").into_iter().find(|m| m.contains(&id)).unwrap();
+    let zone = run(&[&["dkim", "show", "example.com"], &reach[..]].concat());
+    assert_eq!(verdicts(&signed, &zone), "s1 True\ns2 True\n", "{zone}\n{signed}");
     assert!(!cluster.prov(&["getDomain", "example.com"]).contains("PRIVATE KEY"));
     assert!(run_refused(&[&["dkim", "activate", "example.com"], &reach[..]].concat()).contains("no key is waiting"));
 }

@@ -1,5 +1,7 @@
 //! The IMAP URLs that BURL takes (RFC 4468 §3.3): absolute, of one message or part, with an authorization (RFC 4467).
 
+use zcluster_mail::percent_decoded;
+
 /// Bytes of a URL.
 const URL_BYTES_MAX: usize = 8 * 1024;
 
@@ -113,18 +115,7 @@ fn number(text: &str) -> Option<u32> {
 
 /// Takes percent-encoding away; the result must be UTF-8 without control characters and not empty.
 fn decoded(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        if b != b'%' {
-            out.push(b);
-            continue;
-        }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let (high, low) = (digit()?, digit()?);
-        out.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    let text = String::from_utf8(out).ok()?;
+    let text = String::from_utf8(percent_decoded(text)?).ok()?;
     (!text.is_empty() && !text.chars().any(char::is_control)).then_some(text)
 }
 

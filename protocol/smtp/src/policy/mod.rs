@@ -10,7 +10,7 @@ pub use restrictions::Restriction;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
-use zcluster_api::directory::Attributes;
+use zcluster_api::directory::{Attributes, duration};
 use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness};
 use zcluster_listener::Networks;
 use zcluster_runtime::Instant;
@@ -191,23 +191,6 @@ impl Default for Policy {
     fn default() -> Self {
         Policy::of(&Attributes::new()).0
     }
-}
-
-/// Postfix's and Zimbra's times: a number with `ms`, `s`, `m`, `h`, `d` or `w` behind it; alone: seconds.
-fn duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number: u64 = text[..digits].parse().ok()?;
-    let ms = match &text[digits..] {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 604_800_000,
-        _ => return None,
-    };
-    number.checked_mul(ms).map(Duration::from_millis)
 }
 
 /// The policy as it is now, read again now and then.
