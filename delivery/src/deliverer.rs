@@ -187,7 +187,8 @@ impl Deliverer {
     async fn plan(&self, case: &Case<'_>, scripts: &Arc<MailboxScripts>) -> Result<Plan> {
         let mut plan = Plan::of(case.arrival);
         let (name, address) = (case.account.name.as_str(), case.to.address);
-        let owner = Owner { name, address, hostname: &self.config.hostname, zone: zone_of(&case.account) };
+        let owner =
+            Owner { name, address, hostname: &self.config.hostname, zone: zone_of(&case.account), deliverer: self };
         let junk = Verdict::of(&case.arrival.raw).is_junk(&case.account);
         // As in Zimbra: the owner's and the administrator's filters see no spam unless they are to.
         let (run, problem) = match junk && !filters_see_spam(&case.account) {

@@ -2,6 +2,7 @@
 
 use crate::arrival::{Arrival, prepare};
 use crate::context::special_use;
+use crate::deliverer::Deliverer;
 use bytes::Bytes;
 use zcluster_api::PreparedBody;
 use zcluster_api::delivery::{
@@ -45,6 +46,8 @@ pub(crate) struct Owner<'a> {
     pub hostname: &'a str,
     /// Where the account's clocks are.
     pub zone: Zone,
+    /// Seals what the account sends on.
+    pub deliverer: &'a Deliverer,
 }
 
 /// A message id (without brackets) and a boundary that nobody else uses.
@@ -168,7 +171,8 @@ impl Plan {
     ) -> Result<()> {
         let raw = raw.unwrap_or_else(|| arrival.raw.clone());
         let how = Outgoing { kind: OutgoingKind::Redirect, sender: arrival.sender.clone(), recipients, once: None };
-        self.send(on_its_way(&raw, owner.name), how).await
+        let raw = owner.deliverer.sealed(owner.name, on_its_way(&raw, owner.name)).await;
+        self.send(raw, how).await
     }
 
     /// Takes over what a run decided.

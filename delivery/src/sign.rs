@@ -11,6 +11,28 @@ pub trait Signer: Send + Sync + 'static {
     /// The DKIM-Signature fields for a message whose author's domain is `domain`, by the keys among the domain's
     /// attributes; empty without a usable key.
     fn sign(&self, domain: &str, attrs: &Attributes, raw: &[u8]) -> String;
+
+    /// The fields of ARC (RFC 8617) for a message that `domain` sends on, by the keys among its attributes; `results` are
+    /// those of [`our_results`]. Empty where it cannot be sealed.
+    fn seal(&self, domain: &str, attrs: &Attributes, results: &str, raw: &[u8]) -> String;
+}
+
+/// What this host found out about the sender when it took the message (RFC 8601), in one line; none: it did not look.
+/// Only a field that stands directly below our own trace of an SMTP session counts: the edge has taken out those that came
+/// in our name, while what was handed over by LMTP or came back from the queue was not looked at here.
+fn our_results(raw: &[u8], hostname: &str) -> Option<String> {
+    let mut fields = zcluster_mail::fields(raw).skip_while(|f| !f.is("Received"));
+    let text = |value: &[u8]| String::from_utf8_lossy(value).split_whitespace().collect::<Vec<_>>().join(" ");
+    let trace = text(fields.next()?.value);
+    let by_us = trace.split(" by ").nth(1)?.split(' ').next()?.eq_ignore_ascii_case(hostname);
+    let protocol = trace.split(" with ").nth(1)?.split([' ', ';']).next()?;
+    if !by_us || !protocol.to_ascii_uppercase().contains("SMTP") {
+        return None;
+    }
+    let found = fields.take_while(|f| !f.is("Received")).find(|f| f.is("Authentication-Results"))?;
+    let results = text(found.value);
+    let (id, _) = results.split_once(';')?;
+    id.trim().eq_ignore_ascii_case(hostname).then_some(results)
 }
 
 /// The domain of the (first) author.
@@ -41,11 +63,55 @@ impl Deliverer {
         };
         zcluster_runtime::spawn_blocking(work).await.unwrap_or_else(|_| raw.clone())
     }
+
+    /// The message as an account of ours sends it on: sealed (ARC) by the account's domain, where that has a key, over what
+    /// was found out about its sender. Who gets it can then believe that it was well when it came here, although it comes
+    /// from us now.
+    pub(crate) async fn sealed(&self, account: &str, raw: Bytes) -> Bytes {
+        let Some(signer) = self.signer().cloned() else { return raw };
+        let Some(results) = our_results(&raw, &self.config().hostname) else { return raw };
+        let domain = domain_of(account).to_lowercase();
+        let found = self.directory().read(DirectoryQuery::Domain(domain.clone()), Freshness::Local).await;
+        let Ok(DirectoryReply::Domain(found)) = found else { return raw };
+        if found.attrs.get("DKIMKey").is_none() {
+            return raw;
+        }
+        let message = raw.clone();
+        let work = move || {
+            let mut out = signer.seal(&domain, &found.attrs, &results, &message).into_bytes();
+            out.extend_from_slice(&message);
+            Bytes::from(out)
+        };
+        zcluster_runtime::spawn_blocking(work).await.unwrap_or(raw)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_this_host_found_is_sealed() {
+        let of = |raw: &str| our_results(raw.as_bytes(), "mx.us.example");
+        let trace = "Received: from a (a [192.0.2.1])\r\n\tby mx.us.example with ESMTPS id 1\r\n\tfor <x@y>; date\r\n";
+        let ours = "Authentication-Results: mx.us.example;\r\n\tspf=pass smtp.mailfrom=a;\r\n\tdmarc=pass\r\n";
+        let well = "mx.us.example; spf=pass smtp.mailfrom=a; dmarc=pass";
+        assert_eq!(
+            of(&format!("Delivered-To: b@us.example\r\n{trace}{ours}Subject: s\r\n\r\n")).as_deref(),
+            Some(well)
+        );
+        for other in [
+            format!("{ours}{trace}\r\n"),
+            format!("{trace}Received: from b\r\n{ours}\r\n"),
+            format!("{}{ours}\r\n", trace.replace("ESMTPS", "LMTP")),
+            format!("{}{ours}\r\n", trace.replace("by mx.us", "by mx.other")),
+            format!("{trace}{}\r\n", ours.replace("mx.us", "mx.other")),
+            format!("{ours}\r\n"),
+            format!("{trace}\r\n{ours}"),
+        ] {
+            assert_eq!(of(&other), None, "{other}");
+        }
+    }
 
     #[test]
     fn the_author_decides() {

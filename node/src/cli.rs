@@ -41,6 +41,8 @@ pub enum Command {
     Queue(Queue),
     /// Manage the keys that domains sign with
     Dkim(Dkim),
+    /// Show and send what this node will tell domains about their mail (TLS and DMARC reports)
+    Report(Report),
     /// Manage domains, accounts and settings with zmprov's commands
     Prov(Prov),
     /// Cut this node off from others (tests only)
@@ -414,6 +416,34 @@ pub struct DkimPlace {
     #[command(flatten)]
     pub reach: Reach,
     /// Write a JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zcluster report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ReportCommand,
+}
+
+/// What to do with reports. Each node sends its own.
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// Show what is counted for the next reports
+    List(ReportPlace),
+    /// Send all that is counted now, without waiting for the day's end
+    SendNow(ReportPlace),
+}
+
+/// A node.
+#[derive(Debug, Args)]
+pub struct ReportPlace {
+    /// Which node.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Write a JSON array
     #[arg(long)]
     pub json: bool,
 }

@@ -1,6 +1,6 @@
 //! The TOML configuration file. `deploy/zcluster.example.toml` documents every key.
 
-use crate::config_screen::Screen;
+use crate::config_screen::{Screen, SenderMode};
 use crate::ports::Ports;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub struct Config {
     pub relay: Relay,
     /// Content and sender checks.
     pub screen: Screen,
+    /// What domains are told about their mail.
+    pub reports: Reports,
     /// Ways to sign in.
     pub auth: Auth,
     /// Signing in with tokens.
@@ -163,6 +165,8 @@ pub struct Relay {
     pub resolvers: Vec<SocketAddr>,
     /// Whether DNS answers are validated, which DANE needs.
     pub dnssec: bool,
+    /// A file of DNSKEY records that are trusted in place of the root's.
+    pub trust_anchor: Option<PathBuf>,
     /// Whether hosts are spoken to over IPv6 too.
     pub ipv6: bool,
     /// Conversations with one destination at a time.
@@ -180,11 +184,53 @@ impl Default for Relay {
             sts_port: 443,
             resolvers: Vec::new(),
             dnssec: true,
+            trust_anchor: None,
             ipv6: true,
             concurrency: 20,
             ca_file: None,
             credentials_file: None,
         }
+    }
+}
+
+/// What domains are told about their mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reports {
+    /// The organization's name; none: the contact's domain.
+    pub organization: Option<String>,
+    /// The author of reports, an address.
+    pub contact: Option<String>,
+    /// Whether domains are told how TLS with their hosts went (RFC 8460).
+    pub tls: bool,
+    /// Whether domains are told what came in their name (DMARC aggregate reports).
+    pub dmarc: bool,
+    /// The hour, UTC, from which on the day before is reported.
+    pub hour: u8,
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Reports { organization: None, contact: None, tls: true, dmarc: false, hour: 0 }
+    }
+}
+
+impl Reports {
+    fn check(&self) -> Result<()> {
+        if self.hour > 23 {
+            bail!("reports.hour is {}: it must be 0 to 23", self.hour);
+        }
+        if let Some(contact) = &self.contact
+            && !zcluster_relay::reports::is_address(contact)
+        {
+            bail!("reports.contact is {contact:?}: it must be an address such as tls-reports@example.com");
+        }
+        if let Some(name) = &self.organization
+            && name.chars().any(char::is_control)
+        {
+            bail!("reports.organization must be one line");
+        }
+        Ok(())
     }
 }
 
@@ -437,6 +483,7 @@ impl Config {
             &mut oauth.client_secret_file,
             &mut relay.ca_file,
             &mut relay.credentials_file,
+            &mut relay.trust_anchor,
             &mut self.screen.rspamd_password_file,
         ];
         for path in paths.into_iter().flatten() {
@@ -449,6 +496,10 @@ impl Config {
         self.ports.check()?;
         self.oauth.check()?;
         self.screen.check()?;
+        self.reports.check()?;
+        if self.reports.dmarc && self.screen.sender == SenderMode::Off {
+            bail!("reports.dmarc needs screen.sender: what is not looked at cannot be reported");
+        }
         self.proxy_protocol.check()?;
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             bail!("tls.certificate and tls.key belong together: set both, or none for a self-signed certificate");
@@ -576,6 +627,9 @@ mod tests {
     #[test]
     fn unknown_keys_and_nonsense_are_errors() {
         for (text, want) in [
+            ("[reports]\nhour = 24", "reports.hour"),
+            ("[reports]\ncontact = \"a@b\\nBcc: c@d\"", "reports.contact"),
+            ("[reports]\ndmarc = true", "reports.dmarc needs screen.sender"),
             ("[node]\nlissten = \"::\"", "lissten"),
             ("[nodes]", "nodes"),
             ("[node]\nadvertise = \"a:25\"", "without a port"),

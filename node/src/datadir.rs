@@ -6,6 +6,7 @@
 //! FENCE           how far the log was synced (raft)
 //! tls/            cluster CA, node certificate and key, self-signed client pair
 //! admin.secret    lets commands on this machine in
+//! reports.json    counts for the reports of the day (relay)
 //! bootstrap.json  what `init` was told, until the first start has done it
 //! log/ state/     databases
 //! ```

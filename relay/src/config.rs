@@ -1,7 +1,9 @@
 //! What an operator sets on a node.
 
+use crate::reports::Tally;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use zcluster_delivery::carry::transport::NextHop;
 
@@ -18,6 +20,8 @@ pub struct RelayConfig {
     pub resolvers: Vec<SocketAddr>,
     /// Whether answers are validated (DNSSEC), which DANE needs.
     pub dnssec: bool,
+    /// A file of DNSKEY records that are trusted in place of the root's own (`. IN DNSKEY ...`).
+    pub trust_anchor: Option<PathBuf>,
     /// Whether hosts are spoken to over IPv6 too.
     pub ipv6: bool,
     /// PEM certificates trusted beside the system's.
@@ -38,6 +42,8 @@ pub struct RelayConfig {
     pub idle_timeout: Duration,
     /// Messages that one connection carries.
     pub per_connection: u32,
+    /// Where it is counted how TLS went, for reports to the domains (RFC 8460).
+    pub tally: Option<Arc<Tally>>,
 }
 
 /// A password for a next hop.
@@ -86,6 +92,7 @@ impl RelayConfig {
             sts_port: 443,
             resolvers: Vec::new(),
             dnssec: true,
+            trust_anchor: None,
             ipv6: true,
             ca_file: None,
             credentials: Vec::new(),
@@ -96,6 +103,7 @@ impl RelayConfig {
             data_timeout: Duration::from_secs(600),
             idle_timeout: Duration::from_secs(5),
             per_connection: 100,
+            tally: None,
         }
     }
 

@@ -17,7 +17,7 @@ use zcluster_delivery::Signer;
 
 /// Fields that are signed where a message has them: RFC 6376 §5.4.1, and what makes a message a reply, a list's or an
 /// attachment's carrier. Those that it lacks are not: a mailing list may add them.
-const SIGNED: [&str; 21] = [
+pub(crate) const SIGNED: [&str; 21] = [
     "From",
     "Sender",
     "Reply-To",
@@ -44,7 +44,7 @@ const SIGNED: [&str; 21] = [
 const CACHED_MAX: usize = 4_096;
 
 /// A private key.
-enum Key {
+pub(crate) enum Key {
     Rsa(RsaKey<Sha256>),
     Ed25519(Ed25519Key),
 }
@@ -73,7 +73,7 @@ impl Key {
 }
 
 /// A signer wants its key for itself; ours are kept.
-struct Borrowed<'a, K>(&'a K);
+pub(crate) struct Borrowed<'a, K>(pub(crate) &'a K);
 
 impl<K: SigningKey> SigningKey for Borrowed<'_, K> {
     type Hasher = K::Hasher;
@@ -120,7 +120,7 @@ impl Dkim {
         Arc::new(Dkim::default())
     }
 
-    fn key(&self, domain: &str, pem: &str) -> Option<Arc<Key>> {
+    pub(crate) fn key(&self, domain: &str, pem: &str) -> Option<Arc<Key>> {
         let name = *blake3::hash(pem.as_bytes()).as_bytes();
         if let Some(known) = self.known.lock().get(&name) {
             return known.clone();
@@ -152,6 +152,10 @@ impl Signer for Dkim {
             metrics::counter!("zcluster_dkim_signatures_total").increment(1);
         }
         out
+    }
+
+    fn seal(&self, domain: &str, attrs: &Attributes, results: &str, raw: &[u8]) -> String {
+        crate::arc::seal(self, domain, attrs, results, raw)
     }
 }
 

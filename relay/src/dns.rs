@@ -5,13 +5,14 @@ use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts,
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::dnssec::Proof;
+use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::rdata::TLSA;
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
 use parking_lot::Mutex;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use zcluster_runtime::Instant;
 
@@ -65,7 +66,7 @@ impl Dns {
     /// With the configured servers, or the system's.
     ///
     /// # Errors
-    /// An unusable `/etc/resolv.conf`.
+    /// An unusable `/etc/resolv.conf` or file of trust anchors.
     pub fn new(config: &RelayConfig) -> Result<Dns, Unresolved> {
         let plain = resolver(config, false)?;
         let proving = if config.dnssec { Some(resolver(config, true)?) } else { None };
@@ -255,5 +256,14 @@ fn resolver(config: &RelayConfig, validate: bool) -> Result<TokioResolver, Unres
     options.use_hosts_file = ResolveHosts::Never;
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.validate = validate;
+    if let (true, Some(path)) = (validate, &config.trust_anchor) {
+        let anchors = TrustAnchors::from_file(path);
+        let unusable = |e: &dyn std::fmt::Display| Unresolved(format!("trust anchors in {}: {e}", path.display()));
+        let anchors = anchors.map_err(|e| unusable(&e))?;
+        if anchors.is_empty() {
+            return Err(unusable(&"no DNSKEY of the root"));
+        }
+        builder = builder.with_trust_anchor(Arc::new(anchors));
+    }
     builder.build().map_err(failed)
 }

@@ -5,8 +5,10 @@
 //! and talks to it. It keeps nothing: the queue is the shards' outbox, and a try's results go back there.
 //!
 //! Rooms: `dns` (lookups), `route` (ways), `policy` (what TLS must prove), `tlsa` and `sts` (what domains publish),
-//! `tls` (handshakes), `smtp` (the conversation), `pool` (connections kept), `limits` (destinations), [`dkim`].
+//! `tls` (handshakes), `smtp` (the conversation), `pool` (connections kept), `limits` (destinations), [`dkim`], [`reports`]
+//! (what domains are told about their mail).
 
+mod arc;
 mod config;
 mod dns;
 mod limits;
@@ -20,6 +22,7 @@ mod tls;
 mod tlsa;
 
 pub mod dkim;
+pub mod reports;
 
 pub use config::{Credential, RelayConfig};
 pub use mta::Mta;

@@ -209,7 +209,7 @@ impl Mta {
             by_mx: host.by_mx.is_some(),
             require_tls: errand.parcel.terms.is_some_and(|t| t.require_tls),
         };
-        let level = Level::of(errand.config, asked.domain);
+        let level = Level::of(errand.config, asked.domain).for_message(&errand.parcel.raw);
         let demand = policy::demand(level, &asked, &self.dns, &self.sts).await.map_err(about)?;
         let place = format!("{key} {}:{}", host.host, host.port);
         if let Some(connection) = self.pool.take(&place, &demand) {

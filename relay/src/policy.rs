@@ -2,6 +2,7 @@
 //! domain's (DANE, MTA-STS), by the message's (REQUIRETLS).
 
 use crate::dns::Dns;
+use crate::reports::{PolicyDetails, PolicyType, ResultType, Session};
 use crate::sts::{Mode, Sts};
 use crate::tls::Proof;
 use crate::tlsa::Rules;
@@ -57,6 +58,17 @@ impl Level {
         let site = || config.get("zimbraMtaSmtpTlsSecurityLevel").and_then(Level::parse);
         by(domain).or_else(above).or_else(site).unwrap_or(Level::Dane)
     }
+
+    /// For a message that puts delivery above what the domain publishes (`TLS-Required: No`, RFC 8689 §5): reports about
+    /// a domain's broken TLS must not fail by it. What the site demands stays demanded.
+    pub fn for_message(self, raw: &[u8]) -> Level {
+        let no = |value: &[u8]| String::from_utf8_lossy(value).trim().eq_ignore_ascii_case("no");
+        let waived = || zcluster_mail::fields(raw).any(|field| field.is("TLS-Required") && no(field.value));
+        match self {
+            Level::Dane if waived() => Level::May,
+            level => level,
+        }
+    }
 }
 
 /// What is demanded of a connection.
@@ -72,11 +84,13 @@ pub struct Demand {
     pub label: &'static str,
     /// What is not met stays so: the message asked for it (RFC 8689 §4.2.1).
     pub by_message: bool,
+    /// Counts how it went.
+    pub session: Session,
 }
 
 impl Demand {
     fn new(label: &'static str, required: bool, proof: Proof) -> Demand {
-        Demand { never: false, required, proof, label, by_message: false }
+        Demand { never: false, required, proof, label, by_message: false, session: Session::default() }
     }
 
     /// Whether STARTTLS is to be said.
@@ -121,10 +135,11 @@ pub async fn demand(level: Level, asked: &Asked<'_>, dns: &Dns, sts: &Sts) -> Re
         Level::Encrypt => Demand::new("encrypt", true, Proof::None),
         Level::Verify => Demand::new("verify", true, names(asked.host)),
         Level::Secure => Demand::new("secure", true, names(if asked.by_mx { asked.domain } else { asked.host })),
-        Level::Dane | Level::DaneOnly => match dane(asked, dns).await? {
+        Level::Dane | Level::DaneOnly => match dane(asked, dns, sts).await? {
             Some(demand) => demand,
             None if level == Level::DaneOnly => {
                 let text = format!("{} has no proven TLSA records, which dane-only demands", asked.host);
+                asked.session(sts, asked.details(PolicyType::Tlsa)).refused(ResultType::DaneRequired, &text);
                 return Err(Failure::temporary("4.7.5", text));
             }
             None => by_sts(asked, dns, sts).await?,
@@ -139,13 +154,16 @@ pub async fn demand(level: Level, asked: &Asked<'_>, dns: &Dns, sts: &Sts) -> Re
     Ok(demand)
 }
 
-async fn dane(asked: &Asked<'_>, dns: &Dns) -> Result<Option<Demand>, Failure> {
+async fn dane(asked: &Asked<'_>, dns: &Dns, sts: &Sts) -> Result<Option<Demand>, Failure> {
     if !asked.proven || !asked.addresses_proven || !dns.proves().await {
         return Ok(None);
     }
     // RFC 7672 §2.1.3: what cannot be found out may be hidden by whoever wants to read along.
     let records = dns.tlsa(asked.host, asked.port).await;
-    let records = records.map_err(|e| Failure::temporary("4.7.5", format!("TLSA of {}: {}", asked.host, e.0)))?;
+    let records = records.map_err(|e| {
+        asked.session(sts, asked.details(PolicyType::Tlsa)).refused(ResultType::DnssecInvalid, &e.0);
+        Failure::temporary("4.7.5", format!("TLSA of {}: {}", asked.host, e.0))
+    })?;
     if records.is_empty() {
         return Ok(None);
     }
@@ -155,7 +173,9 @@ async fn dane(asked: &Asked<'_>, dns: &Dns) -> Result<Option<Demand>, Failure> {
         true => Proof::None,
         false => Proof::Dane(rules, vec![asked.host.to_string(), asked.domain.to_string()]),
     };
-    Ok(Some(Demand::new("DANE", true, proof)))
+    let mut details = asked.details(PolicyType::Tlsa);
+    details.policy_string = records.iter().map(ToString::to_string).collect();
+    Ok(Some(Demand { session: asked.session(sts, details), ..Demand::new("DANE", true, proof) }))
 }
 
 async fn by_sts(asked: &Asked<'_>, dns: &Dns, sts: &Sts) -> Result<Demand, Failure> {
@@ -163,21 +183,43 @@ async fn by_sts(asked: &Asked<'_>, dns: &Dns, sts: &Sts) -> Result<Demand, Failu
     if !asked.by_mx {
         return Ok(opportunistic);
     }
-    let Some(policy) = sts.policy(dns, asked.domain).await.filter(|p| p.mode != Mode::None) else {
-        return Ok(opportunistic);
+    let found = sts.policy(dns, asked.domain).await;
+    if let Some(problem) = &found.problem {
+        asked.session(sts, asked.details(PolicyType::Sts)).refused(problem.kind, &problem.text);
+    }
+    let Some(policy) = found.policy.filter(|p| p.mode != Mode::None) else {
+        let session = asked.session(sts, asked.details(PolicyType::NoPolicyFound));
+        return Ok(Demand { session, ..opportunistic });
     };
-    let allowed = policy.allows(asked.host);
-    match policy.mode {
-        Mode::Enforce if allowed => Ok(Demand::new("MTA-STS", true, Proof::Names(vec![asked.host.to_string()]))),
-        Mode::Enforce => {
+    let mut details = asked.details(PolicyType::Sts);
+    (details.policy_string, details.mx_host) = (policy.lines.clone(), policy.mx.clone());
+    let session = asked.session(sts, details);
+    let names = vec![asked.host.to_string()];
+    match (policy.allows(asked.host), policy.mode) {
+        (true, Mode::Enforce) => Ok(Demand { session, ..Demand::new("MTA-STS", true, Proof::Names(names)) }),
+        (true, _) => Ok(Demand { session, ..Demand::new("MTA-STS testing", false, Proof::Watched(names)) }),
+        (false, mode) => {
             let text = format!("{} is not among the hosts of {}'s MTA-STS policy", asked.host, asked.domain);
-            Err(Failure::temporary("4.7.5", text))
-        }
-        Mode::Testing | Mode::None => {
-            if !allowed {
-                tracing::info!(domain = asked.domain, host = asked.host, "would not fit the MTA-STS policy (testing)");
+            session.refused(ResultType::ValidationFailure, &text);
+            if mode == Mode::Enforce {
+                return Err(Failure::temporary("4.7.5", text));
             }
+            tracing::info!(domain = asked.domain, host = asked.host, "would not fit the MTA-STS policy (testing)");
             Ok(opportunistic)
+        }
+    }
+}
+
+impl Asked<'_> {
+    fn details(&self, kind: PolicyType) -> PolicyDetails {
+        PolicyDetails::new(kind, self.domain)
+    }
+
+    /// Sessions with this host, counted under a policy.
+    fn session(&self, sts: &Sts, details: PolicyDetails) -> Session {
+        match sts.tally() {
+            Some(tally) if self.by_mx => Session::of(tally, details, self.host),
+            _ => Session::default(),
         }
     }
 }
@@ -200,6 +242,15 @@ mod tests {
             (of("bank.example"), of("a.example"), of("x"), of("y.net")),
             (Level::Secure, Level::Encrypt, Level::May, Level::May)
         );
+    }
+
+    #[test]
+    fn reports_of_broken_tls_do_not_fail_by_it() {
+        let of = |level: Level, raw: &str| level.for_message(raw.as_bytes());
+        assert_eq!(of(Level::Dane, "Subject: x\r\ntls-required:  no \r\n\r\n"), Level::May);
+        assert_eq!(of(Level::Dane, "Subject: x\r\n\r\nTLS-Required: No\r\n"), Level::Dane);
+        assert_eq!(of(Level::Dane, "TLS-Required: Yes\r\n\r\n"), Level::Dane);
+        assert_eq!(of(Level::Encrypt, "TLS-Required: No\r\n\r\n"), Level::Encrypt, "the site's word stands");
     }
 
     #[test]

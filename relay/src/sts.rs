@@ -2,6 +2,7 @@
 
 use crate::config::RelayConfig;
 use crate::dns::Dns;
+use crate::reports::{ResultType, Tally};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -16,6 +17,9 @@ const POLICY_BYTES_MAX: usize = 64 * 1024;
 const FETCH_MAX: Duration = Duration::from_secs(30);
 /// Domains remembered.
 const KEPT_MAX: usize = 20_000;
+/// Lines of a policy that reports show, and characters of one.
+const LINES_MAX: usize = 20;
+const LINE_CHARS_MAX: usize = 300;
 /// Hosts in a policy.
 const HOSTS_MAX: usize = 200;
 /// Seconds a policy is good for at most (RFC 8461 §3.2).
@@ -39,9 +43,35 @@ pub enum Mode {
 pub struct Policy {
     pub mode: Mode,
     /// Names, or `*.` and a name: one label more.
-    mx: Vec<String>,
+    pub mx: Vec<String>,
     /// Seconds.
     max_age: u64,
+    /// As it is written, for reports.
+    pub lines: Vec<String>,
+}
+
+/// Why a domain's policy is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// In the words of RFC 8460 §4.3.2.2.
+    pub kind: ResultType,
+    /// For people.
+    pub text: String,
+}
+
+impl Problem {
+    fn new(kind: ResultType, text: impl Into<String>) -> Problem {
+        Problem { kind, text: text.into() }
+    }
+}
+
+/// What is known of a domain's policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The policy, if it has one; possibly from before a problem.
+    pub policy: Option<Arc<Policy>>,
+    /// It announces one that is not to be had.
+    pub problem: Option<Problem>,
 }
 
 impl Policy {
@@ -51,7 +81,11 @@ impl Policy {
     /// What is missing or wrong.
     pub fn parse(text: &str) -> Result<Policy, &'static str> {
         let (mut version, mut mode, mut mx, mut max_age) = (false, None, Vec::new(), None);
+        let mut lines = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if lines.len() < LINES_MAX {
+                lines.push(line.chars().take(LINE_CHARS_MAX).collect());
+            }
             let (key, value) = line.split_once(':').ok_or("a line without a colon")?;
             let value = value.trim();
             match key.trim() {
@@ -81,7 +115,7 @@ impl Policy {
         if mx.is_empty() && mode != Mode::None {
             return Err("no hosts");
         }
-        Ok(Policy { mode, mx, max_age: max_age.ok_or("no max_age")? })
+        Ok(Policy { mode, mx, max_age: max_age.ok_or("no max_age")?, lines })
     }
 
     /// Whether a host may take the domain's mail.
@@ -109,7 +143,7 @@ fn record_id(text: &str) -> Option<String> {
 #[derive(Clone)]
 struct Kept {
     id: String,
-    policy: Option<Arc<Policy>>,
+    found: Found,
     /// Unix milliseconds.
     until_ms: u64,
     /// Not fetched again before then.
@@ -120,6 +154,7 @@ struct Kept {
 pub struct Sts {
     port: u16,
     ca_pem: Option<Vec<u8>>,
+    tally: Option<Arc<Tally>>,
     kept: Mutex<BTreeMap<String, Kept>>,
 }
 
@@ -130,44 +165,54 @@ impl Sts {
     /// An unreadable certificate file.
     pub fn new(config: &RelayConfig) -> std::io::Result<Sts> {
         let ca_pem = config.ca_file.as_ref().map(std::fs::read).transpose()?;
-        Ok(Sts { port: config.sts_port, ca_pem, kept: Mutex::default() })
+        Ok(Sts { port: config.sts_port, ca_pem, tally: config.tally.clone(), kept: Mutex::default() })
+    }
+
+    /// Where it is counted how TLS went.
+    pub fn tally(&self) -> Option<&Arc<Tally>> {
+        self.tally.as_ref()
     }
 
     /// A domain's policy, if it has one. One that cannot be fetched is none, unless it is known from before.
-    pub async fn policy(&self, dns: &Dns, domain: &str) -> Option<Arc<Policy>> {
+    pub async fn policy(&self, dns: &Dns, domain: &str) -> Found {
         let kept = self.kept.lock().get(domain).cloned().filter(|k| k.until_ms > wall_ms());
         let texts = dns.texts(&format!("_mta-sts.{domain}")).await.unwrap_or_default();
         let mut ids = texts.iter().filter_map(|t| record_id(t));
         let id = match (ids.next(), ids.next()) {
             (Some(id), None) => id,
             // No record, or several: what is known stays good (RFC 8461 §3.1, §5.1).
-            _ => return kept.and_then(|k| k.policy),
+            _ => return kept.map(|k| Found { problem: None, ..k.found }).unwrap_or_default(),
         };
         if let Some(kept) = &kept
             && kept.id == id
         {
-            return kept.policy.clone();
+            // It announces what is known again: a problem with something newer is over.
+            return Found { problem: None, ..kept.found.clone() };
         }
         if kept.as_ref().is_some_and(|k| k.not_before_ms > wall_ms()) {
-            return kept.and_then(|k| k.policy);
+            return kept.map(|k| k.found).unwrap_or_default();
         }
         let fetched = zcluster_runtime::timeout(FETCH_MAX, self.fetch(dns, domain)).await;
-        let entry = match fetched.unwrap_or_else(|_| Err("no answer in time".into())) {
+        let late = || Problem::new(ResultType::StsPolicyFetchError, "no answer in time");
+        let entry = match fetched.unwrap_or_else(|_| Err(late())) {
             Ok(policy) => {
                 let until_ms = wall_ms() + policy.max_age * 1000;
-                Kept { id, policy: Some(Arc::new(policy)), until_ms, not_before_ms: 0 }
+                let found = Found { policy: Some(Arc::new(policy)), problem: None };
+                Kept { id, found, until_ms, not_before_ms: 0 }
             }
-            Err(error) => {
-                tracing::info!(domain, error, "MTA-STS policy not fetched");
+            Err(problem) => {
+                tracing::info!(domain, error = problem.text, kind = ?problem.kind, "MTA-STS policy not fetched");
                 let not_before_ms = wall_ms() + FAILED_MS;
                 // The older one stays for as long as it was good.
-                let none = Kept { id: String::new(), policy: None, until_ms: not_before_ms, not_before_ms };
-                Kept { not_before_ms, ..kept.unwrap_or(none) }
+                let none = Kept { id: String::new(), found: Found::default(), until_ms: not_before_ms, not_before_ms };
+                let mut entry = Kept { not_before_ms, ..kept.unwrap_or(none) };
+                entry.found.problem = Some(problem);
+                entry
             }
         };
-        let policy = entry.policy.clone();
+        let found = entry.found.clone();
         self.keep(domain, entry);
-        policy
+        found
     }
 
     fn keep(&self, domain: &str, entry: Kept) {
@@ -182,9 +227,10 @@ impl Sts {
         kept.insert(domain.to_string(), entry);
     }
 
-    async fn fetch(&self, dns: &Dns, domain: &str) -> Result<Policy, String> {
+    async fn fetch(&self, dns: &Dns, domain: &str) -> Result<Policy, Problem> {
+        let failed = |text: String| Problem::new(ResultType::StsPolicyFetchError, text);
         let host = format!("mta-sts.{domain}");
-        let addresses = dns.addresses(&host).await.map_err(|e| e.0)?;
+        let addresses = dns.addresses(&host).await.map_err(|e| failed(e.0))?;
         let addresses: Vec<SocketAddr> = addresses.what.iter().map(|a| SocketAddr::new(*a, self.port)).collect();
         let mut http = reqwest::Client::builder()
             .no_proxy()
@@ -193,25 +239,40 @@ impl Sts {
             .redirect(reqwest::redirect::Policy::none())
             .resolve_to_addrs(&host, &addresses);
         if let Some(pem) = &self.ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| e.to_string())?;
+            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| failed(e.to_string()))?;
             http = http.tls_certs_merge(certificates);
         }
-        let http = http.build().map_err(|e| e.to_string())?;
+        let http = http.build().map_err(|e| failed(e.to_string()))?;
         let url = format!("https://{host}:{}/.well-known/mta-sts.txt", self.port);
-        let response = http.get(url).send().await.map_err(|e| words(&e))?;
+        let response = http.get(url).send().await.map_err(|e| problem(&e))?;
         if response.status() != reqwest::StatusCode::OK {
-            return Err(format!("HTTP status {}", response.status()));
+            return Err(failed(format!("HTTP status {}", response.status())));
         }
         let mut bytes = Vec::new();
         let mut stream = response.bytes_stream();
         while let Some(piece) = stream.next().await {
-            bytes.extend_from_slice(&piece.map_err(|e| words(&e))?);
+            bytes.extend_from_slice(&piece.map_err(|e| problem(&e))?);
             if bytes.len() > POLICY_BYTES_MAX {
-                return Err("too long".into());
+                return Err(Problem::new(ResultType::StsPolicyInvalid, "too long"));
             }
         }
-        Policy::parse(&String::from_utf8_lossy(&bytes)).map_err(str::to_string)
+        let policy = Policy::parse(&String::from_utf8_lossy(&bytes));
+        policy.map_err(|text| Problem::new(ResultType::StsPolicyInvalid, text))
     }
+}
+
+/// What a failed fetch was: a certificate that proves nothing is a kind of its own.
+fn problem(e: &reqwest::Error) -> Problem {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(e);
+    while let Some(e) = source {
+        let inner = e.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = e.downcast_ref::<rustls::Error>().or_else(|| inner?.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(why)) = tls {
+            return Problem::new(ResultType::StsWebpkiInvalid, why.to_string());
+        }
+        source = e.source();
+    }
+    Problem::new(ResultType::StsPolicyFetchError, words(e))
 }
 
 fn words(e: &reqwest::Error) -> String {

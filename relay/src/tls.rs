@@ -1,6 +1,7 @@
 //! TLS to other hosts, and what their certificates must prove.
 
 use crate::tlsa::{Match, Rules};
+use parking_lot::Mutex;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -13,6 +14,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+/// Said when a host shows a certificate that its TLSA records do not name.
+pub const NO_TLSA: &str = "no TLSA record fits the certificate";
+
 /// What a host's certificate must prove.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum Proof {
@@ -21,6 +25,8 @@ pub enum Proof {
     None,
     /// One of these names, by an authority that the system trusts.
     Names(Vec<String>),
+    /// The same is looked at, and told, but not demanded (MTA-STS in testing).
+    Watched(Vec<String>),
     /// What DNS says; names for certificates below a named authority.
     Dane(Rules, Vec<String>),
 }
@@ -51,13 +57,19 @@ impl Tls {
         Ok(Tls { roots: Arc::new(roots), provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()) })
     }
 
-    /// Greets a host as `name`.
+    /// Greets a host as `name`. With [`Proof::Watched`], tells what would not have held.
     ///
     /// # Errors
     /// What did not hold.
-    pub async fn connect(&self, stream: TcpStream, name: &str, proof: &Proof) -> std::io::Result<TlsStream<TcpStream>> {
-        let verifier =
-            Arc::new(Verifier { proof: proof.clone(), roots: self.roots.clone(), provider: self.provider.clone() });
+    pub async fn connect(
+        &self,
+        stream: TcpStream,
+        name: &str,
+        proof: &Proof,
+    ) -> std::io::Result<(TlsStream<TcpStream>, Option<Error>)> {
+        let (proof, roots, provider) = (proof.clone(), self.roots.clone(), self.provider.clone());
+        let verifier = Arc::new(Verifier { proof, roots, provider, watched: Mutex::default() });
+        let watcher = verifier.clone();
         let config = ClientConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(std::io::Error::other)?
@@ -65,7 +77,9 @@ impl Tls {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         let name = ServerName::try_from(name.to_string()).map_err(std::io::Error::other)?;
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        let watched = watcher.watched.lock().take();
+        Ok((stream, watched))
     }
 }
 
@@ -74,6 +88,8 @@ struct Verifier {
     proof: Proof,
     roots: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
+    /// What did not hold and was not demanded.
+    watched: Mutex<Option<Error>>,
 }
 
 impl Verifier {
@@ -111,6 +127,10 @@ impl ServerCertVerifier for Verifier {
         match &self.proof {
             Proof::None => Ok(ServerCertVerified::assertion()),
             Proof::Names(names) => self.by_authority(self.roots.clone(), (leaf, rest), names, now),
+            Proof::Watched(names) => {
+                *self.watched.lock() = self.by_authority(self.roots.clone(), (leaf, rest), names, now).err();
+                Ok(ServerCertVerified::assertion())
+            }
             Proof::Dane(rules, names) => match rules.matches(leaf, rest) {
                 Match::Own => Ok(ServerCertVerified::assertion()),
                 Match::Authority(authority) => {
@@ -118,7 +138,7 @@ impl ServerCertVerifier for Verifier {
                     roots.add(authority.into_owned())?;
                     self.by_authority(Arc::new(roots), (leaf, rest), names, now)
                 }
-                Match::No => Err(Error::General("no TLSA record fits the certificate".into())),
+                Match::No => Err(Error::General(NO_TLSA.into())),
             },
         }
     }
@@ -166,6 +186,16 @@ mod tests {
     }
 
     async fn greet(tls: &Tls, chain: Vec<CertificateDer<'static>>, key: &rcgen::KeyPair, proof: Proof) -> bool {
+        connected(tls, chain, key, proof).await.is_some()
+    }
+
+    /// What was watched; none without a connection.
+    async fn connected(
+        tls: &Tls,
+        chain: Vec<CertificateDer<'static>>,
+        key: &rcgen::KeyPair,
+        proof: Proof,
+    ) -> Option<Option<Error>> {
         let key = rustls_pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let config = rustls::ServerConfig::builder_with_provider(tls.provider.clone())
             .with_safe_default_protocol_versions()
@@ -181,7 +211,7 @@ mod tests {
         };
         let client = async {
             let stream = TcpStream::connect(address).await.unwrap();
-            tls.connect(stream, "mx.example", &proof).await.is_ok()
+            tls.connect(stream, "mx.example", &proof).await.ok().map(|(_, watched)| watched)
         };
         futures::join!(server, client).1
     }
@@ -200,6 +230,10 @@ mod tests {
         tls.roots = Arc::new(roots);
         assert!(greet(&tls, chain(), &key, names("mx.example")).await);
         assert!(!greet(&tls, chain(), &key, names("other.example")).await, "another name");
+        for (name, fits) in [("mx.example", true), ("other.example", false)] {
+            let watched = connected(&tls, chain(), &key, Proof::Watched(vec![name.into()])).await;
+            assert_eq!(watched.expect("it is only watched").is_none(), fits, "{name}");
+        }
 
         let dane = |usage, certificate: &CertificateDer<'_>, name: &str| {
             let record = TLSA::new(usage, Selector::Full, Matching::Raw, certificate.to_vec());

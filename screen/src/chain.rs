@@ -5,7 +5,7 @@ use crate::attachments;
 use crate::milter::{DefaultAction, Milter};
 use crate::policy::Policy;
 use crate::screened::{Answer, Disposition, Screened, Spam, Virus};
-use crate::sender::{self, Mode, Resolver, ResolverSettings, SenderSettings, Wanted};
+use crate::sender::{self, Mode, Resolver, ResolverSettings, SenderSettings, Wanted, Witness};
 use crate::service::{Endpoint, Failure, Limits, Pool, clamd, rspamd, spamd};
 use crate::{forged, headers};
 use bytes::Bytes;
@@ -90,6 +90,7 @@ pub struct Chain {
     clamd: Option<Pool>,
     spam: Option<SpamFilter>,
     resolver: Option<Resolver>,
+    witness: Option<Arc<dyn Witness>>,
     unpacking: Semaphore,
     current: Mutex<Arc<Current>>,
 }
@@ -156,7 +157,13 @@ impl Chain {
         let policy = Policy::of(&attributes, clamd.is_some());
         let current = Mutex::new(Arc::new(Current { attributes, policy, milters: Vec::new() }));
         let unpacking = Semaphore::new(UNPACKING_MAX);
-        Ok(Chain { settings, directory, clamd, spam, resolver, unpacking, current })
+        Ok(Chain { settings, directory, clamd, spam, resolver, witness: None, unpacking, current })
+    }
+
+    /// Tells somebody what DMARC found.
+    #[must_use]
+    pub fn with_witness(self, witness: Arc<dyn Witness>) -> Self {
+        Chain { witness: Some(witness), ..self }
     }
 
     /// The cluster's settings as they are now; as they were when the directory is silent.
@@ -245,7 +252,8 @@ impl Chain {
         match &self.resolver {
             // Whoever signed in has proven who it is, to us.
             Some(resolver) if arrival.authenticated.is_none() => {
-                sender::check(resolver, &self.settings.sender, &self.settings.host, arrival).await
+                let (settings, host) = (&self.settings.sender, &self.settings.host);
+                sender::check(resolver, settings, host, arrival, self.witness.as_ref()).await
             }
             _ => sender::Findings::default(),
         }

@@ -32,4 +32,4 @@ pub use milter::{DefaultAction, Milter, MilterLimits, Said};
 pub use policy::{Policy, SPAM_POINTS_FULL, SpamDestiny};
 pub use report::{Report, report};
 pub use screened::{Answer, Disposition, Field, Screened, Spam, Virus};
-pub use sender::{Mode, Resolver, ResolverSettings, SenderSettings};
+pub use sender::{Judged, Mode, Resolver, ResolverSettings, SenderSettings, Witness};

@@ -5,6 +5,7 @@ pub mod client;
 pub mod dkim;
 mod handlers;
 pub mod queue;
+pub mod report;
 pub mod status;
 mod tls;
 
@@ -35,6 +36,8 @@ pub struct Admin {
     pub ca_der: Vec<u8>,
     /// Present only when the node was started for fault injection.
     pub faults: Option<FaultSwitch>,
+    /// Sends the reports that domains ask for.
+    pub reporter: Arc<zcluster_relay::reports::Reporter>,
 }
 
 impl Admin {
@@ -63,6 +66,8 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/queue/show", post(queue::show))
         .route("/v1/queue/summary", get(queue::summary))
         .route("/v1/dkim", post(dkim::dkim))
+        .route("/v1/report/list", get(report::list))
+        .route("/v1/report/send", post(report::send))
         .route("/v1/fault", post(handlers::fault))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin)

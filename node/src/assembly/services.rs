@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
 use crate::dns::Resolving;
 use crate::lessons::Letters;
+use crate::relay::Counting;
 use anyhow::{Context, Result, anyhow};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -24,9 +25,10 @@ use zcluster_managesieve::ManageSieve;
 use zcluster_pop3::Pop3;
 use zcluster_relay::Mta;
 use zcluster_relay::dkim::Dkim;
+use zcluster_relay::reports::{Reporter, Tally};
 use zcluster_router::Router;
 use zcluster_rpc::{FaultSwitch, node_dns_name};
-use zcluster_runtime::{JoinHandle, sleep, spawn};
+use zcluster_runtime::{JoinHandle, sleep, spawn, timeout};
 use zcluster_screen::lessons::Taught;
 use zcluster_screen::trainer::{Teacher, Trainer};
 use zcluster_screen::{Chain, Screen};
@@ -34,6 +36,8 @@ use zcluster_smtp::{Backend, Budget, Edge, Smtp, SmtpConfig};
 
 /// How often old histogram samples are folded, so that memory stays bounded between scrapes.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Counts for reports are written at the end within this time.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Seconds between two looks at the folder of certificates.
 const CERTIFICATES_EVERY_S: u64 = 30;
 
@@ -44,6 +48,7 @@ pub struct Services {
     tls: TlsSettings,
     admin_tls: Arc<AdminTls>,
     files: (PathBuf, PathBuf),
+    reporter: Arc<Reporter>,
 }
 
 impl Services {
@@ -65,6 +70,10 @@ impl Services {
         self.shutdown.drain();
         for listener in self.listeners {
             let _ = listener.await;
+        }
+        // It waits for a report that is on its way, which may not end.
+        if timeout(SAVE_TIMEOUT, self.reporter.save()).await.is_err() {
+            tracing::warn!("counts for reports are not written: a report is on its way");
         }
     }
 }
@@ -100,6 +109,18 @@ pub async fn start(
     let name = node_dns_name(node.number, &node.cluster);
     let admin_tls = AdminTls::new(name, &dir.node_pair()?, &chain, &key)?;
     serve_metrics(config, metrics).await?;
+    let delivery = DeliveryConfig {
+        timeout: Duration::from_secs(config.mail.delivery_seconds),
+        ..DeliveryConfig::new(config.hostname())
+    };
+    let delivery = Deliverer::new(router.clone(), directory.clone(), delivery).with_signer(Dkim::new());
+    let delivery = Arc::new(delivery);
+    let tally = crate::relay::tally(dir)?;
+    let relay_config = crate::relay::settings(config, &tally)?;
+    let reporter = crate::relay::reporter((config, node.id()), &relay_config, &tally, &delivery, directory.clone())?;
+    let relay = Mta::new(relay_config, directory.clone()).context("sending to other hosts")?;
+    router.run_outbox(Courier::new(delivery.clone(), Some(relay)));
+    spawn(reporter.clone().run());
     let admin = Admin {
         node: NodeId(node.id()),
         router: router.clone(),
@@ -107,20 +128,14 @@ pub async fn start(
         secret: dir.admin_secret()?,
         ca_der: crate::pki::der(&dir.ca_pem()?)?.to_vec(),
         faults,
+        reporter: reporter.clone(),
     };
     serve_admin(admin_listener, &admin_tls, admin)?;
-    let delivery = DeliveryConfig {
-        timeout: Duration::from_secs(config.mail.delivery_seconds),
-        ..DeliveryConfig::new(config.hostname())
-    };
-    let delivery = Deliverer::new(router.clone(), directory.clone(), delivery).with_signer(Dkim::new());
-    let delivery = Arc::new(delivery);
-    let relay = Mta::new(crate::relay::settings(config)?, directory.clone()).context("sending to other hosts")?;
-    router.run_outbox(Courier::new(delivery.clone(), Some(relay)));
     let tls_of_mail = tls.clone();
-    let mail = Mail { config, directory, mailboxes: router, delivery, authenticator, tls: tls_of_mail, shutdown };
+    let mail =
+        Mail { config, directory, mailboxes: router, delivery, authenticator, tls: tls_of_mail, shutdown, tally };
     let listeners = mail.start().await?;
-    Ok(Services { shutdown: mail.shutdown, listeners, tls, admin_tls, files })
+    Ok(Services { shutdown: mail.shutdown, listeners, tls, admin_tls, files, reporter })
 }
 
 /// Certificates by host name.
@@ -177,6 +192,7 @@ struct Mail<'a> {
     authenticator: Arc<Authenticator>,
     tls: TlsSettings,
     shutdown: Shutdown,
+    tally: Arc<Tally>,
 }
 
 impl Mail<'_> {
@@ -234,7 +250,11 @@ impl Mail<'_> {
     fn screen(&self) -> Result<Arc<dyn Screen>> {
         let settings = self.config.screen.settings(self.config.hostname(), self.config.mail.max_message_bytes)?;
         let chain = Chain::new(settings, self.directory.clone());
-        Ok(Arc::new(chain.map_err(|e| anyhow!("screen: {e}"))?))
+        let chain = chain.map_err(|e| anyhow!("screen: {e}"))?;
+        Ok(Arc::new(match self.config.reports.dmarc {
+            true => chain.with_witness(Arc::new(Counting(self.tally.clone()))),
+            false => chain,
+        }))
     }
 
     /// The mailboxes as users reach them: with the spam filter learning from their moves.

@@ -3,6 +3,7 @@
 use super::reply::Reply;
 use crate::config::{Credential, RelayConfig};
 use crate::policy::Demand;
+use crate::reports::ResultType;
 use crate::tls::Tls;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -100,6 +101,9 @@ impl Connection {
         }
         let mut ehlo = hello(&mut plain.stream, &mut plain.buffer, opening).await?;
         let offered = ehlo.capabilities & EXT_START_TLS != 0;
+        if tls && !offered {
+            demand.session.failed(ResultType::StartTlsNotSupported, &plain.stream, None);
+        }
         if demand.required && !offered {
             let text = format!("{host} offers no TLS, which {} demands", demand.label);
             return Err(Opened::Failed(Failure { host: Some(host.into()), ..demand.unmet("4.7.4", text) }));
@@ -108,17 +112,21 @@ impl Connection {
             command(&mut plain.stream, &mut plain.buffer, "STARTTLS\r\n", config.step_timeout, host)
                 .await?
                 .positive(host)
+                .inspect_err(|f| demand.session.failed(ResultType::StartTlsNotSupported, &plain.stream, Some(&f.text)))
                 .map_err(Opened::TlsFailed)?;
             if !plain.buffer.is_empty() {
                 // What stands behind the reply was not said by whom we are about to prove (CVE-2011-0411).
                 return Err(Opened::Failed(broken(host, "the host went on talking after STARTTLS")));
             }
+            let session = demand.session.at(&plain.stream);
             let shaken = timeout(config.step_timeout, opening.tls.connect(plain.stream, host, &demand.proof)).await;
             let shaken = shaken.unwrap_or_else(|_| Err(std::io::Error::other("timed out")));
-            let mut stream = shaken.map_err(|e| {
+            let (mut stream, unproven) = shaken.map_err(|e| {
+                session.broke(&e);
                 let text = format!("TLS with {host} ({}): {e}", demand.label);
                 Opened::TlsFailed(Failure { host: Some(host.into()), ..demand.unmet("4.7.5", text) })
             })?;
+            session.done(unproven.as_ref());
             let mut buffer = Vec::new();
             ehlo = hello(&mut stream, &mut buffer, opening).await?;
             metrics::counter!("zcluster_relay_tls_total", "result" => demand.label).increment(1);

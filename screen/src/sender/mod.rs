@@ -1,23 +1,27 @@
 //! Sender authentication: SPF (RFC 7208), DKIM (RFC 6376, RFC 8463), ARC (RFC 8617) and DMARC (RFC 7489, RFC 9989).
 //! The work is `mail-auth`'s; here are the bounds, the header field (RFC 8601) and what a failure means.
 
+mod aggregate;
 mod resolver;
 mod surplus;
 
+pub use aggregate::{Judged, Witness};
 pub use resolver::{Resolver, ResolverSettings};
 
 use crate::arrival::Arrival;
 use crate::screened::{Answer, Field};
 use bytes::Bytes;
 use futures::future::join3;
+use mail_auth::common::parse::TxtRecordParser;
 use mail_auth::common::verify::VerifySignature;
-use mail_auth::dmarc::Policy;
 use mail_auth::dmarc::verify::DmarcParameters;
+use mail_auth::dmarc::{Dmarc, Policy};
 use mail_auth::spf::verify::SpfParameters;
 use mail_auth::{
-    ArcOutput, AuthenticatedMessage, AuthenticationResults, DkimOutput, DkimResult, DmarcResult, MessageAuthenticator,
-    SpfOutput, SpfResult,
+    ArcOutput, AuthenticatedMessage, AuthenticationResults, DkimOutput, DkimResult, DmarcOutput, DmarcResult,
+    MessageAuthenticator, SpfOutput, SpfResult,
 };
+use std::sync::Arc;
 use std::time::Duration;
 use zcluster_runtime::{Instant, spawn_blocking, timeout_at};
 
@@ -67,7 +71,13 @@ pub enum Wanted {
 }
 
 /// Asks who sent the message. Takes no longer than the resolver's total time.
-pub async fn check(resolver: &Resolver, settings: &SenderSettings, host: &str, arrival: &Arrival) -> Findings {
+pub async fn check(
+    resolver: &Resolver,
+    settings: &SenderSettings,
+    host: &str,
+    arrival: &Arrival,
+    witness: Option<&Arc<dyn Witness>>,
+) -> Findings {
     if settings.mode == Mode::Off {
         return Findings::default();
     }
@@ -77,6 +87,7 @@ pub async fn check(resolver: &Resolver, settings: &SenderSettings, host: &str, a
         settings: settings.clone(),
         host: host.to_string(),
         arrival: arrival.clone(),
+        witness: witness.cloned(),
         deadline,
     };
     if arrival.raw.len() <= INLINE_WORK_BYTES_MAX {
@@ -95,6 +106,7 @@ struct Work {
     settings: SenderSettings,
     host: String,
     arrival: Arrival,
+    witness: Option<Arc<dyn Witness>>,
     deadline: Instant,
 }
 
@@ -125,6 +137,7 @@ impl Work {
             Ok(dmarc) => {
                 results = results.with_dmarc_result(dmarc);
                 wanted = wanted_by(dmarc.policy(), &dmarc.result(), dmarc.domain());
+                self.tell(&message, &dkim, identity.0, dmarc, &arc).await;
             }
             Err(_) => text.push_str(";\r\n\tdmarc=temperror (not in time)"),
         }
@@ -145,6 +158,43 @@ impl Work {
         }
         let field = Field::new("Authentication-Results", format!("{results}{text}{none}"));
         Findings { field: Some(field), wanted }
+    }
+
+    /// Tells the witness, when there is one.
+    async fn tell(
+        &self,
+        message: &AuthenticatedMessage<'_>,
+        dkim: &[DkimOutput<'_>],
+        spf: &SpfOutput,
+        dmarc: &DmarcOutput,
+        arc: &ArcOutput<'_>,
+    ) {
+        let (Some(witness), Some(published)) = (&self.witness, dmarc.dmarc_record()) else { return };
+        let (ip, sender, author, mode) =
+            (self.arrival.client_ip, &self.arrival.sender, message.from(), self.settings.mode);
+        let vouched = self.arc_vouches(arc);
+        let evidence = aggregate::Evidence { ip, sender, author, dkim, spf, dmarc, mode, vouched };
+        if published.rua().is_empty() {
+            return;
+        }
+        let domain = timeout_at(self.deadline, self.policy_domain(dmarc.domain(), published)).await;
+        let domain = domain.unwrap_or_else(|_| dmarc.domain().to_string());
+        if let Some(judged) = evidence.judged(&domain) {
+            witness.saw(judged);
+        }
+    }
+
+    /// Where an author's domain has its policy from: itself, or the nearest domain above it that publishes this one
+    /// (RFC 9989 §4.10). The answers are in the resolver's cache by now.
+    async fn policy_domain(&self, author: &str, published: &Dmarc) -> String {
+        let above = author.match_indices('.').map(|(at, _)| &author[at + 1..]).filter(|name| name.contains('.'));
+        for name in [author].into_iter().chain(above).take(aggregate::LABELS_MAX) {
+            let found = self.resolver.txt_raw_lookup(format!("_dmarc.{name}.")).await;
+            if found.is_ok_and(|text| Dmarc::parse(&text).is_ok_and(|record| record == *published)) {
+                return name.to_string();
+            }
+        }
+        author.to_string()
     }
 
     async fn spf(&self) -> Spf {

@@ -218,6 +218,22 @@ impl Cluster {
         node.child = None;
     }
 
+    /// SIGTERM, and the process anew.
+    pub fn restart(&mut self, number: usize) {
+        self.restart_after(number, |_| {});
+    }
+
+    /// SIGTERM, something done to the data folder, and the process anew.
+    pub fn restart_after(&mut self, number: usize, meanwhile: impl FnOnce(&Path)) {
+        self.node(number).signal(libc::SIGTERM);
+        if let Some(mut child) = self.nodes[number - 1].child.take() {
+            child.wait().unwrap();
+        }
+        meanwhile(&self.node(number).data);
+        self.serve(number);
+        self.await_ready(STARTUP);
+    }
+
     /// SIGSTOP.
     pub fn stop(&self, number: usize) {
         self.node(number).signal(libc::SIGSTOP);
@@ -466,6 +482,12 @@ pub fn free_ports() -> u16 {
         }
     }
     panic!("no {PORTS_PER_CLUSTER} free ports in a row between {FIRST_PORT} and {LAST_PORT}");
+}
+
+/// A port that nobody listens on, neither by TCP nor by UDP: for a DNS server that is started at once.
+pub fn free_dns_port() -> u16 {
+    let free = |port: &u16| std::net::UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    (0..100).map(|_| free_ports()).find(free).expect("a port without UDP")
 }
 
 /// What `--base-port` does, as a configuration file says it.

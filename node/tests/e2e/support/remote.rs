@@ -72,6 +72,11 @@ pub struct Remote {
 
 impl Remote {
     pub fn start() -> Self {
+        Self::start_for(&["remote.test", "bare.test"], "")
+    }
+
+    /// The same for other domains, with more lines of `main.cf`.
+    pub fn start_for(domains: &[&str], more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("zcluster-remote-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let this = Self { port: free_ports(), folder };
@@ -81,13 +86,13 @@ impl Remote {
         succeed(Command::new("chown").arg("postfix").arg(this.folder.path().join("data")));
         succeed(Command::new("chown").arg("nobody").arg(this.folder.path().join("mail")));
         let mut users = String::new();
-        for domain in ["remote.test", "bare.test"] {
+        for domain in domains {
             for user in ["user", "second"] {
                 users.push_str(&format!("{user}@{domain} {user}/\n"));
             }
         }
         fs::write(this.etc().join("users"), users).unwrap();
-        fs::write(this.etc().join("main.cf"), this.main_cf()).unwrap();
+        fs::write(this.etc().join("main.cf"), this.main_cf(&domains.join(" "), more)).unwrap();
         fs::write(this.etc().join("master.cf"), master_cf(this.port)).unwrap();
         this.control("start");
         eventually("Postfix listens", Duration::from_secs(20), || Smtp::esmtp(this.port).is_ok());
@@ -98,7 +103,7 @@ impl Remote {
         self.folder.path().join("etc")
     }
 
-    fn main_cf(&self) -> String {
+    fn main_cf(&self, domains: &str, more: &str) -> String {
         let folder = path(self.folder.path());
         format!(
             "compatibility_level = 3.6\nqueue_directory = {folder}/queue\ndata_directory = {folder}/data\n\
@@ -107,11 +112,11 @@ impl Remote {
              maillog_file_prefixes = {folder}\nmyhostname = mx2.remote.test\nmydestination =\nalias_maps =\n\
              alias_database =\nlocal_recipient_maps =\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n\
              mynetworks = 127.0.0.2/32\nlocal_transport = error:nobody lives here\n\
-             default_transport = error:nothing leaves\nvirtual_mailbox_domains = remote.test bare.test\n\
+             default_transport = error:nothing leaves\nvirtual_mailbox_domains = {domains}\n\
              virtual_mailbox_maps = texthash:{folder}/etc/users\nvirtual_mailbox_base = {folder}/mail\n\
              virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\nvirtual_minimum_uid = 100\n\
              virtual_transport = virtual\nsmtpd_client_connection_count_limit = 0\nsmtpd_error_sleep_time = 0\n\
-             smtputf8_enable = no\nunknown_local_recipient_reject_code = 550\n"
+             smtputf8_enable = no\nunknown_local_recipient_reject_code = 550\n{more}"
         )
     }
 
@@ -157,6 +162,7 @@ fn master_cf(port: u16) -> String {
         ("error", "unix", "-", "-", "-", "error"),
         ("retry", "unix", "-", "-", "-", "error"),
         ("virtual", "unix", "-", "-", "-", "virtual"),
+        ("tlsmgr", "unix", "-", "-", "1", "tlsmgr"),
         ("anvil", "unix", "-", "-", "1", "anvil"),
         ("postlog", "unix-dgram", "n", "-", "1", "postlogd"),
     ] {
