@@ -194,7 +194,10 @@ mod tests {
     #[test]
     fn requests_for_challenges() {
         for (head, want) in [
-            ("GET /.well-known/acme-challenge/t_1-x HTTP/1.1\r\nHost: Mail.Example.com", Some(("mail.example.com", "t_1-x"))),
+            (
+                "GET /.well-known/acme-challenge/t_1-x HTTP/1.1\r\nHost: Mail.Example.com",
+                Some(("mail.example.com", "t_1-x")),
+            ),
             ("GET /.well-known/acme-challenge/t HTTP/1.0\r\nX: y\r\nhost:a.example:80", Some(("a.example", "t"))),
             ("GET /.well-known/acme-challenge/ HTTP/1.1\r\nHost: a.example", None),
             ("GET /.well-known/acme-challenge/t HTTP/1.1", None),

@@ -77,10 +77,14 @@ mod tests {
     #[test]
     fn renewed_when_a_third_is_left_and_not_before() {
         let validity = |from: u64, to: u64| Validity { not_before_ms: from * DAY, not_after_ms: to * DAY };
-        let certificates: BTreeMap<String, Validity> =
-            [("old", validity(0, 90)), ("new", validity(50, 140)), ("gone", validity(0, 90)), ("over", validity(0, 50))]
-                .map(|(name, v)| (name.to_string(), v))
-                .into();
+        let certificates: BTreeMap<String, Validity> = [
+            ("old", validity(0, 90)),
+            ("new", validity(50, 140)),
+            ("gone", validity(0, 90)),
+            ("over", validity(0, 50)),
+        ]
+        .map(|(name, v)| (name.to_string(), v))
+        .into();
         let failed = |failures, next: u64| Attempt { failures, next_ms: next * DAY, error: String::new() };
         let attempts: BTreeMap<String, Attempt> =
             [("waits", failed(1, 61)), ("again", failed(2, 59)), ("stale", failed(9, 99))]
@@ -89,7 +93,11 @@ mod tests {
         let wanted: BTreeSet<String> = ["old", "new", "none", "waits", "again"].map(String::from).into();
         let names = |now: u64| {
             let plan = make(&wanted, &certificates, &attempts, now);
-            (plan.due.iter().map(|d| d.name.clone()).collect::<Vec<_>>().join(" "), plan.forgotten.join(" "), plan.without)
+            (
+                plan.due.iter().map(|d| d.name.clone()).collect::<Vec<_>>().join(" "),
+                plan.forgotten.join(" "),
+                plan.without,
+            )
         };
         assert_eq!(names(60 * DAY - 1), ("none again".into(), "over stale".into(), 3));
         assert_eq!(names(60 * DAY), ("none again old".into(), "over stale".into(), 3));

@@ -98,9 +98,10 @@ impl Settings {
     }
 
     fn names_of(&self, domains: &[Domain], nodes: &[Node]) -> BTreeSet<String> {
-        let of_domains = domains.iter().filter(|d| d.attrs.get("zimbraDomainStatus") != Some("shutdown")).flat_map(|d| {
-            d.attrs.all("zimbraVirtualHostname").iter().chain(d.attrs.all("zimbraPublicServiceHostname"))
-        });
+        let of_domains =
+            domains.iter().filter(|d| d.attrs.get("zimbraDomainStatus") != Some("shutdown")).flat_map(|d| {
+                d.attrs.all("zimbraVirtualHostname").iter().chain(d.attrs.all("zimbraPublicServiceHostname"))
+            });
         let of_nodes = nodes.iter().filter(|n| n.state != NodeState::Removed).map(|n| &n.advertise);
         let all = self.more.iter().chain(of_nodes).chain(of_domains).map(|name| name.trim().to_ascii_lowercase());
         all.filter(|name| is_public(name) && !self.without.contains(name)).take(NAMES_MAX).collect()
@@ -167,7 +168,10 @@ mod tests {
             domain("a.example", attributes(&[("zimbraVirtualHostname", &["mail.a.example", "webmail.a.example"])])),
             domain("b.example", attributes(&[("zimbraPublicServiceHostname", &["mail.a.example"])])),
             domain("c.example", attributes(&[("zimbraVirtualHostname", &["*.c.example", "c", "192.0.2.1", "m.lan"])])),
-            domain("d.example", attributes(&[("zimbraVirtualHostname", &["d.d"]), ("zimbraDomainStatus", &["shutdown"])])),
+            domain(
+                "d.example",
+                attributes(&[("zimbraVirtualHostname", &["d.d"]), ("zimbraDomainStatus", &["shutdown"])]),
+            ),
         ];
         let nodes = [
             node(1, "N1.example.com", NodeState::Active),

@@ -468,6 +468,10 @@ fn secrets_are_compared_set_and_never_printed() {
     for bad in ["", "a b", "\u{e4}"] {
         assert!(matches!(rig.run(put(bad, Some("x"), None)), Err(Error::Invalid(_))), "{bad:?}");
     }
-    let large = DirectoryCommand::PutSecret { name: "l".into(), value: Some(Secret(vec![0; SECRET_BYTES_MAX + 1])), expect: None };
+    let large = DirectoryCommand::PutSecret {
+        name: "l".into(),
+        value: Some(Secret(vec![0; SECRET_BYTES_MAX + 1])),
+        expect: None,
+    };
     assert!(matches!(rig.run(large), Err(Error::TooLarge(_))));
 }

@@ -1,7 +1,7 @@
 //! The IMAP URLs that BURL takes (RFC 4468 §3.3): absolute, of one message or part, with an authorization (RFC 4467).
 
-use zcluster_mail::{ImapUrl, UrlAuth};
 pub use zcluster_mail::UrlAccess as Access;
+use zcluster_mail::{ImapUrl, UrlAuth};
 
 /// A URL that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -52,7 +52,9 @@ impl Session {
     }
 
     async fn recipient(&mut self, to: &RcptTo) -> Result<Recipient, Reply> {
-        if let Some(refusal) = self.envelope_refusal().await {
+        if !self.is_permitted(&to.path)?
+            && let Some(refusal) = self.envelope_refusal().await
+        {
             return Err(refusal);
         }
         let ip = self.conn.peer().ip();
