@@ -30,8 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Looks between two at which names are due: that reads all domains.
 const LOOKS_PER_ROUND: u32 = 3;
 /// How long the right to order is held after the last sign of its holder.
-const LEASE: Duration = Duration::from_secs(180);
-/// How long one order may take; less than the lease.
+const LEASE: Duration = Duration::from_secs(300);
+/// How long one order may take; the lease is renewed when it is no longer than that.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(150);
 /// Orders one after the other before it is looked again at what is due.
 const ORDERS_PER_ROUND: usize = 50;
@@ -160,10 +160,17 @@ impl Worker {
     async fn take_turn(&self) -> anyhow::Result<bool> {
         let now = wall_ms();
         let (there, version) = self.vault.lease().await?;
-        if there.is_some_and(|lease| lease.node != self.place.node.0 && lease.until_ms > now) {
-            return Ok(false);
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        match there {
+            Some(Lease { node, until_ms }) if node == self.place.node.0 => {
+                if until_ms > now + ms(ORDER_TIMEOUT) {
+                    return Ok(true);
+                }
+            }
+            Some(Lease { until_ms, .. }) if until_ms > now => return Ok(false),
+            _ => {}
         }
-        let until_ms = now + u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
+        let until_ms = now + ms(LEASE);
         self.vault.set_lease(&Lease { node: self.place.node.0, until_ms }, version).await
     }
 }
