@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,32 +93,35 @@ async fn accept(listener: TcpListener, challenge: Challenge, vault: Vault, mut s
                 }
             });
             match answered.await {
-                Ok(Ok(host)) => tracing::info!(%peer, %host, "a challenge was answered"),
-                Ok(Err(error)) => tracing::debug!(%peer, error = %format!("{error:#}"), "no challenge was answered"),
-                Err(_) => tracing::debug!(%peer, "no challenge was answered in time"),
+                Ok(Ok(Some(host))) => tracing::info!(%peer, %host, "a challenge was answered"),
+                // Whoever scans the network comes by here.
+                Ok(Ok(None)) => tracing::debug!(%peer, "not about a challenge"),
+                Ok(Err(error)) => tracing::warn!(%peer, error = %format!("{error:#}"), "a challenge was not answered"),
+                Err(_) => tracing::debug!(%peer, "not done in time"),
             }
             drop(place);
         });
     }
 }
 
-/// RFC 8737 §3: a handshake with a self-signed certificate that has the answer in it; nothing is said afterwards.
-async fn over_tls(stream: TcpStream, vault: &Vault) -> Result<String> {
-    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+/// RFC 8737 §3: a handshake with a self-signed certificate that has the answer in it; nothing is said afterwards. `None`:
+/// the client wants something else.
+async fn over_tls(stream: TcpStream, vault: &Vault) -> Result<Option<String>> {
+    let Ok(start) = LazyConfigAcceptor::new(Acceptor::default(), stream).await else { return Ok(None) };
     let (host, asks) = {
         let hello = start.client_hello();
         let host = hello.server_name().unwrap_or_default().to_ascii_lowercase();
         (host, hello.alpn().is_some_and(|mut all| all.any(|protocol| protocol == ALPN)))
     };
     if !asks || !is_public(&host) {
-        bail!("no ACME client");
+        return Ok(None);
     }
     let answer = vault.answer(&host).await?.with_context(|| format!("there is no order for {host}"))?;
     let config = proof(&host, &answer.digest)?;
     let mut stream = start.into_stream(Arc::new(config)).await?;
     // The client closes when it has seen enough.
     let _ = stream.read(&mut [0]).await;
-    Ok(host)
+    Ok(Some(host))
 }
 
 /// The certificate that proves a name.
@@ -131,26 +135,30 @@ fn proof(host: &str, digest: &[u8]) -> Result<ServerConfig> {
     let certificate = params.self_signed(&key)?;
     let der = rustls_pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    // Not by a way that looks into the certificate: nobody knows its critical extension.
+    let key = provider.key_provider.load_private_key(der)?;
+    let certified = CertifiedKey::new(vec![certificate.der().clone()], key);
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], der)?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
 }
 
-/// RFC 8555 §8.3: one request, one answer.
-async fn over_http(mut stream: TcpStream, vault: &Vault) -> Result<String> {
+/// RFC 8555 §8.3: one request, one answer. `None`: the client wants something else.
+async fn over_http(mut stream: TcpStream, vault: &Vault) -> Result<Option<String>> {
     let mut request = Vec::new();
     let head = loop {
         if let Some(end) = request.windows(4).position(|w| w == b"\r\n\r\n") {
             break &request[..end];
         }
         if request.len() >= REQUEST_BYTES_MAX || stream.read_buf(&mut request).await? == 0 {
-            bail!("no whole request");
+            return Ok(None);
         }
     };
-    let found = match asked(head) {
+    let asked = asked(head);
+    let found = match asked.clone() {
         Some((host, token)) => {
             let answer = vault.answer(&host).await?.filter(|answer| answer.token == token);
             answer.map(|answer| (host, answer.key_authorization))
@@ -167,7 +175,11 @@ async fn over_http(mut stream: TcpStream, vault: &Vault) -> Result<String> {
     );
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
-    found.map(|(host, _)| host).context("no such challenge")
+    match (found, asked) {
+        (Some((host, _)), _) => Ok(Some(host)),
+        (None, Some((host, _))) => bail!("there is no such challenge for {host}"),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Host and token of a request for a challenge.

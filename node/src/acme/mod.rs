@@ -33,6 +33,8 @@ const LOOKS_PER_ROUND: u32 = 3;
 const LEASE: Duration = Duration::from_secs(300);
 /// How long one order may take; the lease is renewed when it is no longer than that.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(150);
+/// How long an authority that gave no account is left alone, unless it is asked in another way; milliseconds.
+const REFUSED_MS: u64 = 600_000;
 /// Orders one after the other before it is looked again at what is due.
 const ORDERS_PER_ROUND: usize = 50;
 
@@ -59,6 +61,7 @@ pub fn start(directory: Arc<dyn DirectoryApi>, place: Place, tls: TlsSettings, s
         shown: Shown::new(tls, place.name.clone()),
         place,
         looks: 0,
+        refused: None,
     };
     spawn(async move { worker.run(shutdown.reached(Stage::Draining)).await });
 }
@@ -70,6 +73,8 @@ struct Worker {
     answerer: Answerer,
     shown: Shown,
     looks: u32,
+    /// How no account was to be had, and until when it is not tried again.
+    refused: Option<(Settings, u64)>,
 }
 
 impl Worker {
@@ -125,7 +130,12 @@ impl Worker {
         if plan.due.is_empty() || self.vault.paused_until().await? > now {
             return Ok(());
         }
+        if self.refused.as_ref().is_some_and(|(how, until)| how == settings && *until > now) {
+            return Ok(());
+        }
+        self.refused = Some((settings.clone(), now + REFUSED_MS));
         let account = order::account(settings, &self.vault).await?;
+        self.refused = None;
         for Due { name, failures } in plan.due.into_iter().take(ORDERS_PER_ROUND) {
             if !self.take_turn().await? {
                 return Ok(());

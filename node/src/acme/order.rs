@@ -117,9 +117,13 @@ async fn try_order(account: &Account, challenge: Challenge, name: &str, vault: &
         vault.set_answer(name, &answer).await?;
         handle.set_ready().await.context("the challenge")?;
     }
-    let status = order.poll_ready(&PATIENCE).await.context("the challenge")?;
-    if status != OrderStatus::Ready {
-        bail!("the authority could not prove the name: {}", why(&mut order).await);
+    match order.poll_ready(&PATIENCE).await {
+        Ok(OrderStatus::Ready) => {}
+        Ok(_) => bail!("the authority could not prove the name: {}", why(&mut order).await),
+        Err(error) => {
+            let why = why(&mut order).await;
+            return Err(error).with_context(|| format!("the authority could not prove the name: {why}"));
+        }
     }
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(vec![name.to_string()])?;

@@ -22,6 +22,8 @@ debug: False
 handler_module: acme2certifier.cahandlers.openssl_ca_handler
 issuing_ca_key: {folder}/ca.key
 issuing_ca_cert: {folder}/ca.pem
+issuing_ca_crl: {folder}/crl.pem
+cert_save_path: {folder}/certs
 cert_validity_days: 90
 [DBhandler]
 handler: wsgi
@@ -30,6 +32,8 @@ dbfile: {folder}/acme.db
 challenge_validation_disable: False
 """
 )
+(folder / "certs").mkdir()
+(folder / "crl.pem").touch()
 os.environ["ACME_SRV_CONFIGFILE"] = str(settings)
 os.environ["ACME2CERTIFIER_BASE_DIR"] = str(folder)
 
