@@ -21,8 +21,12 @@ const SOON: Duration = Duration::from_secs(90);
 
 /// A Python that has the authority's program; deploy/prerequisites installs it.
 fn python() -> Option<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let known = [home.join(".cache/zcluster/acme2certifier/bin/python3"), PathBuf::from("python3")];
+    let folder = |name: &str, below: &str| std::env::var_os(name).map(|value| Path::new(&value).join(below));
+    let cache = folder("ZCLUSTER_CACHE", "")
+        .or_else(|| folder("XDG_CACHE_HOME", "zcluster"))
+        .or_else(|| folder("HOME", ".cache/zcluster"))
+        .unwrap_or_default();
+    let known = [cache.join("acme2certifier/bin/python3"), PathBuf::from("python3")];
     known.into_iter().find(|python| {
         let mut command = Command::new(python);
         command.args(["-c", "import acme2certifier"]).stdout(Stdio::null()).stderr(Stdio::null());
