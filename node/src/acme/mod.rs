@@ -171,16 +171,13 @@ impl Worker {
         let now = wall_ms();
         let (there, version) = self.vault.lease().await?;
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let own = self.place.node.0;
         match there {
-            Some(Lease { node, until_ms }) if node == self.place.node.0 => {
-                if until_ms > now + ms(ORDER_TIMEOUT) {
-                    return Ok(true);
-                }
-            }
-            Some(Lease { until_ms, .. }) if until_ms > now => return Ok(false),
+            Some(Lease { node, until_ms }) if node == own && until_ms > now + ms(ORDER_TIMEOUT) => return Ok(true),
+            Some(Lease { node, until_ms }) if node != own && until_ms > now => return Ok(false),
             _ => {}
         }
         let until_ms = now + ms(LEASE);
-        self.vault.set_lease(&Lease { node: self.place.node.0, until_ms }, version).await
+        self.vault.set_lease(&Lease { node: own, until_ms }, version).await
     }
 }
