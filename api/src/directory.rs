@@ -142,7 +142,7 @@ pub struct Account {
     /// Its mailbox.
     #[n(3)]
     pub home: Home,
-    /// In replies: the COS's attributes that the account inherits.
+    /// In replies: the COS's attributes that the account inherits, and its domain's `zimbraMailDomainQuota`.
     #[n(4)]
     pub cos: Option<Attributes>,
 }
@@ -156,9 +156,14 @@ impl Account {
     pub fn status(&self) -> &str {
         self.effective("zimbraAccountStatus").unwrap_or("active")
     }
-    /// `zimbraMailQuota` in bytes; 0 = no limit.
+    /// The smaller of `zimbraMailQuota` and its domain's `zimbraMailDomainQuota`, in bytes; 0 = no limit.
     pub fn quota(&self) -> u64 {
-        self.effective("zimbraMailQuota").and_then(|v| v.parse().ok()).unwrap_or(0)
+        let bound = |name: &str| self.effective(name).and_then(|v| v.parse().ok()).unwrap_or(0);
+        match (bound("zimbraMailQuota"), bound("zimbraMailDomainQuota")) {
+            (0, domain) => domain,
+            (own, 0) => own,
+            (own, domain) => own.min(domain),
+        }
     }
     /// `zimbraIsAdminAccount`.
     pub fn is_admin(&self) -> bool {
@@ -474,6 +479,39 @@ pub enum DirectoryCommand {
         #[n(2)]
         modseq: ModSeq,
     },
+    /// Keeps a secret of the cluster under a name, or (without a value) forgets it; with a version only as long as that
+    /// is what is kept (0: nothing), `Conflict` otherwise. `Invalid` for a bad name, `TooLarge`. -> `Version`
+    #[n(32)]
+    PutSecret {
+        /// 1 to [`SECRET_NAME_BYTES_MAX`] bytes of visible ASCII.
+        #[n(0)]
+        name: String,
+        /// At most [`SECRET_BYTES_MAX`].
+        #[n(1)]
+        value: Option<Secret>,
+        /// Version compared.
+        #[n(2)]
+        expect: Option<u64>,
+    },
+}
+
+/// Bytes of a [`Secret`]'s name at most.
+pub const SECRET_NAME_BYTES_MAX: usize = 400;
+/// Bytes of a [`Secret`] at most.
+pub const SECRET_BYTES_MAX: usize = 256 * 1024;
+/// Names in one `Secrets` reply at most.
+pub const SECRETS_PER_PAGE_MAX: u32 = 1_000;
+
+/// What the cluster keeps for itself, like a certificate's key: on every node, and shown to nobody. It is no attribute,
+/// so no way to read attributes leads to it; in logs it is only its length.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Secret(#[cbor(n(0), with = "minicbor::bytes")] pub Vec<u8>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
 }
 
 /// How an account is named.
@@ -485,6 +523,9 @@ pub enum AccountBy {
     /// Primary address or alias, any case.
     #[n(1)]
     Address(#[n(0)] String),
+    /// A domain's name, any case: the account whose `zimbraMailCatchAllAddress` is `@domain`.
+    #[n(8)]
+    CatchAll(#[n(0)] String),
 }
 
 /// A question to the directory.
@@ -546,6 +587,22 @@ pub enum DirectoryQuery {
         #[n(2)]
         limit: u32,
     },
+    /// -> `Secret` or `NotFound`
+    #[n(32)]
+    Secret(#[n(0)] String),
+    /// Names of secrets in order, a page. -> `Secrets`
+    #[n(33)]
+    Secrets {
+        /// Only those whose names begin so.
+        #[n(0)]
+        prefix: String,
+        /// Continue behind this name.
+        #[n(1)]
+        after: Option<String>,
+        /// At most so many (and never more than [`SECRETS_PER_PAGE_MAX`]).
+        #[n(2)]
+        limit: u32,
+    },
 }
 
 /// The answer to a [`DirectoryQuery`] or [`DirectoryCommand`].
@@ -593,6 +650,15 @@ pub enum DirectoryReply {
     /// (owner, primary address).
     #[n(13)]
     Sharers(#[n(0)] Vec<(AccountId, String)>),
+    /// What a secret's version is now; 0: it is gone. A version is never used twice.
+    #[n(32)]
+    Version(#[n(0)] u64),
+    /// A secret and its version.
+    #[n(33)]
+    Secret(#[n(0)] Secret, #[n(1)] u64),
+    /// (name, version).
+    #[n(34)]
+    Secrets(#[n(0)] Vec<(String, u64)>),
 }
 
 impl DirectoryReply {

@@ -158,6 +158,9 @@ pub struct Enqueue {
     pub delivery_key: DeliveryKey,
 }
 
+/// In place of a time: until an operator releases the message.
+pub const HELD_MS: u64 = u64::MAX;
+
 /// One row to be.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Send {
@@ -173,7 +176,7 @@ pub struct Send {
     /// What it asks for.
     #[n(3)]
     pub terms: Option<Terms>,
-    /// Not to be sent before then, Unix milliseconds (RFC 4865); 0: at once.
+    /// Not to be sent before then, Unix milliseconds (RFC 4865); 0: at once; [`HELD_MS`]: not before it is released.
     #[n(4)]
     pub not_before_ms: u64,
 }

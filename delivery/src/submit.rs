@@ -35,7 +35,7 @@ pub struct Submission {
     pub ret: Option<Ret>,
     /// `ENVID`, in xtext as it came.
     pub envid: Option<String>,
-    /// Not to be sent before then, Unix milliseconds (FUTURERELEASE, RFC 4865).
+    /// Not to be sent before then, Unix milliseconds (FUTURERELEASE, RFC 4865), or [`zcluster_api::queue::HELD_MS`].
     pub hold_until_ms: Option<u64>,
     /// `SMTPUTF8`.
     pub smtputf8: bool,

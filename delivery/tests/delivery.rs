@@ -377,6 +377,27 @@ async fn forwards_with_and_without_a_copy_here() {
 }
 
 #[tokio::test]
+async fn what_is_for_nobody_goes_to_who_catches_it_from_the_queue_too() {
+    let site = Site::new();
+    site.script(site.bob, "redirect \"nobody@example.org\";").await;
+    site.set(site.eve, "zimbraMailCatchAllAddress", "@example.org");
+    site.deliver(message("a", BOB)).await;
+    site.carry(site.bob, &Courier::new(site.deliverer.clone(), None)).await;
+    assert_eq!(site.messages(site.eve, folders::INBOX).await.len(), 1);
+    assert!(site.outbox(site.bob).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_domains_quota_refuses_what_a_mailbox_would_take() {
+    let site = Site::new();
+    let changes = vec![Modification::set("zimbraMailDomainQuota", "10")];
+    site.memory.command(DirectoryCommand::ModifyDomain { name: "example.org".into(), changes }).unwrap();
+    let arrival = site.arrival(message("a", BOB)).await;
+    let refused = site.deliverer.deliver(&arrival, Recipient { account: site.bob, address: BOB }).await;
+    assert!(matches!(refused, Err(Error::QuotaExceeded)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn the_owner_is_warned_and_then_mail_is_refused() {
     let site = Site::new();
     site.set(site.bob, "zimbraMailQuota", "2600");

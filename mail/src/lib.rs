@@ -24,6 +24,7 @@ mod structure;
 mod subject;
 mod summary;
 mod trace;
+mod url;
 mod words;
 mod zone;
 
@@ -44,6 +45,7 @@ pub use structure::{Disposition, Part, PartKind};
 pub use subject::base_subject;
 pub use summary::{Head, Summary, parse, parsed, stored_sent_day};
 pub use trace::{Received, received, return_path};
+pub use url::{IMAP_URL_BYTES_MAX, ImapUrl, UrlAccess, UrlAuth};
 pub use words::decode_words;
 pub use zone::Zone;
 

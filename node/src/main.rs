@@ -1,12 +1,12 @@
 //! `zcluster`: the one binary. Assembles the floors below into a node, and talks to running nodes.
 
+mod acme;
 mod admin;
 mod assembly;
 mod certificates;
 mod cli;
 mod commands;
 mod config;
-mod config_screen;
 mod datadir;
 mod demo;
 mod dns;

@@ -11,6 +11,7 @@ use zcluster_replica::Replicas;
 enum Key {
     Id(AccountId),
     Address(String),
+    CatchAll(String),
 }
 
 /// Accounts as this node's directory replica has them.
@@ -30,6 +31,7 @@ impl Accounts {
         let key = match by {
             AccountBy::Id(id) => Key::Id(*id),
             AccountBy::Address(a) => Key::Address(a.clone()),
+            AccountBy::CatchAll(domain) => Key::CatchAll(domain.clone()),
         };
         let version = self.replicas.directory_version_now();
         if let Some((at, account)) = self.known.lock().get(&key)

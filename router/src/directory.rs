@@ -54,6 +54,7 @@ impl Inner {
                 let by = match by {
                     // One cache entry per address, however it is spelled.
                     AccountBy::Address(a) => AccountBy::Address(a.to_lowercase()),
+                    AccountBy::CatchAll(domain) => AccountBy::CatchAll(domain.to_lowercase()),
                     AccountBy::Id(id) => AccountBy::Id(*id),
                 };
                 Ok(DirectoryReply::Account(Box::new(self.accounts.get(&by)?.as_ref().clone())))

@@ -29,18 +29,17 @@ pub(super) async fn place(deliverer: &Deliverer, recipient: &str) -> Place {
         // Not an address that we could have given out.
         return Place::Elsewhere(None);
     };
-    let query = DirectoryQuery::Account(AccountBy::Address(format!("{local}@{domain}")));
-    match directory.read(query, Freshness::Local).await.and_then(DirectoryReply::into_account) {
-        Ok(account) => match (refusal(&account), account_way(deliverer, &account).await) {
-            (Some(failure), _) => Place::Nobody(failure),
-            (None, Some(way)) => Place::Elsewhere(Some(way)),
-            (None, None) => Place::Account(Box::new(account)),
-        },
+    match account(deliverer, AccountBy::Address(format!("{local}@{domain}"))).await {
+        Ok(account) => of_account(deliverer, account).await,
         Err(Error::NotFound(_) | Error::Invalid(_)) => {
             match directory.read(DirectoryQuery::Domain(domain), Freshness::Local).await {
                 Ok(DirectoryReply::Domain(domain)) => match way(deliverer, domain.attrs.get(TRANSPORT)).await {
                     Some(way) => Place::Elsewhere(Some(way)),
-                    None => Place::Nobody(Failure::permanent("5.1.1", "no such user here")),
+                    None => match account(deliverer, AccountBy::CatchAll(domain.name)).await {
+                        Ok(account) => of_account(deliverer, account).await,
+                        Err(Error::NotFound(_)) => Place::Nobody(Failure::permanent("5.1.1", "no such user here")),
+                        Err(e) => Place::Nobody(Failure::near("4.3.0", e.to_string())),
+                    },
                 },
                 Ok(other) => Place::Nobody(Failure::near("4.3.0", format!("unexpected reply {other:?}"))),
                 Err(Error::NotFound(_) | Error::Invalid(_)) => Place::Elsewhere(None),
@@ -48,6 +47,18 @@ pub(super) async fn place(deliverer: &Deliverer, recipient: &str) -> Place {
             }
         }
         Err(e) => Place::Nobody(Failure::near("4.3.0", e.to_string())),
+    }
+}
+
+async fn account(deliverer: &Deliverer, by: AccountBy) -> Result<Account, Error> {
+    deliverer.directory().read(DirectoryQuery::Account(by), Freshness::Local).await?.into_account()
+}
+
+async fn of_account(deliverer: &Deliverer, account: Account) -> Place {
+    match (refusal(&account), account_way(deliverer, &account).await) {
+        (Some(failure), _) => Place::Nobody(failure),
+        (None, Some(way)) => Place::Elsewhere(Some(way)),
+        (None, None) => Place::Account(Box::new(account)),
     }
 }
 

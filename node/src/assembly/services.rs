@@ -1,6 +1,7 @@
 //! What clients talk to: mail protocols, administration, metrics.
 
 use super::{bind, cannot_listen};
+use crate::acme;
 use crate::admin::{self, Admin, AdminTls, PeerAddress, TlsListener};
 use crate::certificates::Folder;
 use crate::config::Config;
@@ -105,6 +106,14 @@ pub async fn start(
     let tls = TlsSettings::from_files(&files.0, &files.1).context("the certificate for clients")?;
     let shutdown = Shutdown::new();
     watch_certificates(config, &tls, &shutdown)?;
+    let place = acme::Place {
+        node: NodeId(node.id()),
+        name: config.tls.certificate.is_none().then(|| config.advertise().to_ascii_lowercase()),
+        listen: config.node.listen,
+        tls_port: config.acme.tls_port,
+        http_port: config.acme.http_port,
+    };
+    acme::start(directory.clone(), place, tls.clone(), shutdown.clone());
     let (chain, key) = (std::fs::read(&files.0)?, std::fs::read(&files.1)?);
     let name = node_dns_name(node.number, &node.cluster);
     let admin_tls = AdminTls::new(name, &dir.node_pair()?, &chain, &key)?;

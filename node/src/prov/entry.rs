@@ -5,7 +5,8 @@ use std::fmt::Write;
 use zcluster_api::directory::Attributes;
 
 /// Values that are never shown.
-const SECRET: [&str; 4] = ["userpassword", "dkimkey", "zclusterdkimnextkey", "zclustersrssecret"];
+const SECRET: [&str; 5] =
+    ["userpassword", "dkimkey", "zclusterdkimnextkey", "zclustersrssecret", "zclusteracmeexternalaccount"];
 /// What is shown instead, as zmprov does.
 const BLOCKED: &str = "VALUE-BLOCKED";
 

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod acme;
 mod admin;
 mod away;
 mod bad_input;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::postfix::{Postfix, can_run};
+use crate::postfix::handing_over;
 use crate::support::cluster::Port;
 use crate::support::eventually;
 use crate::support::mail::{message, unique};
+use crate::support::postfix::can_run;
 use crate::support::scene::{Scene, must_be_exactly};
 use crate::support::smtp::{Delivery, Smtp};
 
@@ -21,7 +22,7 @@ fn postfix_sends_over_tls_through_a_failover_and_nothing_is_lost_or_doubled() {
     let mut scene = Scene::start(ALICE);
     let (first, second) = (scene.port(Port::Smtp), scene.cluster.port(scene.other, Port::Smtp));
     // Encrypted or not at all: that STARTTLS works is part of the test.
-    let postfix = Postfix::start_with(&format!(
+    let postfix = handing_over(&format!(
         "virtual_transport = smtp:[127.0.0.1]:{first}\nsmtp_fallback_relay = [127.0.0.1]:{second}\n\
          smtp_tls_security_level = encrypt\nsmtp_tls_loglevel = 1\nsmtp_connect_timeout = 5s"
     ));

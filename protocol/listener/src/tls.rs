@@ -34,9 +34,9 @@ pub enum TlsError {
     File(String, std::io::Error),
 }
 
-/// Certificates and keys for client connections; clones share them, and what [`TlsSettings::reload_pem`] and
-/// [`TlsSettings::set_named`] change is so for all handshakes that follow. A client that names a host (SNI, RFC 6066 §3)
-/// gets the certificate that is made out to it, everybody else the first one.
+/// Certificates and keys for client connections; clones share them, and what [`TlsSettings::reload_pem`],
+/// [`TlsSettings::set_named`] and [`TlsSettings::set_issued`] change is so for all handshakes that follow. A client that
+/// names a host (SNI, RFC 6066 §3) gets the certificate that is made out to it, everybody else the first one.
 #[derive(Clone)]
 pub struct TlsSettings(Arc<Shared>);
 
@@ -50,6 +50,15 @@ struct Shared {
 struct Parts {
     first: NamedCertificate,
     named: Vec<NamedCertificate>,
+    issued: Vec<NamedCertificate>,
+    /// Stands in for the first one.
+    own: Option<NamedCertificate>,
+}
+
+impl Parts {
+    fn new(first: NamedCertificate) -> Self {
+        Parts { first, named: Vec::new(), issued: Vec::new(), own: None }
+    }
 }
 
 /// A certificate with its key and the host names it is made out to; clones share it.
@@ -121,7 +130,7 @@ impl TlsSettings {
     /// # Errors
     /// [`TlsError`] when they cannot be used.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let parts = Parts { first: NamedCertificate::from_pem(chain, key)?, named: Vec::new() };
+        let parts = Parts::new(NamedCertificate::from_pem(chain, key)?);
         let now = ArcSwap::from_pointee(Snapshot::of(&parts)?);
         Ok(TlsSettings(Arc::new(Shared { now, parts: Mutex::new(parts) })))
     }
@@ -160,6 +169,15 @@ impl TlsSettings {
         self.change(|parts| parts.named = named)
     }
 
+    /// The same for certificates that an authority issued to the cluster; those of [`Self::set_named`] count first. `own`
+    /// is shown in place of the first certificate.
+    ///
+    /// # Errors
+    /// [`TlsError`] when TLS itself cannot be set up; then nothing is changed.
+    pub fn set_issued(&self, issued: Vec<NamedCertificate>, own: Option<NamedCertificate>) -> Result<(), TlsError> {
+        self.change(|parts| (parts.issued, parts.own) = (issued, own))
+    }
+
     fn change(&self, how: impl FnOnce(&mut Parts)) -> Result<(), TlsError> {
         let mut parts = self.0.parts.lock();
         let mut new = parts.clone();
@@ -189,12 +207,12 @@ impl EndPoints {
 impl Snapshot {
     fn of(parts: &Parts) -> Result<Self, TlsError> {
         let mut by_name = BTreeMap::new();
-        for certificate in &parts.named {
+        for certificate in parts.named.iter().chain(&parts.issued) {
             for name in certificate.names() {
                 by_name.entry(name.clone()).or_insert_with(|| certificate.clone());
             }
         }
-        let choice = Arc::new(Choice { first: parts.first.clone(), by_name });
+        let choice = Arc::new(Choice { first: parts.own.as_ref().unwrap_or(&parts.first).clone(), by_name });
         // RFC 8314 §4.1 wants TLS 1.2 or later: rustls knows nothing older.
         let config = ServerConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()?
@@ -272,18 +290,24 @@ mod tests {
             made_out_to(&["Mx.A.example", "a.example"]),
             made_out_to(&["*.b.example", "a.example"]),
         );
-        let snapshot = Snapshot::of(&Parts { first: first.clone(), named: vec![a.clone(), b.clone()] }).unwrap();
+        let c = made_out_to(&["c.example", "a.example"]);
+        let mut parts = Parts::new(first.clone());
+        (parts.named, parts.issued) = (vec![a.clone(), b.clone()], vec![c.clone()]);
+        let snapshot = Snapshot::of(&parts).unwrap();
         for (host, want) in [
             (None, &first),
             (Some("elsewhere.example"), &first),
             (Some("MX.a.example"), &a),
             (Some("a.example"), &a),
+            (Some("c.example"), &c),
             (Some("x.b.example"), &b),
             (Some("x.y.b.example"), &first),
             (Some("b.example"), &first),
         ] {
             assert_eq!(snapshot.choice.of(host).0.end_point, want.0.end_point, "{host:?}");
         }
+        parts.own = Some(c.clone());
+        assert_eq!(Snapshot::of(&parts).unwrap().choice.of(None).0.end_point, c.0.end_point);
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub enum Found {
 }
 
 impl Session {
-    /// Finds an address' owner: by itself, without its tag (`zimbraMtaRecipientDelimiter`), or as its domain rewrites it
+    /// Finds an address' owner: by itself, without its tag (`zimbraMtaRecipientDelimiter`), by whom its domain's unknown
+    /// addresses belong to (an account's `zimbraMailCatchAllAddress`), or as its domain rewrites it
     /// (`zimbraMailCatchAllForwardingAddress`: `@target` puts another domain in its place, `user@target` another
     /// address).
     ///
@@ -52,7 +53,7 @@ impl Session {
             };
             let tag = self.policy.without_tag(&local).map(|bare| format!("{bare}@{domain}"));
             for name in [Some(format!("{local}@{domain}")), tag].into_iter().flatten() {
-                if let Some(account) = self.account_of(name).await? {
+                if let Some(account) = self.account_of(AccountBy::Address(name)).await? {
                     if let Some(elsewhere) = self.elsewhere(&account.attrs, address.clone()).await? {
                         return Ok(elsewhere);
                     }
@@ -61,6 +62,10 @@ impl Session {
             }
             if let Some(elsewhere) = self.elsewhere(&attrs, address.clone()).await? {
                 return Ok(elsewhere);
+            }
+            if let Some(account) = self.account_of(AccountBy::CatchAll(domain.clone())).await? {
+                let elsewhere = self.elsewhere(&account.attrs, account.name.clone()).await?;
+                return Ok(elsewhere.unwrap_or(Found::Account { account, domain: attrs }));
             }
             match attrs.get("zimbraMailCatchAllForwardingAddress") {
                 Some(to) if to.starts_with('@') && !to[1..].eq_ignore_ascii_case(&domain) => {
@@ -75,8 +80,8 @@ impl Session {
         Ok(Found::Nobody)
     }
 
-    async fn account_of(&self, address: String) -> Result<Option<Box<Account>>> {
-        match self.directory(DirectoryQuery::Account(AccountBy::Address(address))).await? {
+    async fn account_of(&self, by: AccountBy) -> Result<Option<Box<Account>>> {
+        match self.directory(DirectoryQuery::Account(by)).await? {
             Some(DirectoryReply::Account(account)) => Ok(Some(account)),
             _ => Ok(None),
         }

@@ -85,6 +85,10 @@ pub struct Transaction {
     pub chunks: Option<Incoming>,
     /// Why no recipient is taken, once that was found out.
     pub checked: Option<Option<Reply>>,
+    /// Header fields that access tables want in front of the message.
+    pub prepended: Vec<String>,
+    /// An access table wants it taken and thrown away.
+    pub discarded: bool,
 }
 
 impl Transaction {
@@ -104,6 +108,8 @@ impl Transaction {
             recipients: Vec::new(),
             chunks: None,
             checked: None,
+            prepended: Vec::new(),
+            discarded: false,
         }
     }
 }

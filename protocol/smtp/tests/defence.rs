@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use support::{BOB, Site, codes, pair_from};
+use support::{ALICE, BOB, Site, codes, pair_from};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zcluster_listener::Protocol;
 use zcluster_runtime::spawn;
@@ -305,4 +305,44 @@ async fn hello_may_be_optional() {
     site.configure("zimbraMtaRestriction", &["permit"]);
     site.afresh();
     assert_eq!(site.codes_from(STRANGER, Mx, &input).await, ["250 2.1.0", "250 2.1.5"]);
+}
+
+/// Postfix's access tables, line by line, before everything else that strangers are asked; hosts of ours are not asked.
+#[tokio::test]
+async fn access_tables() {
+    let site = Site::new();
+    site.configure("zclusterMtaClientAccess", &["203.0.113.0/24 REJECT go away", "203.0.112.1 OK"]);
+    site.configure("zclusterMtaHeloAccess", &["forged.example 550 5.7.27 you are not"]);
+    site.configure("zclusterMtaSenderAccess", &["spam.example DEFER\nad@list.example DISCARD", "slow.example HOLD"]);
+    site.configure("zclusterMtaRecipientAccess", &["alice@example.com OK", "bob@example.com PREPEND X-Stranger: yes"]);
+    site.configure("zimbraMtaRestriction", &["reject_non_fqdn_helo_hostname"]);
+    site.configure("zimbraMtaMyNetworks", &["198.51.100.99"]);
+    let good = "mx.other.example";
+    for (client, helo, sender, recipient, want) in [
+        (STRANGER, good, "x@other.example", BOB, "250 2.1.5"),
+        ("203.0.113.5", good, "x@other.example", BOB, "554 5.7.1"),
+        (STRANGER, "host.forged.example", "x@other.example", BOB, "550 5.7.27"),
+        (STRANGER, good, "x@sub.spam.example", BOB, "450 4.7.1"),
+        (STRANGER, "bare", "x@other.example", BOB, "504 5.5.2"),
+        (STRANGER, "bare", "x@other.example", ALICE, "250 2.1.5"),
+        ("203.0.112.1", "bare", "x@other.example", BOB, "250 2.1.5"),
+        ("203.0.112.1", good, "x@other.example", "nobody@example.com", "550 5.1.1"),
+        ("203.0.112.1", good, "x@other.example", "victim@elsewhere.org", "550 5.7.1"),
+        ("198.51.100.99", "bare", "x@spam.example", BOB, "250 2.1.5"),
+    ] {
+        let input = format!("EHLO {helo}\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<{recipient}>\r\n");
+        assert_eq!(site.codes_from(client, Mx, input).await[2], want, "{client} {helo} {sender} {recipient}");
+    }
+    for sender in ["ad@list.example", "x@slow.example", "x@other.example"] {
+        let input = format!(
+            "EHLO {good}\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<{BOB}>\r\nDATA\r\nSubject: {sender}\r\n\r\nhi\r\n.\r\n"
+        );
+        assert_eq!(site.codes_from(STRANGER, Mx, input).await.last().unwrap(), "250 2.0.0", "{sender}");
+    }
+    let inbox = site.inbox(site.bob).await;
+    assert_eq!(inbox.len(), 1, "one is thrown away, one is held");
+    let queued = site.outbox(None).await;
+    assert_eq!(queued.len(), 1);
+    assert!(queued[0].0.held && queued[0].0.sender == "x@slow.example");
+    assert!(inbox[0].contains("\r\nX-Stranger: yes\r\nSubject: x@other.example\r\n"), "{inbox:?}");
 }

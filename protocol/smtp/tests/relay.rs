@@ -178,6 +178,17 @@ async fn tags_aliases_of_domains_and_catch_alls() {
     }
     site.set_domain("alias.example", "zimbraMailCatchAllForwardingAddress", BOB);
     assert_eq!(site.codes_from(STRANGER, Mx, to("no@alias.example")).await[2], "250 2.1.5");
+    // An account that catches all stands before it, and is what the mail is delivered to.
+    site.set(site.alice, "zimbraMailCatchAllAddress", "@alias.example");
+    for service in [Mx, Lmtp] {
+        let hello = if service == Lmtp { "LHLO" } else { "EHLO" };
+        let data = format!(
+            "{hello} a.example\r\nMAIL FROM:<>\r\nRCPT TO:<no{hello}@alias.example>\r\nDATA\r\nSubject: x\r\n\r\nhi\r\n.\r\n"
+        );
+        assert_eq!(site.codes_from(STRANGER, service, data).await.last().unwrap(), "250 2.0.0");
+    }
+    assert_eq!((site.inbox(site.alice).await.len(), site.inbox(site.bob).await.len()), (2, 0));
+    site.set(site.alice, "zimbraMailCatchAllAddress", "");
     // Domains that rewrite to each other end somewhere.
     site.set_domain("alias.example", "zimbraMailCatchAllForwardingAddress", "@example.com");
     site.set_domain("example.com", "zimbraMailCatchAllForwardingAddress", "@alias.example");

@@ -2,7 +2,7 @@
 //! (RFC 7489 §7.2, in the XML of RFC 9990).
 //!
 //! Each node counts what it saw ([`Tally`]) and once a day sends a report of its own to each domain that asks for one
-//! ([`Reporter`]); docs/decisions/0020 says why.
+//! ([`Reporter`]); docs/decisions/0021 says why.
 
 mod dmarc;
 mod mail;

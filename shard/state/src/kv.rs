@@ -101,11 +101,13 @@ pub enum Table {
     ShareOwner = 59,
     /// (grantee, account) -> nothing: the same the other way round.
     ShareGrantee = 60,
+    /// Name -> secret of the cluster and its version.
+    Secret = 72,
 }
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 45] = [
+    pub const ALL: [Table; 46] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -151,6 +153,7 @@ impl Table {
         Table::MailboxCount,
         Table::ShareOwner,
         Table::ShareGrantee,
+        Table::Secret,
     ];
 
     /// The stable code.

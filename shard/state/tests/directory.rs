@@ -385,3 +385,93 @@ fn domains_and_pages() {
     assert_eq!(list.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["x.test", "y.test"]);
     assert!(matches!(rig.ask(DirectoryQuery::Domain("z.test".into())), Err(Error::NotFound(_))));
 }
+
+fn catches(domains: &[&str]) -> Vec<Modification> {
+    let values = domains.iter().map(|d| (*d).into()).collect();
+    vec![Modification { name: "zimbraMailCatchAllAddress".into(), kind: ModifyKind::Replace, values }]
+}
+
+#[test]
+fn a_domains_unknown_addresses_have_one_owner() {
+    let mut rig = Rig::new();
+    let owner = |rig: &Rig, domain: &str| {
+        rig.ask(DirectoryQuery::Account(AccountBy::CatchAll(domain.into())))?.into_account().map(|a| a.name)
+    };
+    rig.run(create(1, "a@x.test", catches(&["@Y.test"]))).unwrap();
+    rig.run(create(2, "b@x.test", vec![])).unwrap();
+    assert_eq!(owner(&rig, "y.TEST"), Ok("a@x.test".into()));
+    assert!(matches!(owner(&rig, "x.test"), Err(Error::NotFound(_))));
+    assert!(matches!(rig.account("@y.test"), Err(Error::NotFound(_))), "no way to sign in");
+    let modify = |n: u8, changes| DirectoryCommand::ModifyAccount { id: id(n), changes };
+    assert!(matches!(rig.run(modify(2, catches(&["@y.test"]))), Err(Error::Exists(_))));
+    assert!(matches!(rig.run(modify(2, catches(&["@x.test", "@nowhere.test"]))), Err(Error::NotFound(_))));
+    assert!(matches!(rig.run(modify(2, catches(&["x.test"]))), Err(Error::Invalid(_))));
+    assert!(matches!(owner(&rig, "x.test"), Err(Error::NotFound(_))), "an error leaves no trace");
+    // Other changes leave it alone; it holds its domain, but is no account of it.
+    rig.run(modify(1, vec![Modification::set("displayName", "A")])).unwrap();
+    assert_eq!(owner(&rig, "y.test"), Ok("a@x.test".into()));
+    assert!(matches!(rig.run(DirectoryCommand::DeleteDomain("y.test".into())), Err(Error::Conflict(_))));
+    assert!(rig.page(Some("y.test"), None, 9).is_empty());
+    rig.run(modify(1, catches(&["@x.test"]))).unwrap();
+    rig.run(modify(2, catches(&["@y.test"]))).unwrap();
+    assert_eq!((owner(&rig, "x.test"), owner(&rig, "y.test")), (Ok("a@x.test".into()), Ok("b@x.test".into())));
+    rig.run(DirectoryCommand::DeleteAccount(id(1))).unwrap();
+    rig.run(modify(2, catches(&[]))).unwrap();
+    assert!(owner(&rig, "x.test").is_err() && owner(&rig, "y.test").is_err());
+    rig.run(DirectoryCommand::DeleteDomain("y.test".into())).unwrap();
+}
+
+#[test]
+fn a_domains_quota_stands_above_those_of_its_accounts() {
+    let mut rig = Rig::new();
+    rig.run(create(1, "a@x.test", vec![Modification::set("zimbraMailQuota", "500")])).unwrap();
+    rig.run(create(2, "b@x.test", vec![])).unwrap();
+    let quotas = |rig: &Rig| ["a@x.test", "b@x.test"].map(|name| rig.account(name).unwrap().quota());
+    assert_eq!(quotas(&rig), [500, 0]);
+    for (bound, want) in [("300", [300, 300]), ("900", [500, 900]), ("0", [500, 0])] {
+        let changes = vec![Modification::set("zimbraMailDomainQuota", bound)];
+        rig.run(DirectoryCommand::ModifyDomain { name: "x.test".into(), changes }).unwrap();
+        assert_eq!(quotas(&rig), want, "{bound}");
+    }
+}
+
+#[test]
+fn secrets_are_compared_set_and_never_printed() {
+    let mut rig = Rig::new();
+    let put = |name: &str, value: Option<&str>, expect| DirectoryCommand::PutSecret {
+        name: name.into(),
+        value: value.map(|v| Secret(v.as_bytes().to_vec())),
+        expect,
+    };
+    let command = put("acme/a", Some("the key"), Some(0));
+    assert!(!format!("{command:?}").contains("the key"));
+    let Ok(DirectoryReply::Version(first)) = rig.run(command) else { panic!() };
+    assert!(matches!(rig.run(put("acme/a", Some("x"), Some(0))), Err(Error::Conflict(_))));
+    let Ok(DirectoryReply::Version(second)) = rig.run(put("acme/a", Some("y"), Some(first))) else { panic!() };
+    assert!(matches!(rig.run(put("acme/a", None, Some(first))), Err(Error::Conflict(_))));
+    let got = rig.ask(DirectoryQuery::Secret("acme/a".into())).unwrap();
+    assert_eq!(got, DirectoryReply::Secret(Secret(b"y".to_vec()), second));
+    rig.run(put("acme/b", Some("z"), None)).unwrap();
+    rig.run(put("acmf", Some("z"), None)).unwrap();
+    let names = |after: Option<&str>, limit| {
+        let query = DirectoryQuery::Secrets { prefix: "acme/".into(), after: after.map(Into::into), limit };
+        match rig.ask(query) {
+            Ok(DirectoryReply::Secrets(list)) => list.into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((names(None, 9), names(None, 1)), (vec!["acme/a".into(), "acme/b".into()], vec!["acme/a".to_string()]));
+    assert_eq!(names(Some("acme/a"), 9), ["acme/b"]);
+    rig.run(put("acme/a", None, Some(second))).unwrap();
+    let Ok(DirectoryReply::Version(again)) = rig.run(put("acme/a", Some("y"), Some(0))) else { panic!() };
+    assert!(again > second, "a version is never used twice");
+    for bad in ["", "a b", "\u{e4}"] {
+        assert!(matches!(rig.run(put(bad, Some("x"), None)), Err(Error::Invalid(_))), "{bad:?}");
+    }
+    let large = DirectoryCommand::PutSecret {
+        name: "l".into(),
+        value: Some(Secret(vec![0; SECRET_BYTES_MAX + 1])),
+        expect: None,
+    };
+    assert!(matches!(rig.run(large), Err(Error::TooLarge(_))));
+}

@@ -9,6 +9,7 @@ pub mod mail;
 pub mod maildir;
 pub mod managesieve;
 pub mod pop3;
+pub mod postfix;
 pub mod published;
 pub mod remote;
 pub mod scene;

@@ -4,23 +4,16 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::cluster::{free_ports, path};
 use super::eventually;
-use super::smtp::Smtp;
-use super::tools::{finish, succeed};
-
-/// Whether the programs that need root are to be had.
-pub fn postfix_is_there() -> bool {
-    // SAFETY: reads the process's own id.
-    let root = unsafe { libc::geteuid() } == 0;
-    root && Path::new("/usr/sbin/postfix").exists()
-}
+use super::postfix::Postfix;
+pub use super::postfix::can_run as postfix_is_there;
+use super::tools::succeed;
 
 /// A name server for `remote.test`, whose mail host is this machine.
 pub struct Dns {
@@ -66,7 +59,7 @@ impl Drop for Dns {
 
 /// Another site: Postfix, final for `remote.test` and `bare.test`, where `user` and `second` live.
 pub struct Remote {
-    folder: tempfile::TempDir,
+    postfix: Postfix,
     pub port: u16,
 }
 
@@ -77,99 +70,39 @@ impl Remote {
 
     /// The same for other domains, with more lines of `main.cf`.
     pub fn start_for(domains: &[&str], more: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("zcluster-remote-").tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let this = Self { port: free_ports(), folder };
-        for sub in ["etc", "queue", "data", "mail"] {
-            fs::create_dir_all(this.folder.path().join(sub)).unwrap();
-        }
-        succeed(Command::new("chown").arg("postfix").arg(this.folder.path().join("data")));
-        succeed(Command::new("chown").arg("nobody").arg(this.folder.path().join("mail")));
-        let mut users = String::new();
-        for domain in domains {
-            for user in ["user", "second"] {
-                users.push_str(&format!("{user}@{domain} {user}/\n"));
-            }
-        }
-        fs::write(this.etc().join("users"), users).unwrap();
-        fs::write(this.etc().join("main.cf"), this.main_cf(&domains.join(" "), more)).unwrap();
-        fs::write(this.etc().join("master.cf"), master_cf(this.port)).unwrap();
-        this.control("start");
-        eventually("Postfix listens", Duration::from_secs(20), || Smtp::esmtp(this.port).is_ok());
-        this
-    }
-
-    fn etc(&self) -> PathBuf {
-        self.folder.path().join("etc")
-    }
-
-    fn main_cf(&self, domains: &str, more: &str) -> String {
-        let folder = path(self.folder.path());
-        format!(
-            "compatibility_level = 3.6\nqueue_directory = {folder}/queue\ndata_directory = {folder}/data\n\
-             mail_owner = postfix\nsetgid_group = postdrop\ncommand_directory = /usr/sbin\n\
-             daemon_directory = /usr/lib/postfix/sbin\nmaillog_file = {folder}/data/postfix.log\n\
-             maillog_file_prefixes = {folder}\nmyhostname = mx2.remote.test\nmydestination =\nalias_maps =\n\
-             alias_database =\nlocal_recipient_maps =\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n\
-             mynetworks = 127.0.0.2/32\nlocal_transport = error:nobody lives here\n\
-             default_transport = error:nothing leaves\nvirtual_mailbox_domains = {domains}\n\
-             virtual_mailbox_maps = texthash:{folder}/etc/users\nvirtual_mailbox_base = {folder}/mail\n\
-             virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\nvirtual_minimum_uid = 100\n\
-             virtual_transport = virtual\nsmtpd_client_connection_count_limit = 0\nsmtpd_error_sleep_time = 0\n\
-             smtputf8_enable = no\nunknown_local_recipient_reject_code = 550\n{more}"
-        )
-    }
-
-    fn control(&self, verb: &str) {
-        let output = finish(Command::new("postfix").arg("-c").arg(self.etc()).arg(verb));
-        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(output.status.success(), "postfix {verb}: {text}{}", self.log());
+        let postfix = Postfix::start(|folder| main_cf(folder, domains, more));
+        Self { port: postfix.port, postfix }
     }
 
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("data/postfix.log")).unwrap_or_default()
+        self.postfix.log()
     }
 
     /// The messages that a user of it has.
     pub fn messages(&self, user: &str) -> Vec<String> {
-        let folder = self.folder.path().join("mail").join(user).join("new");
+        let folder = self.postfix.folder().join("mail").join(user).join("new");
         let files = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
         files.map(|f| String::from_utf8_lossy(&fs::read(f.path()).unwrap_or_default()).into_owned()).collect()
     }
 }
 
-impl Drop for Remote {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("--- the remote Postfix said:\n{}", self.log());
+fn main_cf(folder: &Path, domains: &[&str], more: &str) -> String {
+    fs::create_dir_all(folder.join("mail")).unwrap();
+    succeed(Command::new("chown").arg("nobody").arg(folder.join("mail")));
+    let mut users = String::new();
+    for domain in domains {
+        for user in ["user", "second"] {
+            users.push_str(&format!("{user}@{domain} {user}/\n"));
         }
-        let _ = Command::new("postfix").arg("-c").arg(self.etc()).arg("stop").output();
     }
-}
-
-fn master_cf(port: u16) -> String {
-    let mut text = format!("127.0.0.1:{port} inet n - n - - smtpd\n");
-    for (name, kind, private, wakeup, most, program) in [
-        ("pickup", "unix", "n", "60", "1", "pickup"),
-        ("cleanup", "unix", "n", "-", "0", "cleanup"),
-        ("qmgr", "unix", "n", "300", "1", "qmgr"),
-        ("rewrite", "unix", "-", "-", "-", "trivial-rewrite"),
-        ("bounce", "unix", "-", "-", "0", "bounce"),
-        ("defer", "unix", "-", "-", "0", "bounce"),
-        ("trace", "unix", "-", "-", "0", "bounce"),
-        ("verify", "unix", "-", "-", "1", "verify"),
-        ("proxymap", "unix", "-", "-", "-", "proxymap"),
-        ("error", "unix", "-", "-", "-", "error"),
-        ("retry", "unix", "-", "-", "-", "error"),
-        ("virtual", "unix", "-", "-", "-", "virtual"),
-        ("tlsmgr", "unix", "-", "-", "1", "tlsmgr"),
-        ("anvil", "unix", "-", "-", "1", "anvil"),
-        ("postlog", "unix-dgram", "n", "-", "1", "postlogd"),
-    ] {
-        let private = if name == "virtual" { "- n" } else { &format!("{private} -") };
-        text.push_str(&format!("{name} {kind} {private} n {wakeup} {most} {program}\n"));
-    }
-    text
+    fs::write(folder.join("etc/users"), users).unwrap();
+    let (folder, domains) = (path(folder), domains.join(" "));
+    format!(
+        "myhostname = mx2.remote.test\nmynetworks = 127.0.0.2/32\nvirtual_mailbox_domains = {domains}\n\
+         virtual_mailbox_maps = texthash:{folder}/etc/users\nvirtual_mailbox_base = {folder}/mail\n\
+         virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\nvirtual_minimum_uid = 100\n\
+         virtual_transport = virtual\nsmtputf8_enable = no\nunknown_local_recipient_reject_code = 550\n{more}"
+    )
 }
 
 /// smtp-sink: takes everything, or says "not now" to every recipient.

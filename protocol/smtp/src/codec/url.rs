@@ -1,22 +1,7 @@
 //! The IMAP URLs that BURL takes (RFC 4468 §3.3): absolute, of one message or part, with an authorization (RFC 4467).
 
-use zcluster_mail::percent_decoded;
-
-/// Bytes of a URL.
-const URL_BYTES_MAX: usize = 8 * 1024;
-
-/// Whom the owner lets open the URL (RFC 4467 §4, as far as a submission server may).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// `submit+name`: a submission server, for this user.
-    Submit(String),
-    /// `user+name`: this user.
-    User(String),
-    /// `authuser`: whoever signed in.
-    AnyUser,
-    /// `anonymous`.
-    Anyone,
-}
+pub use zcluster_mail::UrlAccess as Access;
+use zcluster_mail::{ImapUrl, UrlAuth};
 
 /// A URL that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,79 +29,16 @@ pub struct SubmitUrl {
 impl SubmitUrl {
     /// `None` when it is no such URL.
     pub fn parse(url: &str) -> Option<Self> {
-        if url.len() > URL_BYTES_MAX || !url.bytes().all(|b| b.is_ascii_graphic()) {
+        let ImapUrl { absolute, user, mailbox, uid_validity, uid, section, partial, expire_ms, auth } =
+            ImapUrl::parse(url)?;
+        let UrlAuth { access, rump, token } = auth?;
+        let (mechanism, token) = token?;
+        if !absolute || partial.is_some() || mechanism != "INTERNAL" || token.is_empty() {
             return None;
         }
-        let scheme = url.get(..7).filter(|s| s.eq_ignore_ascii_case("imap://"))?;
-        let (authority, path) = url[scheme.len()..].split_once('/')?;
-        let (info, host) = authority.rsplit_once('@')?;
-        let user = decoded(info.split(';').next()?)?;
-        if host.is_empty() {
-            return None;
-        }
-        let (folder, parameters) = path.split_once(';')?;
-        let folder = decoded(folder.trim_end_matches('/'))?;
-        let (mut uid, mut uid_validity, mut section, mut expire_ms) = (None, None, None, None);
-        let mut at = url.len() - parameters.len();
-        for parameter in parameters.split(';') {
-            let (name, value) = parameter.split_once('=')?;
-            let bare = value.strip_suffix('/').unwrap_or(value);
-            match name.to_ascii_uppercase().as_str() {
-                "UID" if uid.is_none() => uid = Some(number(bare)?),
-                "UIDVALIDITY" if uid_validity.is_none() => uid_validity = Some(number(bare)?),
-                "SECTION" if section.is_none() => section = Some(decoded(bare)?),
-                "EXPIRE" if expire_ms.is_none() => {
-                    expire_ms = Some(chrono::DateTime::parse_from_rfc3339(bare).ok()?.timestamp_millis());
-                }
-                "URLAUTH" => {
-                    // Nothing may stand behind it.
-                    let value_at = at + name.len() + 1;
-                    if value_at + value.len() != url.len() {
-                        return None;
-                    }
-                    let (access, rest) = value.split_once(':')?;
-                    let (mechanism, token) = rest.split_once(':')?;
-                    if !mechanism.eq_ignore_ascii_case("INTERNAL") || token.is_empty() {
-                        return None;
-                    }
-                    return Some(SubmitUrl {
-                        user,
-                        folder,
-                        uid_validity,
-                        uid: uid?,
-                        section,
-                        expire_ms,
-                        rump: value_at + access.len(),
-                        access: access_of(access)?,
-                        token: token.to_ascii_lowercase(),
-                    });
-                }
-                _ => return None,
-            }
-            at += parameter.len() + 1;
-        }
-        None
+        let (user, folder, token) = (user?, mailbox?, token.to_ascii_lowercase());
+        Some(SubmitUrl { user, folder, uid_validity, uid, section, expire_ms, access, rump, token })
     }
-}
-
-fn access_of(text: &str) -> Option<Access> {
-    match text.split_once('+') {
-        Some((kind, name)) if kind.eq_ignore_ascii_case("submit") => decoded(name).map(Access::Submit),
-        Some((kind, name)) if kind.eq_ignore_ascii_case("user") => decoded(name).map(Access::User),
-        None if text.eq_ignore_ascii_case("authuser") => Some(Access::AnyUser),
-        None if text.eq_ignore_ascii_case("anonymous") => Some(Access::Anyone),
-        _ => None,
-    }
-}
-
-fn number(text: &str) -> Option<u32> {
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?.filter(|n| *n > 0)
-}
-
-/// Takes percent-encoding away; the result must be UTF-8 without control characters and not empty.
-fn decoded(text: &str) -> Option<String> {
-    let text = String::from_utf8(percent_decoded(text)?).ok()?;
-    (!text.is_empty() && !text.chars().any(char::is_control)).then_some(text)
 }
 
 #[cfg(test)]
@@ -153,6 +75,7 @@ mod tests {
             "http://a@h/INBOX;uid=1;urlauth=anonymous:internal:00",
             "imap://a@h/IN%ZZ;uid=1;urlauth=anonymous:internal:00",
             "imap://a@h/INBOX;uid=1;urlauth=everyone:internal:00",
+            "imap://a@h/INBOX;uid=1;partial=0.5;urlauth=anonymous:internal:00",
         ] {
             assert_eq!(SubmitUrl::parse(url), None, "{url}");
         }

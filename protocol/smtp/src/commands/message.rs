@@ -72,6 +72,7 @@ impl Session {
             unix_ms: wall_ms() as i64,
         });
         trace.extend_from_slice(received.as_bytes());
+        transaction.prepended.iter().for_each(|field| trace.extend_from_slice(field.as_bytes()));
         trace
     }
 
@@ -145,6 +146,10 @@ impl Session {
         }
         if let Some(problem) = incoming.problem() {
             return Err(errors::problem(problem));
+        }
+        if transaction.discarded {
+            tracing::info!(message = %transaction.id, "discarded, as an access table wants it");
+            return Ok(transaction.recipients.iter().map(|_| ok(transaction)).collect());
         }
         // Two messages without an id may well be the same words said twice.
         let recognise = config.duplicate_suppression && seen.message_id;

@@ -52,7 +52,9 @@ impl Session {
     }
 
     async fn recipient(&mut self, to: &RcptTo) -> Result<Recipient, Reply> {
-        if let Some(refusal) = self.envelope_refusal().await {
+        if !self.is_permitted(&to.path)?
+            && let Some(refusal) = self.envelope_refusal().await
+        {
             return Err(refusal);
         }
         let ip = self.conn.peer().ip();
@@ -72,7 +74,7 @@ impl Session {
                 if let Some(refusal) = status_refusal(&account, &domain) {
                     return Err(refusal);
                 }
-                if let Some(refusal) = self.quota_refusal(&account, &domain).await {
+                if let Some(refusal) = self.quota_refusal(&account).await {
                     return Err(refusal);
                 }
                 let archives = journal::archives(&account);
@@ -136,14 +138,9 @@ impl Session {
     }
 
     /// A mailbox that is full, or will be with this message, says so before the message is sent. Delivery asks again.
-    async fn quota_refusal(&self, account: &Account, domain: &Attributes) -> Option<Reply> {
+    async fn quota_refusal(&self, account: &Account) -> Option<Reply> {
         let mailboxes = self.smtp.backend.edge.mailboxes.as_ref()?;
-        // A domain's bound stands above those of its accounts.
-        let quota = match (account.quota(), number_64(domain.get("zimbraMailDomainQuota"))) {
-            (0, domain) => domain,
-            (own, 0) => own,
-            (own, domain) => own.min(domain),
-        };
+        let quota = account.quota();
         // A question to the mailbox's shard for each recipient would cost as much as a delivery: one that has room for
         // long is believed to have it.
         let defence = &self.smtp.backend.edge.defence;
@@ -176,10 +173,6 @@ fn away(address: String, notify: Option<Notify>, orcpt: Option<String>) -> Recip
 
 /// A number of an attribute; 0 where there is none.
 fn number(value: Option<&str>) -> u32 {
-    value.and_then(|v| v.trim().parse().ok()).unwrap_or(0)
-}
-
-fn number_64(value: Option<&str>) -> u64 {
     value.and_then(|v| v.trim().parse().ok()).unwrap_or(0)
 }
 

@@ -2,11 +2,13 @@
 
 use crate::codec::{Reply, is_domain};
 use crate::dns::{Dns, is_name, listed_address};
-use crate::policy::{Answers, Restriction};
+use crate::policy::{Answers, Asked, Restriction, Verdict};
+use crate::service::Service;
 use crate::session::Session;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use zcluster_api::directory::{AccountBy, split_address};
+use zcluster_api::queue::HELD_MS;
 use zcluster_api::{DirectoryQuery, Error, Freshness};
 use zcluster_runtime::timeout;
 
@@ -23,7 +25,43 @@ enum Word {
     Refuse(Reply),
 }
 
+/// Header fields that access tables put in front of one message.
+const PREPENDED_MAX: usize = 20;
+
 impl Session {
+    /// What the access tables say of a recipient: refused, or permitted whatever else is asked. What else they want is
+    /// noted.
+    pub(crate) fn is_permitted(&mut self, recipient: &str) -> Result<bool, Reply> {
+        if self.service() != Service::Mx || self.client.trusted || self.account.is_some() {
+            return Ok(false);
+        }
+        let Some(transaction) = &mut self.transaction else { return Ok(false) };
+        let (policy, client) = (self.policy.clone(), self.conn.peer().ip());
+        let helo = self.greeting.as_ref().map_or("", |g| g.name.as_str());
+        let asked = Asked { client, helo, sender: &transaction.sender.clone(), recipient };
+        for verdict in policy.access.verdicts(&asked) {
+            match verdict {
+                Verdict::Permit => return Ok(true),
+                Verdict::Next => {}
+                Verdict::Refuse(reply) => return Err(reply.clone()),
+                Verdict::Discard => transaction.discarded = true,
+                // RFC 4865's time is one that comes; this one does not.
+                Verdict::Hold => transaction.hold_until_ms = Some(HELD_MS),
+                Verdict::Prepend(field) => {
+                    let fields = &mut transaction.prepended;
+                    if fields.len() < PREPENDED_MAX && !fields.contains(field) {
+                        fields.push(field.clone());
+                    }
+                }
+                Verdict::Warn(text) => {
+                    let recipient = recipient.escape_debug();
+                    tracing::warn!(%client, helo = %helo.escape_debug(), %recipient, text, "an access table warns");
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// Why no recipient of this transaction is taken; found out once.
     pub(crate) async fn envelope_refusal(&mut self) -> Option<Reply> {
         if self.client.trusted || self.account.is_some() {

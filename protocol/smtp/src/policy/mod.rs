@@ -1,9 +1,11 @@
 //! What the cluster's attributes say about whom mail is taken from. Zimbra's names where it has one; ours begin with
 //! `zcluster`. docs/mta.md lists them all.
 
+mod access;
 mod lists;
 mod restrictions;
 
+pub use access::{Access, Asked, Verdict};
 pub use lists::{Answers, Site};
 pub use restrictions::Restriction;
 
@@ -103,6 +105,8 @@ pub struct Policy {
     pub error_sleep: Duration,
     /// `zimbraMtaRecipientDelimiter`: what sets `+tag` apart from the local part.
     pub delimiters: Vec<char>,
+    /// `zclusterMta{Client,Helo,Sender,Recipient}Access`.
+    pub access: Access,
     /// `zimbraArchiveMailFrom`: the reverse-path of journal copies.
     pub archive_sender: Option<String>,
 }
@@ -116,6 +120,8 @@ impl Policy {
         strange.extend(odd.into_iter().map(|o| format!("zimbraMtaMyNetworks: {o}")));
         let (dnsbl_sites, odd) = lists::sites(&list("zimbraMtaPostscreenDnsblSites"));
         strange.extend(odd.into_iter().map(|o| format!("zimbraMtaPostscreenDnsblSites: {o}")));
+        let (access, odd) = Access::of(|name| config.all(name));
+        strange.extend(odd);
         let mut values: Vec<&str> = config.all("zimbraMtaSmtpdClientRestrictions").iter().map(String::as_str).collect();
         values.extend(config.all("zimbraMtaSmtpdSenderRestrictions").iter().map(String::as_str));
         match config.all("zimbraMtaRestriction") {
@@ -175,6 +181,7 @@ impl Policy {
             hard_errors: number("zimbraMtaSmtpdHardErrorLimit", 20),
             error_sleep: time("zimbraMtaSmtpdErrorSleepTime", 1).min(WAIT_MAX),
             delimiters: config.all("zimbraMtaRecipientDelimiter").iter().flat_map(|v| v.chars()).collect(),
+            access,
             archive_sender: config.get("zimbraArchiveMailFrom").map(str::to_string),
         };
         (policy, strange)

@@ -1,7 +1,7 @@
 //! Accounts: create, modify, delete.
 
 use super::rows::{self, Address, Owner};
-use super::{Work, attributes, containers, read, shares};
+use super::{Work, attributes, catch_all, containers, read, shares};
 use crate::kv::{KvRead, Table, load, save};
 use crate::proposal::Effect;
 use zcluster_api::directory::{Account, Attributes, Home, HomeState, Modification};
@@ -28,6 +28,7 @@ pub(super) fn create(
     attrs.set("zimbraId", vec![id.to_string()]);
     attrs.set("zimbraCreateTimestamp", vec![attributes::generalized_time(work.stamp.wall_ms)]);
     set_name(&mut attrs, &address, None);
+    catch_all::change(work.kv, id, &Attributes::new(), &attrs)?;
 
     let home =
         Home { mailbox: MailboxId(work.counters.next_mailbox), group, epoch: Epoch(1), state: HomeState::Active };
@@ -82,7 +83,9 @@ pub(super) fn set_name(attrs: &mut Attributes, address: &Address, old: Option<&s
 
 pub(super) fn modify(work: &mut Work<'_>, id: AccountId, changes: &[Modification]) -> Result<DirectoryReply> {
     let mut account = rows::account(work.kv, id)?;
+    let old = account.attrs.clone();
     edit(work.kv, &mut account.attrs, changes)?;
+    catch_all::change(work.kv, id, &old, &account.attrs)?;
     finish(work, account)
 }
 
@@ -97,6 +100,7 @@ pub(super) fn delete(work: &mut Work<'_>, id: AccountId) -> Result<DirectoryRepl
     for address in std::iter::once(&account.name).chain(account.attrs.all("zimbraMailAlias")) {
         work.kv.delete(Table::Address, &Address::parse(address)?.key());
     }
+    catch_all::change(work.kv, id, &account.attrs, &Attributes::new())?;
     work.kv.delete(Table::Account, &id.0);
     shares::forget(work.kv, id)?;
     let home = Home { state: HomeState::Deleting, ..account.home };

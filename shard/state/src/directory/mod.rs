@@ -3,11 +3,13 @@
 mod accounts;
 mod addresses;
 mod attributes;
+mod catch_all;
 mod cluster;
 mod containers;
 mod read;
 mod rows;
 mod schema;
+mod secrets;
 mod shares;
 
 pub use read::read_directory;
@@ -74,5 +76,6 @@ fn carry_out(work: &mut Work<'_>, command: &DirectoryCommand) -> Result<Director
         C::AddAlias { id, alias } => addresses::add_alias(work, *id, alias),
         C::RemoveAlias { id, alias } => addresses::remove_alias(work, *id, alias),
         C::SetShares { owner, grantees, modseq } => shares::set(work, *owner, grantees, *modseq),
+        C::PutSecret { name, value, expect } => secrets::put(work, name, value.as_ref(), *expect),
     }
 }

@@ -1,7 +1,7 @@
 //! Queries.
 
 use super::rows::{self, Address, DEFAULT_COS, Owner};
-use super::{containers, shares};
+use super::{catch_all, containers, secrets, shares};
 use crate::kv::{KvRead, Table, behind, each, key_u32};
 use minicbor::Decode;
 use std::collections::BTreeMap;
@@ -42,6 +42,8 @@ pub fn read_directory(kv: &dyn KvRead, query: &DirectoryQuery) -> Result<Directo
         DirectoryQuery::SharedWith { account, after, limit } => {
             DirectoryReply::Sharers(shares::shared_with(kv, *account, *after, *limit)?)
         }
+        DirectoryQuery::Secret(name) => secrets::get(kv, name)?,
+        DirectoryQuery::Secrets { prefix, after, limit } => secrets::names(kv, prefix, after.as_deref(), *limit)?,
     })
 }
 
@@ -69,6 +71,10 @@ fn account(kv: &dyn KvRead, by: &AccountBy) -> Result<Account> {
             let address = Address::parse(text).map_err(|_| missing())?;
             let owner = address.owner(kv)?.ok_or_else(missing)?;
             rows::account(kv, owner.account).map_err(|_| Error::Internal(format!("address {text} leads nowhere")))
+        }
+        AccountBy::CatchAll(domain) => {
+            let owner = catch_all::owner(kv, domain)?.ok_or_else(|| Error::NotFound(format!("address @{domain}")))?;
+            rows::account(kv, owner).map_err(|_| Error::Internal(format!("address @{domain} leads nowhere")))
         }
     }
 }
@@ -100,26 +106,26 @@ fn accounts(kv: &dyn KvRead, domain: Option<&str>, after: Option<&str>, limit: u
     ids.into_iter().map(|id| with_cos(kv, rows::account(kv, id)?)).collect()
 }
 
+/// What accounts inherit from their domain itself.
+const OF_DOMAIN: &str = "zimbraMailDomainQuota";
+
 /// Adds what the account inherits (data model §12): from its own COS, else from its domain's, else from `default`.
 pub(super) fn with_cos(kv: &dyn KvRead, mut account: Account) -> Result<Account> {
-    let mut cos = match account.attrs.get("zimbraCOSId") {
-        Some(id) => containers::cos_by_id(kv, id)?,
-        None => domain_cos(kv, &account)?,
+    let domain = match account.name.rsplit_once('@') {
+        Some((_, name)) => rows::domain(kv, name)?,
+        None => None,
     };
+    let of_domain = |name: &str| domain.as_ref().map_or(&[][..], |d| d.attrs.all(name));
+    let id = account.attrs.get("zimbraCOSId").or(of_domain("zimbraDomainDefaultCOSId").first().map(String::as_str));
+    let mut cos = id.map_or(Ok(None), |id| containers::cos_by_id(kv, id))?;
     if cos.is_none() {
         cos = rows::cos(kv, DEFAULT_COS)?;
     }
     let mut inherited = cos.map_or_else(Attributes::new, |c| c.attrs);
     NOT_INHERITED.iter().for_each(|name| inherited.set(name, Vec::new()));
+    inherited.set(OF_DOMAIN, of_domain(OF_DOMAIN).to_vec());
     account.cos = Some(inherited);
     Ok(account)
-}
-
-fn domain_cos(kv: &dyn KvRead, account: &Account) -> Result<Option<zcluster_api::directory::Cos>> {
-    let Some((_, name)) = account.name.rsplit_once('@') else { return Ok(None) };
-    let domain = rows::domain(kv, name)?;
-    let id = domain.as_ref().and_then(|d| d.attrs.get("zimbraDomainDefaultCOSId"));
-    id.map_or(Ok(None), |id| containers::cos_by_id(kv, id))
 }
 
 /// Every shard of the map, also the empty ones.

@@ -7,8 +7,8 @@ use super::{Place, deliveries, outgoing};
 use crate::kv::{KvRead, Table, behind, each, key_u64};
 use std::collections::BTreeMap;
 use zcluster_api::queue::{
-    ENVID_BYTES_MAX, Enqueue, ORCPT_BYTES_MAX, QUEUE_MAILBOX, QUEUE_ROWS_PER_PAGE, QUEUE_SHOWN_PER_PAGE, QueueCount,
-    QueueEntry, QueuePage, QueuePlace, QueueQuery, QueueSummary, Send, Terms, domain_of,
+    ENVID_BYTES_MAX, Enqueue, HELD_MS, ORCPT_BYTES_MAX, QUEUE_MAILBOX, QUEUE_ROWS_PER_PAGE, QUEUE_SHOWN_PER_PAGE,
+    QueueCount, QueueEntry, QueuePage, QueuePlace, QueueQuery, QueueSummary, Send, Terms, domain_of,
 };
 use zcluster_api::{Error, ItemId, MailboxId, ModSeq, Receipt, Result, Uid};
 
@@ -30,7 +30,10 @@ pub(super) fn enqueue(work: &mut Work<'_>, enqueue: &Enqueue) -> Result<Receipt>
     for send in &enqueue.sends {
         let blob = prepared.claim(work, 0)?;
         let mut row = outgoing::new_row(work, (send.kind, &send.sender, &send.recipients), blob);
-        row.due_ms = row.due_ms.max(send.not_before_ms);
+        row.held = send.not_before_ms == HELD_MS;
+        if !row.held {
+            row.due_ms = row.due_ms.max(send.not_before_ms);
+        }
         row.terms = send.terms.clone().map(Box::new);
         outgoing::add(work, &row);
     }
