@@ -1,0 +1,101 @@
+//! Attributes and how they are changed.
+
+use minicbor::{Decode, Encode};
+use std::collections::BTreeMap;
+
+/// Values of one attribute.
+pub type Values = Vec<String>;
+
+/// Attributes under Zimbra's (LDAP's) names. Names compare without case: keys are lower case, and the spelling to show
+/// stands beside the values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Attributes {
+    #[n(0)]
+    map: BTreeMap<String, Attribute>,
+}
+
+/// One attribute.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Attribute {
+    /// Spelling to show.
+    #[n(0)]
+    pub name: String,
+    /// Values, in order of adding.
+    #[n(1)]
+    pub values: Values,
+}
+
+impl Attributes {
+    /// No attributes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// All values; empty when absent.
+    pub fn all(&self, name: &str) -> &[String] {
+        self.map.get(&name.to_ascii_lowercase()).map_or(&[], |a| &a.values)
+    }
+    /// The first value.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).first().map(String::as_str)
+    }
+    /// Sets the values; none removes the attribute.
+    pub fn set(&mut self, name: &str, values: Values) {
+        let key = name.to_ascii_lowercase();
+        if values.is_empty() {
+            self.map.remove(&key);
+        } else {
+            let shown = self.map.get(&key).map_or_else(|| name.to_string(), |a| a.name.clone());
+            self.map.insert(key, Attribute { name: shown, values });
+        }
+    }
+    /// All attributes, by lower-case name.
+    pub fn iter(&self) -> impl Iterator<Item = &Attribute> {
+        self.map.values()
+    }
+    /// Whether the attribute is there.
+    pub fn has(&self, name: &str) -> bool {
+        !self.all(name).is_empty()
+    }
+}
+
+/// How a modification treats an attribute's values (zmprov: `attr`, `+attr`, `-attr`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ModifyKind {
+    /// Exactly these (none or one empty value: remove the attribute).
+    #[n(0)]
+    Replace,
+    /// Add these.
+    #[n(1)]
+    Add,
+    /// Remove these.
+    #[n(2)]
+    Remove,
+    /// Remove these, `Conflict` unless all of them are there: what may be used once is used once in the whole cluster.
+    #[n(3)]
+    Take,
+    /// Add the one value, a number, to the one value there (RFC 4525); `Conflict` unless that is a number.
+    #[n(4)]
+    Increment,
+}
+
+/// One modification.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Modification {
+    /// Attribute name, any case.
+    #[n(0)]
+    pub name: String,
+    /// How.
+    #[n(1)]
+    pub kind: ModifyKind,
+    /// Values.
+    #[n(2)]
+    pub values: Values,
+}
+
+impl Modification {
+    /// Replaces by one value.
+    pub fn set(name: &str, value: impl Into<String>) -> Self {
+        Modification { name: name.into(), kind: ModifyKind::Replace, values: vec![value.into()] }
+    }
+}
