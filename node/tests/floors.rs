@@ -21,7 +21,8 @@ const BELOW_PROTOCOLS: &[&str] = &[
 /// Crate -> the crates of ours that it may import.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let mut map = BTreeMap::from([
-        ("zcluster-api", &[][..]),
+        ("zcluster-schema", &[][..]),
+        ("zcluster-api", &["zcluster-schema"]),
         ("zcluster-runtime", &[]),
         ("zcluster-mail", &["zcluster-api"]),
         ("zcluster-sieve", &["zcluster-api", "zcluster-mail"]),

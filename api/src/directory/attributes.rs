@@ -48,6 +48,12 @@ impl Attributes {
             self.map.insert(key, Attribute { name: shown, values });
         }
     }
+    /// Only those whose name is wanted.
+    #[must_use]
+    pub fn keep(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        self.map.retain(|_, a| wanted(&a.name));
+        self
+    }
     /// All attributes, by lower-case name.
     pub fn iter(&self) -> impl Iterator<Item = &Attribute> {
         self.map.values()
