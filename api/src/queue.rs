@@ -42,7 +42,7 @@ pub fn queue_of(id: AccountId) -> Option<Account> {
     }
     let group = GroupId(u32::from_be_bytes(group.try_into().ok()?));
     let home = Home { mailbox: QUEUE_MAILBOX, group, epoch: Epoch(1), state: HomeState::Active };
-    Some(Account { id, name: format!("queue-{group}"), attrs: Attributes::new(), home, cos: None })
+    Some(Account { id, name: format!("queue-{group}"), attrs: Attributes::new(), home, cos: None, domain: None })
 }
 
 /// When the sender wants to hear of a recipient (RFC 3461 §4.1). No value at all: of failures, and of delays.

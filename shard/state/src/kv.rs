@@ -101,13 +101,23 @@ pub enum Table {
     ShareOwner = 59,
     /// (grantee, account) -> nothing: the same the other way round.
     ShareGrantee = 60,
+    /// Entry id -> entry that is no account, domain or COS.
+    Entry = 61,
+    /// (kind, parent or nil, lower-case name) -> entry id.
+    EntryName = 62,
+    /// (attribute, value, entry id) -> kind of the entry.
+    Index = 63,
+    /// Domain id -> name.
+    DomainId = 64,
+    /// (domain, COS id or nil) -> number of accounts.
+    AccountCount = 65,
     /// Name -> secret of the cluster and its version.
     Secret = 72,
 }
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 46] = [
+    pub const ALL: [Table; 51] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -153,6 +163,11 @@ impl Table {
         Table::MailboxCount,
         Table::ShareOwner,
         Table::ShareGrantee,
+        Table::Entry,
+        Table::EntryName,
+        Table::Index,
+        Table::DomainId,
+        Table::AccountCount,
         Table::Secret,
     ];
 

@@ -48,7 +48,7 @@ pub(super) fn change(kv: &mut dyn Kv, id: AccountId, old: &Attributes, new: &Att
     }
     old.difference(&new).for_each(|domain| kv.delete(Table::Address, &key(domain)));
     for domain in missing {
-        save(kv, Table::Address, &key(domain), &Owner { account: id, primary: false });
+        save(kv, Table::Address, &key(domain), &Owner::account(id, false));
     }
     Ok(())
 }
