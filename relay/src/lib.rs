@@ -8,6 +8,7 @@
 //! `tls` (handshakes), `smtp` (the conversation), `pool` (connections kept), `limits` (destinations), [`dkim`].
 
 mod config;
+mod convert;
 mod dns;
 mod limits;
 mod mta;
