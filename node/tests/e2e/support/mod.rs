@@ -12,6 +12,7 @@ pub mod pop3;
 pub mod remote;
 pub mod scene;
 pub mod smtp;
+pub mod stations;
 pub mod tools;
 pub mod wire;
 

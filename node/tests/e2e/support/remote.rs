@@ -39,6 +39,7 @@ impl Dns {
             // The better host does not answer.
             .args(["--host-record=mx1.remote.test,127.0.0.9", "--host-record=mx2.remote.test,127.0.0.1"])
             .args(["--dns-rr=null.test,15,000000", "--host-record=bare.test,127.0.0.1"])
+            .args(["smart", "wrong", "plain", "old"].map(|name| format!("--host-record={name}.test,127.0.0.1")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -50,8 +51,13 @@ impl Dns {
 
     /// A file for the nodes: this server, and hosts that MX names listening on `smtp`.
     pub fn node_config(&self, smtp: u16) -> tempfile::NamedTempFile {
+        self.node_config_of(self.port, smtp)
+    }
+
+    /// The same with another server, before this one.
+    pub fn node_config_of(&self, resolver: u16, smtp: u16) -> tempfile::NamedTempFile {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-        let text = format!("[relay]\nresolvers = [\"127.0.0.1:{}\"]\nport = {smtp}\nipv6 = false\n", self.port);
+        let text = format!("[relay]\nresolvers = [\"127.0.0.1:{resolver}\"]\nport = {smtp}\nipv6 = false\n");
         file.write_all(text.as_bytes()).unwrap();
         file
     }
@@ -72,6 +78,11 @@ pub struct Remote {
 
 impl Remote {
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// One with more lines in its main.cf.
+    pub fn start_with(lines: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("zcluster-remote-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let this = Self { port: free_ports(), folder };
@@ -87,7 +98,7 @@ impl Remote {
             }
         }
         fs::write(this.etc().join("users"), users).unwrap();
-        fs::write(this.etc().join("main.cf"), this.main_cf()).unwrap();
+        fs::write(this.etc().join("main.cf"), this.main_cf() + lines).unwrap();
         fs::write(this.etc().join("master.cf"), master_cf(this.port)).unwrap();
         this.control("start");
         eventually("Postfix listens", Duration::from_secs(20), || Smtp::esmtp(this.port).is_ok());
@@ -158,6 +169,7 @@ fn master_cf(port: u16) -> String {
         ("retry", "unix", "-", "-", "-", "error"),
         ("virtual", "unix", "-", "-", "-", "virtual"),
         ("anvil", "unix", "-", "-", "1", "anvil"),
+        ("tlsmgr", "unix", "-", "1000?", "1", "tlsmgr"),
         ("postlog", "unix-dgram", "n", "-", "1", "postlogd"),
     ] {
         let private = if name == "virtual" { "- n" } else { &format!("{private} -") };
