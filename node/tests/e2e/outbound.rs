@@ -61,7 +61,7 @@ fn submit(cluster: &Cluster, node: usize, to: &str, id: &str) {
         Command::new("swaks")
             .args(["--server", "127.0.0.1", "--port", &port, "--tls", "--from", ALICE, "--to", to])
             .args(["--auth", "PLAIN", "--auth-user", ALICE, "--auth-password", PASSWORD])
-            .args(["--h-Subject", id, "--body", "signed\n\nas it stands"]),
+            .args(["--h-Subject", id, "--body", "signed\n\nas it stands, mit Grüßen"]),
     );
 }
 
@@ -168,6 +168,17 @@ fn mail_reaches_another_site_by_mx_signed_and_what_it_refuses_comes_back() {
     let zone = run(&[&["dkim", "show", "example.com"], &reach[..]].concat());
     assert_eq!(verdicts(&signed, &zone), "s1 True\ns2 True\n", "{zone}\n{signed}");
     assert!(!cluster.prov(&["getDomain", "example.com"]).contains("PRIVATE KEY"));
+
+    // A host that takes ASCII only gets ASCII, and signatures that are right for it.
+    let narrow = Remote::start_with("smtpd_discard_ehlo_keywords = 8bitmime\n");
+    let way = format!("user@remote.test smtp:[127.0.0.1]:{}", narrow.port);
+    cluster.prov(&["modifyConfig", "zclusterTransportMap", &way]);
+    let id = unique("narrow");
+    submit(&cluster, 3, "user@remote.test", &id);
+    eventually("it arrives", LONG, || narrow.messages("user").iter().any(|m| m.contains(&id)));
+    let converted = narrow.messages("user").remove(0);
+    assert!(converted.is_ascii() && converted.contains("\nas it stands, mit Gr=C3=BC=C3=9Fen"), "{converted}");
+    assert_eq!(verdicts(&converted, &zone), "s1 True\ns2 True\n", "{zone}\n{converted}");
     assert!(run_refused(&[&["dkim", "activate", "example.com"], &reach[..]].concat()).contains("no key is waiting"));
 }
 
