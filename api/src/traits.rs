@@ -82,6 +82,12 @@ pub trait DirectoryApi: Send + Sync + 'static {
     /// Answers from this node's replica of the directory.
     fn read(&self, query: DirectoryQuery, freshness: Freshness) -> BoxFuture<'_, Result<DirectoryReply>>;
 
+    /// Rises with every change that this node's replica has applied: the key of what is made from local reads and kept.
+    /// None: unknown, nothing may be kept.
+    fn version(&self) -> Option<u64> {
+        None
+    }
+
     /// Answers once a quorum has the command on disk and this node has applied it, so that the caller's next local
     /// read sees it.
     fn write(

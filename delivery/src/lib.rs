@@ -25,5 +25,5 @@ mod warn;
 pub use arrival::{Arrival, Identity, Peer};
 pub use config::DeliveryConfig;
 pub use deliverer::{Deliverer, Fate, Recipient};
-pub use sign::Signer;
+pub use sign::{Signer, Signing};
 pub use submit::Submission;

@@ -10,6 +10,7 @@
 
 mod arc;
 mod config;
+mod convert;
 mod dns;
 mod limits;
 mod mta;

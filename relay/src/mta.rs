@@ -1,6 +1,7 @@
 //! One try to get a message to other hosts.
 
 use crate::config::RelayConfig;
+use crate::convert::{self, Fixed, Width};
 use crate::dns::Dns;
 use crate::limits::{Allowed, Limits};
 use crate::policy::{self, Asked, Demand, Level};
@@ -9,15 +10,17 @@ use crate::route::{self, Candidate, Route, Way};
 use crate::smtp::{Connection, Mail, Opening, unfit};
 use crate::sts::Sts;
 use crate::tls::Tls;
+use bytes::Bytes;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::{Attributes, duration};
-use zcluster_api::queue::domain_of;
+use zcluster_api::queue::{BodyKind, domain_of};
 use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness};
-use zcluster_delivery::carry::transport::NextHop;
+use zcluster_delivery::carry::transport::{NextHop, TransportMap};
 use zcluster_delivery::carry::{Failure, Parcel, Relay, Results, Taken};
 
 /// Addresses of one host that are tried.
@@ -36,6 +39,22 @@ pub struct Mta {
     sts: Sts,
     limits: Limits,
     pool: Pool,
+    /// The settings, with the version of the directory that they are of.
+    settings: Mutex<Option<(u64, Arc<Settings>)>>,
+}
+
+/// What the cluster's configuration says of sending.
+pub(crate) struct Settings {
+    pub config: Attributes,
+    /// `zclusterTransportMap`.
+    pub map: TransportMap,
+}
+
+impl Settings {
+    pub fn of(config: Attributes) -> Settings {
+        let map = TransportMap::parse(config.all("zclusterTransportMap"));
+        Settings { config, map }
+    }
 }
 
 /// What is still to be done for a route.
@@ -49,6 +68,28 @@ struct Errand<'a> {
     sessions: usize,
     /// Some host could be talked to.
     reached: bool,
+    /// The message as hosts need it that do not take it as it is.
+    narrow: BTreeMap<Width, Result<Bytes, Fixed>>,
+}
+
+impl Errand<'_> {
+    /// The message in a width, signed again where its signature is ours.
+    async fn narrowed(&mut self, width: Width) -> Result<Bytes, Fixed> {
+        if let Some(made) = self.narrow.get(&width) {
+            return made.clone();
+        }
+        let raw = self.parcel.raw.clone();
+        // A large message takes a while: not on the event loop.
+        let made = zcluster_runtime::spawn_blocking(move || convert::convert(&raw, width)).await;
+        let made = match (made.unwrap_or(Err(Fixed::Structure)), &self.parcel.signing) {
+            (Ok(raw), Some(signing)) => Ok(signing.again(raw.into()).await),
+            (made, _) => made.map(Bytes::from),
+        };
+        metrics::counter!("zcluster_relay_converted_total", "result" => if made.is_ok() { "ok" } else { "impossible" })
+            .increment(1);
+        self.narrow.insert(width, made.clone());
+        made
+    }
 }
 
 impl Mta {
@@ -60,7 +101,25 @@ impl Mta {
         let dns = Dns::new(&config).map_err(|e| std::io::Error::other(e.0))?;
         let (tls, sts) = (Tls::new(config.ca_file.as_deref())?, Sts::new(&config)?);
         let (limits, pool) = (Limits::new(config.waiting), Pool::new(&config));
-        Ok(Arc::new(Mta { config, directory, dns, tls, sts, limits, pool }))
+        Ok(Arc::new(Mta { config, directory, dns, tls, sts, limits, pool, settings: Mutex::default() }))
+    }
+
+    /// The settings as they are now: read once for each change of the directory.
+    async fn settings(&self) -> Arc<Settings> {
+        let version = self.directory.version();
+        let kept = self.settings.lock().clone();
+        if let (Some(version), Some((kept, settings))) = (version, kept)
+            && version == kept
+        {
+            return settings;
+        }
+        let config = match self.directory.read(DirectoryQuery::Cluster, Freshness::Local).await {
+            Ok(DirectoryReply::Cluster(cluster)) => cluster.config,
+            Ok(_) | Err(_) => return Arc::new(Settings::of(Attributes::new())),
+        };
+        let settings = Arc::new(Settings::of(config));
+        *self.settings.lock() = version.map(|version| (version, settings.clone()));
+        settings
     }
 
     async fn send_now(&self, parcel: Parcel<'_>) -> Results {
@@ -68,15 +127,12 @@ impl Mta {
             let failure = Failure::permanent("5.1.7", "a sender's address that cannot be said");
             return parcel.recipients.iter().map(|r| (r.clone(), Err(failure.clone()))).collect();
         }
-        let config = match self.directory.read(DirectoryQuery::Cluster, Freshness::Local).await {
-            Ok(DirectoryReply::Cluster(cluster)) => cluster.config,
-            Ok(_) | Err(_) => Attributes::new(),
-        };
+        let settings = self.settings().await;
         let senders = self.smart_hosts_of(&parcel.sender).await;
         let mut results = Results::new();
         let mut routes: BTreeMap<Route, Vec<String>> = BTreeMap::new();
         for recipient in &parcel.recipients {
-            let result = match route::way(recipient, parcel.via.as_ref(), &config, &senders) {
+            let result = match route::way(recipient, parcel.via.as_ref(), &settings, &senders) {
                 _ if unfit(recipient) => Err(Failure::permanent("5.1.3", "an address that cannot be said")),
                 Ok(Way::Route(route)) => {
                     routes.entry(route).or_default().push(recipient.clone());
@@ -90,7 +146,7 @@ impl Mta {
             results.push((recipient.clone(), result));
         }
         for (route, recipients) in routes {
-            results.extend(self.by_route(&route, recipients, &parcel, &config).await);
+            results.extend(self.by_route(&route, recipients, &parcel, &settings.config).await);
         }
         results
     }
@@ -129,6 +185,7 @@ impl Mta {
             last: Failure::temporary("4.4.1", "no host answered"),
             sessions: 0,
             reached: false,
+            narrow: BTreeMap::new(),
         };
         for hop in &route.hops {
             self.by_hop(&key, route, hop, &mut errand).await;
@@ -215,7 +272,7 @@ impl Mta {
         if let Some(connection) = self.pool.take(&place, &demand) {
             match self.converse(connection, &place, &demand, errand).await {
                 // One that was closed meanwhile says nothing about the host.
-                Err(_) if errand.sessions < SESSIONS_MAX => {}
+                Err(failure) if errand.sessions < SESSIONS_MAX && !failure.permanent => {}
                 other => return other,
             }
         }
@@ -253,7 +310,23 @@ impl Mta {
         errand: &mut Errand<'_>,
     ) -> Result<(), Failure> {
         let parcel = errand.parcel;
-        let mail = Mail { sender: &parcel.sender, recipients: &errand.left, terms: parcel.terms, raw: &parcel.raw };
+        let mut raw = parcel.raw.clone();
+        let binary = parcel.terms.is_some_and(|t| t.body == BodyKind::Binary);
+        let mail = Mail { sender: &parcel.sender, recipients: &errand.left, terms: parcel.terms, raw: &raw, binary };
+        let narrower = connection.narrower(&mail);
+        if let Some(width) = narrower {
+            match errand.narrowed(width).await {
+                Ok(narrow) => raw = narrow,
+                Err(fixed) => {
+                    let lacks = if binary { "BINARYMIME" } else { "8BITMIME" };
+                    let text = format!("{} offers no {lacks}, and {}", connection.host, fixed.text());
+                    self.pool.give(place, demand, connection);
+                    return Err(Failure::permanent("5.6.3", text));
+                }
+            }
+        }
+        let binary = binary && narrower.is_none();
+        let mail = Mail { sender: &parcel.sender, recipients: &errand.left, terms: parcel.terms, raw: &raw, binary };
         let results = match connection.hand_over(&mail, self.config.data_timeout).await {
             Ok(results) => results,
             Err(failure) => {

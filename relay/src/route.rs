@@ -1,8 +1,8 @@
 //! The way of a recipient, and the hosts at its end.
 
 use crate::dns::{Dns, MailHosts};
+use crate::mta::Settings;
 use std::collections::BTreeMap;
-use zcluster_api::directory::Attributes;
 use zcluster_api::queue::domain_of;
 use zcluster_delivery::carry::Failure;
 use zcluster_delivery::carry::transport::{NextHop, Speech, Transport};
@@ -65,12 +65,8 @@ pub fn ascii_domain(address: &str) -> Result<String, Failure> {
 ///
 /// # Errors
 /// The address has none.
-pub fn way(recipient: &str, via: Option<&Transport>, config: &Attributes, senders: &[String]) -> Result<Way, Failure> {
+pub fn way(recipient: &str, via: Option<&Transport>, settings: &Settings, senders: &[String]) -> Result<Way, Failure> {
     let hops = |values: &[String]| values.iter().filter_map(|v| NextHop::parse(v)).collect::<Vec<_>>();
-    let rules: Vec<(String, Transport)> = match via {
-        Some(_) => Vec::new(),
-        None => config.all("zclusterTransportMap").iter().filter_map(|line| Transport::parse_rule(line)).collect(),
-    };
     let own = || -> Result<Way, Failure> {
         let domain = ascii_domain(recipient)?;
         let hop = NextHop::parse(&domain);
@@ -78,14 +74,14 @@ pub fn way(recipient: &str, via: Option<&Transport>, config: &Attributes, sender
         // Of an address, no port.
         Ok(Way::Route(Route::to(Speech::Smtp, NextHop { port: None, ..hop })))
     };
-    match via.or_else(|| Transport::find(&rules, recipient)) {
+    match via.or_else(|| settings.map.find(recipient)) {
         Some(Transport::Discard) => Ok(Way::Discard),
         Some(Transport::Refuse(text)) => Ok(Way::Stop(true, text.clone())),
         Some(Transport::Defer(text)) => Ok(Way::Stop(false, text.clone())),
         Some(Transport::Via(speech, Some(hop))) => Ok(Way::Route(Route::to(*speech, hop.clone()))),
         Some(Transport::Via(_, None)) => own(),
         None => {
-            let (by_sender, by_site) = (hops(senders), hops(config.all("zimbraMtaRelayHost")));
+            let (by_sender, by_site) = (hops(senders), hops(settings.config.all("zimbraMtaRelayHost")));
             match [by_sender, by_site].into_iter().find(|hops| !hops.is_empty()) {
                 Some(hops) => Ok(Way::Route(Route { speech: Speech::Smtp, hops })),
                 None => own(),
@@ -159,6 +155,11 @@ fn ordered(hosts: Vec<(u16, String)>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zcluster_api::directory::Attributes;
+
+    fn way(recipient: &str, via: Option<&Transport>, config: &Attributes, senders: &[String]) -> Result<Way, Failure> {
+        super::way(recipient, via, &Settings::of(config.clone()), senders)
+    }
 
     fn config(name: &str, values: &[&str]) -> Attributes {
         let mut config = Attributes::new();

@@ -98,7 +98,7 @@ fn mta() -> Arc<Mta> {
 async fn send(mta: &Mta, host: &Host, speech: &str, recipients: &[&str], terms: Option<&Terms>, raw: Bytes) -> Results {
     let via = Transport::parse(&format!("{speech}:[127.0.0.1]:{}", host.port));
     let recipients = recipients.iter().map(ToString::to_string).collect();
-    mta.send(Parcel { sender: "s@me.example".into(), recipients, via, terms, raw }).await
+    mta.send(Parcel { sender: "s@me.example".into(), recipients, via, terms, raw, signing: None }).await
 }
 
 /// `a@x` with its status, or the text of the host that took it.
@@ -176,8 +176,6 @@ async fn what_was_asked_for_is_passed_on_or_refused() {
     let large = Bytes::from(vec![b'x'; 2_000]);
     assert_eq!(refused(Terms::default(), "a@x", large).await, "a@x !5.3.4");
     assert_eq!(refused(Terms::default(), "ä@x", RAW).await, "ä@x !5.6.7");
-    let binary = Terms { body: BodyKind::Binary, ..Terms::default() };
-    assert_eq!(refused(binary, "a@x", RAW).await, "a@x !5.6.1");
     let secret = Terms { require_tls: true, ..Terms::default() };
     assert_eq!(refused(secret, "a@x", RAW).await, "a@x !5.7.4", "no TLS there");
 }
@@ -191,4 +189,32 @@ async fn who_refuses_us_has_not_refused_the_message() {
     assert_eq!(told(&send(&mta(), &host, "smtp", &["a@x"], None, RAW).await), ["a@x !5.7.1"]);
     let host = Host::start("250 host", &[("RCPT", &["250 ok\r\nnonsense"])]).await;
     assert_eq!(told(&send(&mta(), &host, "smtp", &["a@x"], None, RAW).await), ["a@x ?4.4.2"]);
+}
+
+#[tokio::test]
+async fn a_host_gets_no_more_bits_than_it_takes() {
+    let binary = Terms { body: BodyKind::Binary, ..Terms::default() };
+    let wide = "Subject: s\r\n\r\nGr\u{fc}\u{df}e\r\n";
+    let send = async |host: &Host, terms: Option<&Terms>, raw: &str| {
+        told(&send(&mta(), host, "smtp", &["a@x"], terms, Bytes::from(raw.to_string())).await).remove(0)
+    };
+    let host = Host::start("250 host", &[]).await;
+    assert_eq!(send(&host, None, wide).await, "a@x 250 2.0.0 ok");
+    let heard = host.heard().join("\n");
+    assert!(heard.contains("\nContent-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe\n"), "{heard}");
+    assert!(!heard.contains("BODY="), "{heard}");
+    let data = "MIME-Version: 1.0\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\n";
+    assert_eq!(send(&host, Some(&binary), data).await, "a@x 250 2.0.0 ok");
+    assert!(host.heard().contains(&"AAo=".to_string()), "{:?}", host.heard());
+    let signed = "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\u{e4}\r\n--b--\r\n";
+    assert_eq!(send(&host, None, signed).await, "a@x !5.6.3");
+    assert_eq!(host.count("MAIL"), 2, "nothing was begun for it");
+
+    let host = Host::start("250-host\r\n250 8BITMIME", &[]).await;
+    for raw in [wide, signed] {
+        assert_eq!(send(&host, None, raw).await, "a@x 250 2.0.0 ok");
+    }
+    assert!(host.heard().contains(&"Gr\u{fc}\u{df}e".to_string()) && host.heard().contains(&"\u{e4}".to_string()));
+    assert_eq!(send(&host, Some(&binary), data).await, "a@x 250 2.0.0 ok");
+    assert!(host.heard().contains(&"AAo=".to_string()), "{:?}", host.heard());
 }

@@ -14,6 +14,7 @@ mod chooser;
 mod config;
 mod courier;
 mod directory;
+mod due;
 mod groups;
 mod hub;
 mod inner;

@@ -1,6 +1,7 @@
 //! Sending what shards' outboxes hold: the shard's leader claims a message, has it carried, and reports what came of it.
 //! The outbox is the truth: a leader that dies leaves a claim that runs out, and the next leader finds the message due.
 
+use crate::due::Schedule;
 use crate::inner::{Inner, acts_as_leader, leads};
 use crate::mailbox::derived;
 use futures::StreamExt;
@@ -16,8 +17,10 @@ use zcluster_api::{Bytes, Carried, Carrier, Error, GroupId, Letter, MailboxComma
 use zcluster_replica::DueOutgoing;
 use zcluster_runtime::{Either, Instant, probe, random_bytes, select, sleep, spawn, timeout, wall_ms, watch};
 
-/// Outboxes are looked at least so often.
+/// All outboxes are looked at least so often, whatever is known of them.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked whether this node has come to lead a shard.
+const LEAD_EVERY: Duration = Duration::from_secs(1);
 /// Messages taken from one outbox at a look.
 const PER_LOOK: usize = 100;
 /// Messages that one node carries at a time.
@@ -66,34 +69,48 @@ struct Work {
 }
 
 impl Work {
-    /// Takes up what is due in the shards led here; says how long nothing else will be.
-    fn look(self: &Arc<Self>) -> Duration {
-        let now = wall_ms();
-        let mut wait = LOOK_EVERY;
-        for group in self.inner.raft.groups() {
-            let id = GroupId(group.id());
-            if id == GroupId::DIRECTORY || !leads(&group) {
-                continue;
-            }
-            let Ok((due, next)) = self.inner.replicas.due_outgoing(id, now, PER_LOOK) else { continue };
-            for at in due {
-                self.take_up(Due { group: id, at });
-            }
-            if let Some(next) = next {
-                wait = wait.min(Duration::from_millis(next.saturating_sub(now).max(100)));
+    /// Takes up what is due in the shards led here.
+    fn look(self: &Arc<Self>, schedule: &mut Schedule) {
+        let now_ms = wall_ms();
+        for (group, due_ms) in self.inner.replicas.take_outbox_due() {
+            schedule.hint(group, due_ms, now_ms);
+        }
+        for id in schedule.ready(now_ms) {
+            let term = self.inner.group(id).filter(leads).map(|group| group.leadership().borrow().term);
+            if schedule.confirm(id, term) {
+                self.look_into(schedule, id);
             }
         }
-        wait
     }
 
-    fn take_up(self: &Arc<Self>, due: Due) {
+    fn look_into(self: &Arc<Self>, schedule: &mut Schedule, id: GroupId) {
+        loop {
+            let look = schedule.look(id, wall_ms(), PER_LOOK);
+            let mut idle = |number| !self.under_way.lock().contains(&(id, number));
+            let Ok(page) = self.inner.replicas.due_outgoing(id, look, &mut idle) else { return };
+            schedule.seen(id, look, &page);
+            for at in &page.due {
+                if !self.take_up(Due { group: id, at: *at }) {
+                    // Again when there is room.
+                    schedule.hint(id, at.due_ms, look.now_ms);
+                    return;
+                }
+            }
+            if page.due.len() < PER_LOOK {
+                return;
+            }
+        }
+    }
+
+    /// Says whether there was room.
+    fn take_up(self: &Arc<Self>, due: Due) -> bool {
         let name = (due.group, due.at.number);
         let Ok(room) = self.room.clone().try_acquire_owned() else {
             self.starved.store(true, Ordering::Relaxed);
-            return;
+            return false;
         };
         if !self.under_way.lock().insert(name) {
-            return;
+            return true;
         }
         let work = self.clone();
         spawn(async move {
@@ -109,6 +126,7 @@ impl Work {
                 });
             }
         });
+        true
     }
 
     async fn send(&self, due: Due) -> Result<()> {
@@ -234,8 +252,21 @@ pub(crate) async fn run(inner: Arc<Inner>, carrier: Arc<dyn Carrier>) {
         memory: Semaphore::new(MEMORY_KIB as usize),
     });
     let mut room_again = work.room_again.subscribe();
+    let mut schedule = Schedule::default();
+    let (mut leads_at, mut all_at) = (Instant::now(), Instant::now());
     while !inner.is_stopped() {
-        let wait = work.look();
+        if leads_at.remaining().is_zero() {
+            leads_at = Instant::now() + LEAD_EVERY;
+            let led = inner.raft.groups().into_iter().filter(leads);
+            let led = led.map(|group| (GroupId(group.id()), group.leadership().borrow().term));
+            schedule.led(led.filter(|(id, _)| *id != GroupId::DIRECTORY));
+        }
+        if all_at.remaining().is_zero() {
+            all_at = Instant::now() + LOOK_EVERY;
+            schedule.forget_all();
+        }
+        work.look(&mut schedule);
+        let wait = schedule.wait(wall_ms()).min(leads_at.remaining());
         select(select(grown.changed(), room_again.changed()), select(sleep(wait), stopped.changed())).await;
     }
 }

@@ -127,6 +127,9 @@ impl DirectoryApi for Router {
     fn read(&self, query: DirectoryQuery, freshness: Freshness) -> BoxFuture<'_, Result<DirectoryReply>> {
         Box::pin(self.0.directory_read(query, freshness))
     }
+    fn version(&self) -> Option<u64> {
+        Some(self.0.replicas.directory_version_now())
+    }
     fn write(
         &self,
         actor: Actor,

@@ -1,18 +1,17 @@
 //! Recipients whose mailboxes are in this cluster.
 
 use super::Failure;
-use super::transport::{NextHop, Speech, Transport};
+use super::site::Site;
+use super::transport::{self, Transport};
 use crate::arrival::{Arrival, Identity};
 use crate::deliverer::{Deliverer, Fate, Recipient};
-use zcluster_api::directory::{Account, AccountBy, split_address};
-use zcluster_api::{DirectoryQuery, DirectoryReply, Error, Freshness, Letter};
+use zcluster_api::directory::{Account, AccountBy, Domain, split_address};
+use zcluster_api::queue::domain_of;
+use zcluster_api::{DirectoryQuery, DirectoryReply, Error, Freshness, Letter, Result};
 use zcluster_runtime::wall_ms;
 
 /// Sets the names of letters apart from other uses of BLAKE3.
 const NAME_CONTEXT: &str = "zcluster outgoing message: shard, number; v1";
-
-/// The attribute of accounts and domains that names a way.
-const TRANSPORT: &str = "zimbraMailTransport";
 
 /// Where a recipient is.
 pub(super) enum Place {
@@ -23,42 +22,59 @@ pub(super) enum Place {
     Elsewhere(Option<Transport>),
 }
 
-pub(super) async fn place(deliverer: &Deliverer, recipient: &str) -> Place {
-    let directory = deliverer.directory();
+pub(super) async fn place(deliverer: &Deliverer, site: &Site, recipient: &str) -> Place {
+    find(deliverer, site, recipient).await.unwrap_or_else(|e| Place::Nobody(Failure::near("4.3.0", e.to_string())))
+}
+
+async fn find(deliverer: &Deliverer, site: &Site, recipient: &str) -> Result<Place> {
     let Ok((local, domain)) = split_address(recipient) else {
-        // Not an address that we could have given out.
-        return Place::Elsewhere(None);
+        // Not an address that we could have given out; of a domain of ours, the other half may have.
+        return match read(deliverer, DirectoryQuery::Domain(domain_of(recipient).to_lowercase())).await? {
+            Some(DirectoryReply::Domain(domain)) => of_domain(deliverer, &domain).await,
+            _ => Ok(Place::Elsewhere(None)),
+        };
     };
-    match account(deliverer, AccountBy::Address(format!("{local}@{domain}"))).await {
-        Ok(account) => of_account(deliverer, account).await,
-        Err(Error::NotFound(_) | Error::Invalid(_)) => {
-            match directory.read(DirectoryQuery::Domain(domain), Freshness::Local).await {
-                Ok(DirectoryReply::Domain(domain)) => match way(deliverer, domain.attrs.get(TRANSPORT)).await {
-                    Some(way) => Place::Elsewhere(Some(way)),
-                    None => match account(deliverer, AccountBy::CatchAll(domain.name)).await {
-                        Ok(account) => of_account(deliverer, account).await,
-                        Err(Error::NotFound(_)) => Place::Nobody(Failure::permanent("5.1.1", "no such user here")),
-                        Err(e) => Place::Nobody(Failure::near("4.3.0", e.to_string())),
-                    },
-                },
-                Ok(other) => Place::Nobody(Failure::near("4.3.0", format!("unexpected reply {other:?}"))),
-                Err(Error::NotFound(_) | Error::Invalid(_)) => Place::Elsewhere(None),
-                Err(e) => Place::Nobody(Failure::near("4.3.0", e.to_string())),
-            }
+    let bare = site.without_tag(&local).map(|bare| format!("{bare}@{domain}"));
+    for name in [Some(format!("{local}@{domain}")), bare].into_iter().flatten() {
+        if let Some(DirectoryReply::Account(account)) =
+            read(deliverer, DirectoryQuery::Account(AccountBy::Address(name))).await?
+        {
+            return of_account(deliverer, account).await;
         }
-        Err(e) => Place::Nobody(Failure::near("4.3.0", e.to_string())),
+    }
+    match read(deliverer, DirectoryQuery::Domain(domain)).await? {
+        Some(DirectoryReply::Domain(domain)) => of_domain(deliverer, &domain).await,
+        _ => Ok(Place::Elsewhere(None)),
     }
 }
 
-async fn account(deliverer: &Deliverer, by: AccountBy) -> Result<Account, Error> {
-    deliverer.directory().read(DirectoryQuery::Account(by), Freshness::Local).await?.into_account()
+async fn of_account(deliverer: &Deliverer, account: Box<Account>) -> Result<Place> {
+    let way = transport::elsewhere(deliverer.directory().as_ref(), &deliverer.config().hostname, &account.attrs).await?;
+    Ok(match (way, refusal(&account)) {
+        (Some(way), _) => Place::Elsewhere(Some(way)),
+        (None, Some(failure)) => Place::Nobody(failure),
+        (None, None) => Place::Account(account),
+    })
 }
 
-async fn of_account(deliverer: &Deliverer, account: Account) -> Place {
-    match (refusal(&account), account_way(deliverer, &account).await) {
-        (Some(failure), _) => Place::Nobody(failure),
-        (None, Some(way)) => Place::Elsewhere(Some(way)),
-        (None, None) => Place::Account(Box::new(account)),
+/// Where those of a domain of ours are whom the directory does not know.
+async fn of_domain(deliverer: &Deliverer, domain: &Domain) -> Result<Place> {
+    let way = transport::elsewhere(deliverer.directory().as_ref(), &deliverer.config().hostname, &domain.attrs).await?;
+    if let Some(way) = way {
+        return Ok(Place::Elsewhere(Some(way)));
+    }
+    match read(deliverer, DirectoryQuery::Account(AccountBy::CatchAll(domain.name.clone()))).await? {
+        Some(DirectoryReply::Account(account)) => of_account(deliverer, account).await,
+        _ => Ok(Place::Nobody(Failure::permanent("5.1.1", "no such user here"))),
+    }
+}
+
+/// An answer; what does not exist, or cannot, is `None`.
+async fn read(deliverer: &Deliverer, query: DirectoryQuery) -> Result<Option<DirectoryReply>> {
+    match deliverer.directory().read(query, Freshness::Local).await {
+        Ok(reply) => Ok(Some(reply)),
+        Err(Error::NotFound(_) | Error::Invalid(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -66,26 +82,6 @@ async fn of_account(deliverer: &Deliverer, account: Account) -> Place {
 pub(super) async fn is_ours(deliverer: &Deliverer, domain: &str) -> bool {
     let query = DirectoryQuery::Domain(domain.to_lowercase());
     deliverer.directory().read(query, Freshness::Local).await.is_ok()
-}
-
-/// The account's own `zimbraMailTransport`, unless that is this cluster: during a migration some mailboxes are still
-/// elsewhere.
-pub(super) async fn account_way(deliverer: &Deliverer, account: &Account) -> Option<Transport> {
-    way(deliverer, account.attrs.get(TRANSPORT)).await
-}
-
-/// What a `zimbraMailTransport` says. Zimbra gives every account one, `lmtp:` and the name of its mailbox server: where
-/// that is a node of ours, the mailbox is here.
-async fn way(deliverer: &Deliverer, value: Option<&str>) -> Option<Transport> {
-    let way = Transport::parse(value?)?;
-    let Transport::Via(Speech::Lmtp, Some(NextHop { host, .. })) = &way else { return Some(way) };
-    if host.eq_ignore_ascii_case(&deliverer.config().hostname) {
-        return None;
-    }
-    match deliverer.directory().read(DirectoryQuery::Nodes, Freshness::Local).await {
-        Ok(DirectoryReply::Nodes(nodes)) if nodes.iter().any(|n| n.advertise.eq_ignore_ascii_case(host)) => None,
-        _ => Some(way),
-    }
 }
 
 /// Statuses as LMTP's RCPT treats them.
@@ -115,7 +111,7 @@ pub(super) async fn hand_over(
     letter: &Letter,
     recipient: &str,
     account: Box<Account>,
-) -> Result<(), Failure> {
+) -> std::result::Result<(), Failure> {
     let id = format!("{}.{}", letter.group.0, letter.message.number);
     let now_ms = wall_ms() as i64;
     let mut raw = zcluster_mail::return_path(&letter.message.sender).into_bytes();

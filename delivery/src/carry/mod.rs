@@ -8,8 +8,10 @@ pub mod srs;
 pub mod transport;
 
 use crate::deliverer::Deliverer;
+use crate::sign::Signing;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use site::Site;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,6 +81,8 @@ pub struct Parcel<'a> {
     pub terms: Option<&'a Terms>,
     /// The bytes.
     pub raw: Bytes,
+    /// Signs them again when they must be changed; none: they are not ours to sign.
+    pub signing: Option<Signing<'a>>,
 }
 
 /// Hands messages to other hosts.
@@ -91,13 +95,29 @@ pub trait Relay: Send + Sync + 'static {
 pub struct Courier {
     deliverer: Arc<Deliverer>,
     relay: Option<Arc<dyn Relay>>,
+    /// The site as the directory has it, with the directory's version.
+    site: Mutex<Option<(u64, Arc<Site>)>>,
 }
 
 impl Courier {
     /// Carries to mailboxes by `deliverer` and elsewhere by `relay`; without one, messages for elsewhere wait until they
     /// are too old.
     pub fn new(deliverer: Arc<Deliverer>, relay: Option<Arc<dyn Relay>>) -> Arc<Self> {
-        Arc::new(Courier { deliverer, relay })
+        Arc::new(Courier { deliverer, relay, site: Mutex::default() })
+    }
+
+    /// The site as it is now: read once for each change of the directory.
+    async fn site(&self) -> Arc<Site> {
+        let version = self.deliverer.directory().version();
+        let kept = self.site.lock().clone();
+        if let (Some(version), Some((kept, site))) = (version, kept)
+            && version == kept
+        {
+            return site;
+        }
+        let site = Arc::new(Site::of(&self.deliverer).await);
+        *self.site.lock() = version.map(|version| (version, site.clone()));
+        site
     }
 
     async fn try_all(&self, letter: &Letter, site: &Site) -> Results {
@@ -107,7 +127,7 @@ impl Courier {
         }
         let (mut results, mut elsewhere) = (Results::new(), BTreeMap::<Option<Transport>, Vec<String>>::new());
         for recipient in &letter.message.recipients {
-            match local::place(&self.deliverer, recipient).await {
+            match local::place(&self.deliverer, site, recipient).await {
                 local::Place::Account(account) => {
                     let result = local::hand_over(&self.deliverer, letter, recipient, account).await;
                     results.push((recipient.clone(), result.map(|()| Taken::default())));
@@ -122,7 +142,8 @@ impl Courier {
         let (sender, raw) = (self.sender(letter, site).await, self.signed(letter).await);
         for (via, recipients) in elsewhere {
             let terms = letter.message.terms.as_deref();
-            let parcel = Parcel { sender: sender.clone(), recipients, via, terms, raw: raw.clone() };
+            let signing = is_ours_to_sign(letter.message.kind).then_some(Signing(&self.deliverer));
+            let parcel = Parcel { sender: sender.clone(), recipients, via, terms, raw: raw.clone(), signing };
             results.extend(self.relay(parcel).await);
         }
         results
@@ -169,7 +190,7 @@ impl Courier {
 impl Carrier for Courier {
     fn carry(&self, letter: Letter) -> BoxFuture<'_, Carried> {
         Box::pin(async move {
-            let site = Site::of(&self.deliverer).await;
+            let site = self.site().await;
             let results = self.try_all(&letter, &site).await;
             for (recipient, result) in &results {
                 note(&letter, recipient, result);
@@ -180,6 +201,18 @@ impl Carrier for Courier {
             }
             carried
         })
+    }
+}
+
+/// Whether it was written here, or by a user of ours.
+fn is_ours_to_sign(kind: OutgoingKind) -> bool {
+    match kind {
+        OutgoingKind::Submitted
+        | OutgoingKind::Vacation
+        | OutgoingKind::Notify
+        | OutgoingKind::Reject
+        | OutgoingKind::Report => true,
+        OutgoingKind::Redirect | OutgoingKind::Relayed => false,
     }
 }
 

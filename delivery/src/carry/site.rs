@@ -43,6 +43,8 @@ pub(super) struct Site {
     pub srs: Option<Srs>,
     /// `zclusterSrsDomain`; none: the domain of the account that sends on.
     pub srs_domain: Option<String>,
+    /// `zimbraMtaRecipientDelimiter`: what sets `+tag` apart from the local part.
+    delimiters: Vec<char>,
 }
 
 impl Site {
@@ -55,7 +57,14 @@ impl Site {
             times: Times::of(&config),
             srs: Srs::of(config.all("zclusterSrsSecret")),
             srs_domain: config.get("zclusterSrsDomain").map(str::to_lowercase),
+            delimiters: config.all("zimbraMtaRecipientDelimiter").iter().flat_map(|v| v.chars()).collect(),
         }
+    }
+
+    /// The local part without its tag; none: it has none.
+    pub fn without_tag<'a>(&self, local: &'a str) -> Option<&'a str> {
+        let at = local.find(|c| self.delimiters.contains(&c))?;
+        (at > 0).then(|| &local[..at])
     }
 }
 

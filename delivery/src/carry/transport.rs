@@ -1,7 +1,14 @@
 //! Ways to other hosts as Postfix's transport(5) and `zimbraMailTransport` write them: `smtp:[host]:port`,
 //! `lmtp:host:port`, `smtp:domain`; and next hops as `zimbraMtaRelayHost` does.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use zcluster_api::directory::Attributes;
+use zcluster_api::queue::domain_of;
+use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness, Result};
+
+/// The attribute of accounts and domains that names a way.
+const ATTRIBUTE: &str = "zimbraMailTransport";
 
 /// What is spoken at the next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,12 +118,64 @@ impl Transport {
         Some((pattern.to_lowercase(), Transport::parse(value)?))
     }
 
+    /// The host that it names.
+    fn host(&self) -> Option<&str> {
+        match self {
+            Transport::Via(_, hop) => hop.as_ref().map(|hop| hop.host.as_str()),
+            Transport::Discard | Transport::Refuse(_) | Transport::Defer(_) => None,
+        }
+    }
+}
+
+/// Where the `zimbraMailTransport` of an account sends its mail, or that of a domain the mail for those whom nobody here
+/// knows; none: it is here. Whoever takes recipients and whoever carries mail asks this.
+///
+/// Zimbra gives every account one, `lmtp:` and the name of its mailbox server: a host that is this cluster (`hostname`,
+/// `localhost`, what a node advertises) is here, whatever is spoken to it and on whichever port. A value that is none
+/// has no effect.
+///
+/// # Errors
+/// The directory's.
+pub async fn elsewhere(directory: &dyn DirectoryApi, hostname: &str, attrs: &Attributes) -> Result<Option<Transport>> {
+    let Some(way) = attrs.get(ATTRIBUTE).and_then(Transport::parse) else { return Ok(None) };
+    let Some(host) = way.host() else { return Ok(Some(way)) };
+    if host.eq_ignore_ascii_case(hostname) || host == "localhost" {
+        return Ok(None);
+    }
+    let is_ours = match directory.read(DirectoryQuery::Nodes, Freshness::Local).await? {
+        DirectoryReply::Nodes(nodes) => nodes.iter().any(|n| n.advertise.eq_ignore_ascii_case(host)),
+        _ => false,
+    };
+    Ok((!is_ours).then_some(way))
+}
+
+/// A transport map (`zclusterTransportMap`), ready to be looked into.
+#[derive(Clone, Debug, Default)]
+pub struct TransportMap(BTreeMap<String, Transport>);
+
+impl TransportMap {
+    /// Reads lines as [`Transport::parse_rule`] does; of several for one pattern the first counts, one that is none is in
+    /// the log and has no effect.
+    pub fn parse(lines: &[String]) -> TransportMap {
+        let mut map = BTreeMap::new();
+        for line in lines {
+            match Transport::parse_rule(line) {
+                Some((pattern, way)) => drop(map.entry(pattern).or_insert(way)),
+                None => tracing::warn!(line, "a line of zclusterTransportMap is not understood"),
+            }
+        }
+        TransportMap(map)
+    }
+
     /// The rule for an address, as transport(5) looks: the address, its domain, the domains above it with a dot before
     /// them, `*`.
-    pub fn find<'a>(rules: &'a [(String, Transport)], address: &str) -> Option<&'a Transport> {
+    pub fn find(&self, address: &str) -> Option<&Transport> {
+        if self.0.is_empty() {
+            return None;
+        }
         let address = address.to_lowercase();
-        let by = |pattern: &str| rules.iter().find(|(p, _)| p == pattern).map(|(_, t)| t);
-        let domain = zcluster_api::queue::domain_of(&address);
+        let by = |pattern: &str| self.0.get(pattern);
+        let domain = domain_of(&address);
         let above = || domain.match_indices('.').find_map(|(at, _)| by(&domain[at..]));
         by(&address).or_else(|| by(domain)).or_else(above).or_else(|| by("*"))
     }
@@ -157,9 +216,10 @@ mod tests {
 
     #[test]
     fn the_nearest_rule_counts() {
-        let lines = ["a@x.org smtp:[1]", "x.org smtp:[2]", ".org smtp:[3]", "* smtp:[4]"];
-        let rules: Vec<_> = lines.iter().map(|l| Transport::parse_rule(l).unwrap()).collect();
-        let of = |address: &str| match Transport::find(&rules, address) {
+        let lines = ["a@x.org smtp:[1]", "x.org smtp:[2]", "x.org smtp:[5]", "x.org", ".org smtp:[3]", "* smtp:[4]"];
+        let rules = |n: usize| TransportMap::parse(&lines[..n].iter().map(ToString::to_string).collect::<Vec<_>>());
+        let all = rules(6);
+        let of = |address: &str| match all.find(address) {
             Some(Transport::Via(_, Some(hop))) => hop.host.clone(),
             other => panic!("{other:?}"),
         };
@@ -167,7 +227,29 @@ mod tests {
             (of("A@x.org"), of("b@X.org"), of("c@y.x.org"), of("d@z.net")),
             ("1".into(), "2".into(), "3".into(), "4".into())
         );
-        assert_eq!(Transport::find(&rules[..2], "d@z.net"), None);
+        assert_eq!(rules(2).find("d@z.net"), None);
+    }
+
+    #[test]
+    fn a_host_of_this_cluster_is_here_however_it_is_named() {
+        let directory = zcluster_state::memory::Memory::new();
+        let of = |text: &str| {
+            let mut attrs = Attributes::new();
+            attrs.set(ATTRIBUTE, vec![text.to_string()]);
+            let asked = elsewhere(&directory, "mx.example.com", &attrs);
+            let found = futures::FutureExt::now_or_never(asked).expect("at once");
+            found.unwrap().map(|way| way.host().unwrap_or("none").to_string())
+        };
+        for here in
+            ["lmtp:MX.example.com:7025", "smtp:[mx.example.com]", "relay:localhost:25", "smtps:x:465", "local:x"]
+        {
+            assert_eq!(of(here), None, "{here}");
+        }
+        assert_eq!(of("lmtp:old.example.com:7025").as_deref(), Some("old.example.com"));
+        assert_eq!(of("relay:old.example.com").as_deref(), Some("old.example.com"));
+        for nowhere in ["discard:", "error:gone", "retry:later", "smtp:"] {
+            assert_eq!(of(nowhere).as_deref(), Some("none"), "{nowhere}");
+        }
     }
 
     proptest! {
@@ -178,6 +260,7 @@ mod tests {
                 prop_assert_eq!(NextHop::parse(&hop.to_string()).unwrap(), hop);
             }
             let _ = Transport::parse_rule(&text);
+            let _ = TransportMap::parse(std::slice::from_ref(&text)).find(&text);
         }
     }
 }

@@ -61,7 +61,7 @@ fn submit(cluster: &Cluster, node: usize, to: &str, id: &str) {
         Command::new("swaks")
             .args(["--server", "127.0.0.1", "--port", &port, "--tls", "--from", ALICE, "--to", to])
             .args(["--auth", "PLAIN", "--auth-user", ALICE, "--auth-password", PASSWORD])
-            .args(["--h-Subject", id, "--body", "signed\n\nas it stands"]),
+            .args(["--h-Subject", id, "--body", "signed\n\nas it stands, mit Grüßen"]),
     );
 }
 
@@ -168,6 +168,17 @@ fn mail_reaches_another_site_by_mx_signed_and_what_it_refuses_comes_back() {
     let zone = run(&[&["dkim", "show", "example.com"], &reach[..]].concat());
     assert_eq!(verdicts(&signed, &zone), "s1 True\ns2 True\n", "{zone}\n{signed}");
     assert!(!cluster.prov(&["getDomain", "example.com"]).contains("PRIVATE KEY"));
+
+    // A host that takes ASCII only gets ASCII, and signatures that are right for it.
+    let narrow = Remote::start_with("smtpd_discard_ehlo_keywords = 8bitmime\n");
+    let way = format!("user@remote.test smtp:[127.0.0.1]:{}", narrow.port);
+    cluster.prov(&["modifyConfig", "zclusterTransportMap", &way]);
+    let id = unique("narrow");
+    submit(&cluster, 3, "user@remote.test", &id);
+    eventually("it arrives", LONG, || narrow.messages("user").iter().any(|m| m.contains(&id)));
+    let converted = narrow.messages("user").remove(0);
+    assert!(converted.is_ascii() && converted.contains("\nas it stands, mit Gr=C3=BC=C3=9Fen"), "{converted}");
+    assert_eq!(verdicts(&converted, &zone), "s1 True\ns2 True\n", "{zone}\n{converted}");
     assert!(run_refused(&[&["dkim", "activate", "example.com"], &reach[..]].concat()).contains("no key is waiting"));
 }
 
@@ -221,8 +232,59 @@ fn the_operator_sees_holds_releases_and_deletes_what_waits() {
     assert_eq!(queue(&cluster, 2, &["delete", "--domain", "bare.test"]).as_array().unwrap().len(), 3);
     assert!(waiting(&cluster, 3).is_empty());
     let data = path(&cluster.node(1).data).to_owned();
+    // What would wait for an hour is tried when the operator says so.
+    cluster.prov(&["modifyConfig", "zimbraMtaMinimalBackoffTime", "1h", "zimbraMtaMaximalBackoffTime", "1h"]);
+    deliver(&cluster, 1, ALICE, &unique("hour"));
+    eventually("it waits", LONG, || waiting(&cluster, 1).iter().filter(|w| refused(w)).count() == 1);
+    cluster.prov(&["modifyConfig", "zclusterTransportMap", ""]);
+    let last = waiting(&cluster, 2)[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(queue(&cluster, 3, &["retry", &last]).as_array().unwrap().len(), 1);
+    eventually("it goes", LONG, || waiting(&cluster, 3).is_empty());
     assert!(run_refused(&["queue", "delete", "--data", &data]).contains("say which"));
     assert!(run_refused(&["queue", "retry", "1.999999", "--data", &data]).contains("no message"));
+}
+
+/// `zimbraMailTransport`: whoever takes recipients and whoever carries mail mean the same by it.
+#[test]
+fn mailboxes_on_the_old_system_get_their_mail_by_lmtp_and_by_smtp() {
+    const CAROL: &str = "carol@example.com";
+    let dns = Dns::start();
+    let (cluster, _config) = cluster(1, &dns, 25);
+    let old = cluster.beside();
+    old.prov(&["createAccount", CAROL, PASSWORD]);
+    let to = |scheme: &str, port: Port| format!("{scheme}:old.test:{}", old.port(1, port));
+    // One account has not been moved yet; of the others the domain knows where they are.
+    cluster.prov(&["modifyAccount", BOB, "zimbraMailTransport", &to("lmtp", Port::Lmtp)]);
+    cluster.prov(&[
+        "modifyDomain",
+        "example.com",
+        "zimbraMailTransport",
+        &to("smtp", Port::Smtp).replace("old.test", "[old.test]"),
+    ]);
+    for account in [BOB, CAROL] {
+        let id = unique("split");
+        deliver(&cluster, 1, account, &id);
+        eventually(&format!("{account} has it there"), LONG, || {
+            let mut imap = old.imap(1, account);
+            imap.select("INBOX").unwrap();
+            imap.bodies().unwrap().into_values().any(|b| String::from_utf8_lossy(&b).contains(&id))
+        });
+    }
+    // What names this node, however, is here.
+    cluster.prov(&["modifyAccount", ALICE, "zimbraMailTransport", "smtp:[localhost]:25"]);
+    let id = unique("here");
+    deliver(&cluster, 1, ALICE, &id);
+    let mut imap = cluster.imap(1, ALICE);
+    imap.select("INBOX").unwrap();
+    assert!(imap.bodies().unwrap().into_values().any(|b| String::from_utf8_lossy(&b).contains(&id)));
+    assert!(waiting(&cluster, 1).is_empty());
+    // Refused before it is taken.
+    cluster.prov(&["modifyAccount", ALICE, "zimbraMailTransport", "error:moved away"]);
+    let mut lmtp = Smtp::lmtp(cluster.port(1, Port::Lmtp)).unwrap();
+    match lmtp.deliver(ALICE, &message(&unique("error"), 500)) {
+        Delivery::Refused(550, text) => assert!(text.contains("moved away"), "{text}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

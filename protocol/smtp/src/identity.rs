@@ -30,7 +30,7 @@ impl Session {
         }
         let owner = match self.find(address).await? {
             Found::Account { account: owner, .. } => owner,
-            Found::Transport { .. } | Found::Nobody | Found::Elsewhere => return Ok(None),
+            Found::Transport { .. } | Found::Refused(_) | Found::Nobody | Found::Elsewhere => return Ok(None),
         };
         if owner.id == account.id {
             return Ok(Some(Right::Own));

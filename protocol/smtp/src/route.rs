@@ -6,6 +6,7 @@ use crate::service::Service;
 use crate::session::Session;
 use zcluster_api::directory::{Account, AccountBy, Attributes, split_address};
 use zcluster_api::{DirectoryQuery, DirectoryReply, Error, Freshness, Result};
+use zcluster_delivery::carry::transport::{self, Transport};
 
 /// How often one address is rewritten.
 const REWRITES_MAX: usize = 4;
@@ -24,6 +25,8 @@ pub enum Found {
         /// The address after all rewriting.
         address: String,
     },
+    /// Of ours, and the operator has it refused, with this text (`zimbraMailTransport: error:text`).
+    Refused(String),
     /// Of a domain of ours, and nobody has it.
     Nobody,
     /// Of a domain that is not ours.
@@ -96,23 +99,20 @@ impl Session {
         }
     }
 
-    /// Whether `zimbraMailTransport` says another host than ours.
+    /// Where `zimbraMailTransport` sends it, if not here.
     async fn elsewhere(&self, attrs: &Attributes, address: String) -> Result<Option<Found>> {
-        let Some(host) = attrs.get("zimbraMailTransport").and_then(transport_host) else { return Ok(None) };
-        if host.eq_ignore_ascii_case(&self.smtp.config.hostname) || host.eq_ignore_ascii_case("localhost") {
-            return Ok(None);
-        }
-        let is_ours = match self.directory(DirectoryQuery::Nodes).await? {
-            Some(DirectoryReply::Nodes(nodes)) => nodes.iter().any(|n| n.advertise.eq_ignore_ascii_case(host)),
-            _ => false,
-        };
-        Ok((!is_ours).then_some(Found::Transport { address }))
+        let (directory, here) = (&self.smtp.backend.directory, &self.smtp.config.hostname);
+        Ok(transport::elsewhere(directory.as_ref(), here, attrs).await?.map(|way| match way {
+            Transport::Refuse(text) => Found::Refused(text),
+            Transport::Via(..) | Transport::Discard | Transport::Defer(_) => Found::Transport { address },
+        }))
     }
 
     /// What a recipient that is not there is told.
     pub(crate) fn not_found(&self, found: &Found) -> Reply {
         match (found, self.service()) {
             (Found::Elsewhere, Service::Lmtp) => Reply::new(550, "5.1.2", "no such domain here"),
+            (Found::Refused(text), _) => Reply::new(550, "5.7.1", text.clone()),
             (Found::Elsewhere, _) => Reply::new(550, "5.7.1", "relay access denied"),
             _ => Reply::new(550, "5.1.1", "no such user here"),
         }
@@ -131,52 +131,5 @@ impl Session {
             _ => None,
         };
         domain.unwrap_or(&self.smtp.config.hostname).to_string()
-    }
-}
-
-/// The host of a Postfix transport: `lmtp:host:port`, `smtp:[host]:port`, `relay:host`. `None` when it names none, or a
-/// service that is no host's (`virtual:`, `error:`).
-fn transport_host(transport: &str) -> Option<&str> {
-    let (scheme, hop) = transport.trim().split_once(':')?;
-    if !["lmtp", "smtp", "relay", "smtps"].contains(&scheme.to_ascii_lowercase().as_str()) {
-        return None;
-    }
-    // Postfix names Unix sockets and tells how to look hosts up.
-    let hop = hop.strip_prefix("inet:").unwrap_or(hop);
-    let host = match hop.strip_prefix('[') {
-        Some(inner) => inner.split_once(']')?.0,
-        None => hop.split(':').next()?,
-    };
-    (!host.is_empty() && host != "unix").then_some(host)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn transports() {
-        for (text, host) in [
-            ("lmtp:mbox1.example.com:7025", Some("mbox1.example.com")),
-            ("smtp:[192.0.2.1]:25", Some("192.0.2.1")),
-            ("relay:old.example.com", Some("old.example.com")),
-            ("SMTP:[2001:db8::1]", Some("2001:db8::1")),
-            ("lmtp:inet:mbox:24", Some("mbox")),
-            ("lmtp:unix:/run/lmtp", None),
-            ("smtp:", None),
-            ("error:no", None),
-            ("mbox", None),
-            ("smtp:[x", None),
-        ] {
-            assert_eq!(transport_host(text), host, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics(text in "(smtp|lmtp)?:?\\PC{0,20}") {
-            let _ = transport_host(&text);
-        }
     }
 }

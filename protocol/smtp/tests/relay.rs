@@ -153,6 +153,11 @@ async fn the_other_half_of_a_split_domain() {
     site.set(site.alice, "zimbraMailTransport", "lmtp:mx.example.com:7025");
     assert_eq!(site.codes_from(STRANGER, Mx, data).await.last().unwrap(), "250 2.0.0");
     assert_eq!(site.inbox(site.alice).await.len(), 1);
+    // What the operator has refused is refused before it is taken; what cannot be understood has no effect.
+    for (way, code) in [("error:moved away", "550 5.7.1"), ("retry:not today", "250 2.1.5"), ("pipe:x", "250 2.1.5")] {
+        site.set(site.alice, "zimbraMailTransport", way);
+        assert_eq!(site.codes_from(STRANGER, Mx, old(ALICE)).await[2], code, "{way}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::connection::{BINARY, Connection, DSN, EIGHT_BIT, PIPELINING, REQUIRE_TLS, SIZE, UTF8};
 use super::reply::Reply;
+use crate::convert::{Width, has_wide_body};
 use std::fmt::Write;
 use std::time::Duration;
 use zcluster_api::queue::{BodyKind, Notify, Ret, Terms};
@@ -18,6 +19,8 @@ pub struct Mail<'a> {
     pub recipients: &'a [String],
     pub terms: Option<&'a Terms>,
     pub raw: &'a [u8],
+    /// Not made of lines (RFC 3030 §3).
+    pub binary: bool,
 }
 
 /// An address that must not be said: a line break in it would be a command of somebody else's.
@@ -38,10 +41,6 @@ impl Mail<'_> {
             || (self.asks(|t| t.smtputf8) && !header())
     }
 
-    fn is_binary(&self) -> bool {
-        self.asks(|t| t.body == BodyKind::Binary)
-    }
-
     /// Why this host can never take this message.
     fn refusal(&self, host: &Connection) -> Option<Failure> {
         let name = &host.host;
@@ -52,9 +51,6 @@ impl Mail<'_> {
         }
         if self.needs_utf8() && !host.can(UTF8) {
             return no("5.6.7", format!("{name} does not take internationalized mail (SMTPUTF8)"));
-        }
-        if self.is_binary() && !host.can(BINARY) {
-            return no("5.6.1", format!("{name} does not take binary messages (BINARYMIME)"));
         }
         if self.asks(|t| t.require_tls) && !host.can(REQUIRE_TLS) {
             return no("5.7.30", format!("{name} does not promise to go on with TLS (REQUIRETLS)"));
@@ -67,7 +63,7 @@ impl Mail<'_> {
         if host.can(SIZE) {
             let _ = write!(out, " SIZE={}", self.raw.len());
         }
-        if self.is_binary() {
+        if self.binary {
             out += " BODY=BINARYMIME";
         } else if host.can(EIGHT_BIT) && (!self.raw.is_ascii() || self.asks(|t| t.body == BodyKind::EightBit)) {
             out += " BODY=8BITMIME";
@@ -144,7 +140,16 @@ fn stuffed(raw: &[u8]) -> Vec<u8> {
 }
 
 impl Connection {
-    /// Hands a message over; a result for each recipient.
+    /// What the message must be converted to before this host can have it; none: it can.
+    pub fn narrower(&self, mail: &Mail<'_>) -> Option<Width> {
+        let eight = self.can(EIGHT_BIT);
+        match mail.binary && !self.can(BINARY) {
+            true => Some(if eight { Width::Eight } else { Width::Seven }),
+            false => (!mail.binary && !eight && has_wide_body(mail.raw)).then_some(Width::Seven),
+        }
+    }
+
+    /// Hands a message over that the host can have ([`Self::narrower`]); a result for each recipient.
     ///
     /// # Errors
     /// Why there was no transaction, or none that ended: nobody has the message for certain.
@@ -163,7 +168,7 @@ impl Connection {
         self.carried += 1;
         let step = self.step_timeout();
         let pipelined = self.can(PIPELINING);
-        let data = if mail.is_binary() { None } else { Some("DATA\r\n") };
+        let data = if mail.binary { None } else { Some("DATA\r\n") };
         let mut commands = vec![mail.mail_from(self)];
         commands.extend(mail.recipients.iter().map(|r| mail.rcpt_to(r, self)));
         if pipelined {
@@ -221,7 +226,7 @@ impl Connection {
 
     async fn send_body(&mut self, mail: &Mail<'_>) -> Result<(), Failure> {
         let lost = |f: Failure| Failure { text: format!("{} while sending the message", f.text), ..f };
-        if mail.is_binary() {
+        if mail.binary {
             self.write(format!("BDAT {} LAST\r\n", mail.raw.len()).as_bytes()).await.map_err(lost)?;
             for piece in mail.raw.chunks(WRITE_BYTES) {
                 self.write(piece).await.map_err(lost)?;

@@ -104,7 +104,7 @@ impl Machine {
             self.node.feed.publish(self.group, *mailbox, *modseq);
         }
         self.node.positions.applied(self.group, self.meta.applied.last.map(|l| l.index));
-        self.node.positions.effects(&told.effects);
+        self.node.positions.effects(self.group, &told.effects);
     }
 }
 

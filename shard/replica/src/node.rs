@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use zcluster_api::{Epoch, Error, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result};
 use zcluster_raft::Fatal;
-use zcluster_runtime::watch;
+use zcluster_runtime::{wall_ms, watch};
 use zcluster_state::{Content, Effect, KvRead};
 
 /// Engine, feed and positions, as the machines and the readers use them.
@@ -32,13 +32,16 @@ pub(crate) struct Positions {
     pub topology: watch::Sender<u64>,
     pub deletions: watch::Sender<u64>,
     pub outbox: watch::Sender<u64>,
+    /// When something of an outbox may be due, since it was last asked for: the earliest time that was over when it was
+    /// noted, and the earliest that was to come.
+    outbox_due: Mutex<BTreeMap<GroupId, [Option<u64>; 2]>>,
 }
 
 impl Default for Positions {
     fn default() -> Self {
         let counter = || watch::channel(0).0;
         let (directory, topology, deletions, outbox) = (counter(), counter(), counter(), counter());
-        Positions { applied: Mutex::default(), directory, topology, deletions, outbox }
+        Positions { applied: Mutex::default(), directory, topology, deletions, outbox, outbox_due: Mutex::default() }
     }
 }
 
@@ -61,13 +64,25 @@ impl Positions {
     }
     pub fn forget(&self, group: GroupId) {
         self.applied.lock().remove(&group);
+        self.outbox_due.lock().remove(&group);
     }
-    pub fn effects(&self, effects: &[Effect]) {
+    /// What was noted of outboxes since the last call.
+    pub fn take_outbox_due(&self) -> Vec<(GroupId, u64)> {
+        let noted = std::mem::take(&mut *self.outbox_due.lock());
+        noted.into_iter().flat_map(|(group, times)| times.into_iter().flatten().map(move |due| (group, due))).collect()
+    }
+    pub fn effects(&self, group: GroupId, effects: &[Effect]) {
         for effect in effects {
             match effect {
                 Effect::EmptyMailbox(_) => bump(&self.deletions),
                 Effect::NodesChanged | Effect::ShardsChanged => bump(&self.topology),
-                Effect::OutboxGrown => bump(&self.outbox),
+                Effect::OutboxDue(due_ms) => {
+                    let to_come = usize::from(*due_ms > wall_ms());
+                    if let Some(earliest) = self.outbox_due.lock().entry(group).or_default().get_mut(to_come) {
+                        *earliest = Some(earliest.map_or(*due_ms, |noted| noted.min(*due_ms)));
+                    }
+                    bump(&self.outbox);
+                }
             }
         }
     }

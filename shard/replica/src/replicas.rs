@@ -24,7 +24,7 @@ use zcluster_api::{
 };
 use zcluster_raft::{Fatal, StateMachine};
 use zcluster_runtime::watch;
-use zcluster_state::DueOutgoing;
+use zcluster_state::{DuePage, Look};
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.
 const SEARCHES_MAX: usize = 4;
@@ -276,17 +276,23 @@ impl Replicas {
         self.node.positions.deletions.subscribe()
     }
 
-    /// Changes whenever a shard's outbox has got a message here.
+    /// Changes whenever something in a shard's outbox may be due earlier than was known here.
     pub fn outboxes(&self) -> watch::Receiver<u64> {
         self.node.positions.outbox.subscribe()
     }
 
-    /// What of a shard's outbox is due at `now_ms`, at most `max` messages, and when the next one is.
+    /// Whose outboxes these were since the last call, with the earliest of these times, Unix milliseconds: of those that
+    /// were over, and of those that were to come.
+    pub fn take_outbox_due(&self) -> Vec<(GroupId, u64)> {
+        self.node.positions.take_outbox_due()
+    }
+
+    /// What of a shard's outbox is due and wanted.
     ///
     /// # Errors
     /// The disk.
-    pub fn due_outgoing(&self, group: GroupId, now_ms: u64, max: usize) -> Result<(Vec<DueOutgoing>, Option<u64>)> {
-        self.node.view(group, |kv| zcluster_state::due_outgoing(kv, now_ms, max))
+    pub fn due_outgoing(&self, group: GroupId, look: Look, wanted: &mut dyn FnMut(u64) -> bool) -> Result<DuePage> {
+        self.node.view(group, |kv| zcluster_state::due_outgoing(kv, look, wanted))
     }
 
     /// Positions of a group.

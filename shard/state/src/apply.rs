@@ -75,9 +75,8 @@ fn carry_out(kv: &mut dyn Kv, group: &mut Group, id: GroupId, index: u64, what: 
             let at = mailbox::Place { group: id, mailbox: *mailbox, epoch: *epoch, quota: *quota, actor: *actor };
             let waiting = group.outgoing;
             let outcome = mailbox::apply(kv, group, stamp, at, command);
-            if group.outgoing != waiting {
-                effects.push(Effect::OutboxGrown);
-            }
+            let grown = group.outgoing != waiting;
+            effects.extend(mailbox::outbox_due(command, stamp.wall_ms, grown).map(Effect::OutboxDue));
             Reply::Mailbox(domain_error(outcome)?.map(|(receipt, modseq)| {
                 changed.extend(modseq.map(|m| (*mailbox, m)));
                 receipt

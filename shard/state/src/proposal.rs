@@ -78,8 +78,9 @@ pub enum Effect {
     NodesChanged,
     /// The shard map changed.
     ShardsChanged,
-    /// The outbox has got a message (see [`crate::due_outgoing`]).
-    OutboxGrown,
+    /// The outbox holds a message that may be due earlier than any it has held there: at this time, Unix milliseconds,
+    /// or later (see [`crate::due_outgoing`]).
+    OutboxDue(u64),
 }
 
 /// What applying did.

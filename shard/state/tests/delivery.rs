@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use zcluster_api::delivery::*;
 use zcluster_api::mailbox::{FolderView, Parsed, SpecialUse, folders};
 use zcluster_api::*;
-use zcluster_state::{Table, due_outgoing};
+use zcluster_state::Table;
 
 fn piece(n: u8) -> Content {
     Content { body: inline(&content(n)), parsed: Some(Parsed::default()) }
@@ -202,7 +202,7 @@ fn one_reply_in_its_time() {
 fn a_claim_is_one_mans_and_a_settlement_everybodys() {
     let mut rig = Rig::new();
     deliver(&mut rig, Delivery { outgoing: vec![outgoing(0)], ..delivery(1) }).unwrap();
-    let (due, next) = due_outgoing(&rig.kv, rig.wall_ms, 10).unwrap();
+    let (due, next) = rig.due(rig.wall_ms, 10);
     assert_eq!((due.len(), next), (1, None));
     let (number, due_ms) = (due[0].number, due[0].due_ms);
     let until_ms = due_ms + 1_000;
@@ -210,7 +210,7 @@ fn a_claim_is_one_mans_and_a_settlement_everybodys() {
     let Receipt::Claimed(Some(message)) = rig.run(claim.clone()).unwrap() else { panic!() };
     assert_eq!((message.attempts, message.due_ms), (1, until_ms));
     assert_eq!(rig.run(claim), Ok(Receipt::Claimed(None)), "somebody has it");
-    assert_eq!(due_outgoing(&rig.kv, rig.wall_ms, 10).unwrap(), (vec![], Some(until_ms)));
+    assert_eq!(rig.due(rig.wall_ms, 10), (vec![], Some(until_ms)));
 
     let settled = |claim, done: &[&str]| Settlement {
         number,
@@ -284,7 +284,7 @@ fn run(rig: &mut Rig, op: Op) {
             deliver(rig, Delivery { filings, outgoing, ..delivery(key) }).unwrap();
         }
         Op::Carry { done } => {
-            for due in due_outgoing(&rig.kv, rig.wall_ms, 2).unwrap().0 {
+            for due in rig.due(rig.wall_ms, 2).0 {
                 let (number, until_ms) = (due.number, due.due_ms + 60_000);
                 let claim = MailboxCommand::ClaimOutgoing { number, due_ms: due.due_ms, until_ms };
                 assert!(matches!(rig.run(claim).unwrap(), Receipt::Claimed(Some(_))));

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use zcluster_api::delivery::*;
 use zcluster_api::queue::*;
 use zcluster_api::*;
-use zcluster_state::{Table, due_outgoing};
+use zcluster_state::Table;
 
 fn send(recipients: &[&str]) -> Send {
     let recipients: Vec<String> = recipients.iter().map(ToString::to_string).collect();
@@ -66,21 +66,21 @@ fn what_is_to_wait_waits() {
     let mut rig = rig();
     let later = rig.wall_ms + 1_000;
     rig.run(enqueue(1, vec![Send { not_before_ms: later, ..send(&["a@x"]) }])).unwrap();
-    assert_eq!(due_outgoing(&rig.kv, rig.wall_ms, 10).unwrap(), (vec![], Some(later)));
+    assert_eq!(rig.due(rig.wall_ms, 10), (vec![], Some(later)));
     let entry = all(&rig).remove(0);
     rig.run(manage(&entry, QueueAction::Hold)).unwrap();
-    assert_eq!(due_outgoing(&rig.kv, later + 1, 10).unwrap(), (vec![], None));
+    assert_eq!(rig.due(later + 1, 10), (vec![], None));
     rig.run(manage(&entry, QueueAction::Retry)).unwrap();
-    assert_eq!(due_outgoing(&rig.kv, later + 1, 10).unwrap().0.len(), 0, "still held");
+    assert_eq!(rig.due(later + 1, 10).0.len(), 0, "still held");
     assert!(all(&rig)[0].message.held);
     rig.run(manage(&entry, QueueAction::Release)).unwrap();
-    let (due, _) = due_outgoing(&rig.kv, rig.wall_ms, 10).unwrap();
+    let (due, _) = rig.due(rig.wall_ms, 10);
     assert_eq!(due.len(), 1);
     // Claimed, it is somebody's: no second try beside it; removed, it is removed.
     let (number, due_ms) = (due[0].number, due[0].due_ms);
     rig.run(MailboxCommand::ClaimOutgoing { number, due_ms, until_ms: due_ms + 60_000 }).unwrap();
     rig.run(manage(&entry, QueueAction::Retry)).unwrap();
-    assert_eq!(due_outgoing(&rig.kv, rig.wall_ms, 10).unwrap().0.len(), 0);
+    assert_eq!(rig.due(rig.wall_ms, 10).0.len(), 0);
     rig.run(manage(&entry, QueueAction::Delete)).unwrap();
     assert!(matches!(rig.run(manage(&entry, QueueAction::Delete)), Err(Error::NotFound(_))));
     assert_eq!((rig.count(Table::Outgoing), rig.count(Table::OutgoingDue), rig.count(Table::Blob)), (0, 0, 0));

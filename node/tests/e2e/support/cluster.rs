@@ -379,6 +379,14 @@ impl Node {
         assert_eq!(result, 0);
     }
 
+    /// Whether SIGSTOP has reached all its threads: until then they may go on for a moment.
+    pub fn is_stopped(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten();
+        let state = |task: fs::DirEntry| fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        // The name, in parentheses, may hold anything; behind it comes the state.
+        tasks.map(state).all(|stat| stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T')))
+    }
+
     fn await_port(&self, port: Port, limit: Duration) {
         let deadline = Instant::now() + limit;
         while std::net::TcpStream::connect(("127.0.0.1", self.port(port))).is_err() {

@@ -14,6 +14,7 @@ pub mod published;
 pub mod remote;
 pub mod scene;
 pub mod smtp;
+pub mod stations;
 pub mod tools;
 pub mod wire;
 

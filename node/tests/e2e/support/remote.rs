@@ -32,6 +32,7 @@ impl Dns {
             // The better host does not answer.
             .args(["--host-record=mx1.remote.test,127.0.0.9", "--host-record=mx2.remote.test,127.0.0.1"])
             .args(["--dns-rr=null.test,15,000000", "--host-record=bare.test,127.0.0.1"])
+            .args(["smart", "wrong", "plain", "old"].map(|name| format!("--host-record={name}.test,127.0.0.1")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -43,8 +44,13 @@ impl Dns {
 
     /// A file for the nodes: this server, and hosts that MX names listening on `smtp`.
     pub fn node_config(&self, smtp: u16) -> tempfile::NamedTempFile {
+        self.node_config_of(self.port, smtp)
+    }
+
+    /// The same with another server, before this one.
+    pub fn node_config_of(&self, resolver: u16, smtp: u16) -> tempfile::NamedTempFile {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-        let text = format!("[relay]\nresolvers = [\"127.0.0.1:{}\"]\nport = {smtp}\nipv6 = false\n", self.port);
+        let text = format!("[relay]\nresolvers = [\"127.0.0.1:{resolver}\"]\nport = {smtp}\nipv6 = false\n");
         file.write_all(text.as_bytes()).unwrap();
         file
     }
@@ -65,7 +71,12 @@ pub struct Remote {
 
 impl Remote {
     pub fn start() -> Self {
-        Self::start_for(&["remote.test", "bare.test"], "")
+        Self::start_with("")
+    }
+
+    /// One with more lines in its main.cf.
+    pub fn start_with(lines: &str) -> Self {
+        Self::start_for(&["remote.test", "bare.test"], lines)
     }
 
     /// The same for other domains, with more lines of `main.cf`.

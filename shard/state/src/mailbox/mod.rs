@@ -34,7 +34,8 @@ mod url_auth;
 mod work;
 
 pub use index::{FolderIndex, Indexes, NoIndexes};
-pub use outgoing::{DueOutgoing, due_outgoing};
+pub(crate) use outgoing::outbox_due;
+pub use outgoing::{DueOutgoing, DuePage, Look, due_outgoing};
 pub use read::{Asking, read_mailbox, read_mailbox_as, read_mailbox_with};
 pub(crate) use uploads::forget_upload;
 

@@ -9,12 +9,13 @@ use super::work::Work;
 use crate::bodies;
 use crate::group::Group;
 use crate::kv::{Kv, KvRead, Table, behind, each, key_u64, load, save};
+use std::collections::BTreeMap;
 use zcluster_api::delivery::{
     NewOutgoing, OUTBOX_MAX, OUTGOING_ADDRESS_BYTES_MAX, OUTGOING_MAX, OUTGOING_RECIPIENTS_MAX, Outgoing, OutgoingKind,
     Settlement,
 };
 use zcluster_api::queue::{QUEUE_MAILBOX, QUEUE_MAX, QueueAction};
-use zcluster_api::{BlobId, Epoch, Error, MailboxId, Receipt, Result};
+use zcluster_api::{BlobId, Epoch, Error, MailboxCommand, MailboxId, Receipt, Result};
 
 /// Bytes of a failure's text that are kept.
 const NOTE_BYTES_MAX: usize = 500;
@@ -283,36 +284,79 @@ pub struct DueOutgoing {
     pub due_ms: u64,
 }
 
-/// The group's outgoing messages that are due at `now_ms`, the longest due first, at most `max`; and when the next one
-/// after them is due.
+/// Which due times are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// From here on: what is known to be empty need not be walked through again. Deleted rows cost time until they are
+    /// compacted away, and an outbox deletes all it ever holds.
+    pub from_ms: u64,
+    /// Now.
+    pub now_ms: u64,
+    /// At most so many messages.
+    pub max: usize,
+    /// Look for the next one behind them, too.
+    pub ahead: bool,
+}
+
+/// What a [`Look`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DuePage {
+    /// The longest due first.
+    pub due: Vec<DueOutgoing>,
+    /// The first due time at all from `from_ms` on, wanted or not; none: there was none as far as it was looked.
+    pub first_ms: Option<u64>,
+    /// Looked ahead: when the next one is due that is not yet.
+    pub next_ms: Option<u64>,
+}
+
+/// The group's outgoing messages that are due and that `wanted` wants by their numbers.
 ///
 /// # Errors
 /// `Internal`: damaged rows.
-pub fn due_outgoing(kv: &dyn KvRead, now_ms: u64, max: usize) -> Result<(Vec<DueOutgoing>, Option<u64>)> {
-    let (mut due, mut next, mut outcome) = (Vec::new(), None, Ok(()));
-    kv.scan(Table::OutgoingDue, &[], &[u8::MAX; 25], &mut |key, _| {
-        let parts = (|| Ok((key_u64(key, 0)?, MailboxId(key_u64(key, 8)?), key_u64(key, 16)?)))();
-        match parts {
-            Ok((due_ms, _, _)) if due_ms > now_ms || due.len() >= max => {
-                next = Some(due_ms);
-                false
+pub fn due_outgoing(kv: &dyn KvRead, look: Look, wanted: &mut dyn FnMut(u64) -> bool) -> Result<DuePage> {
+    let Look { from_ms, now_ms, max, ahead } = look;
+    let (mut page, mut found, mut outcome) = (DuePage::default(), Vec::new(), Ok(()));
+    let end = if ahead { [u8::MAX; 25].to_vec() } else { now_ms.saturating_add(1).to_be_bytes().to_vec() };
+    kv.scan(Table::OutgoingDue, &from_ms.to_be_bytes(), &end, &mut |key, _| match (|| {
+        Ok((key_u64(key, 0)?, MailboxId(key_u64(key, 8)?), key_u64(key, 16)?))
+    })() {
+        Ok((due_ms, mailbox, number)) => {
+            page.first_ms.get_or_insert(due_ms);
+            if due_ms > now_ms {
+                page.next_ms = Some(due_ms);
+            } else if wanted(number) {
+                found.push((due_ms, mailbox, number));
             }
-            Ok(found) => {
-                due.push(found);
-                true
-            }
-            Err(e) => {
-                outcome = Err(e);
-                false
-            }
+            due_ms <= now_ms && found.len() < max
+        }
+        Err(e) => {
+            outcome = Err(e);
+            false
         }
     });
     outcome?;
-    let mut out = Vec::with_capacity(due.len());
-    for (due_ms, mailbox, number) in due {
-        let header = rows::header(kv, mailbox)?.filter(|h| h.life == rows::Life::Live);
-        // What a deleted mailbox leaves behind is removed with it.
-        out.extend(header.map(|h| DueOutgoing { mailbox, epoch: h.epoch, number, due_ms }));
+    let mut epochs: BTreeMap<MailboxId, Option<Epoch>> = BTreeMap::new();
+    for (due_ms, mailbox, number) in found {
+        let epoch = match epochs.get(&mailbox) {
+            Some(known) => *known,
+            None => {
+                // What a deleted mailbox leaves behind is removed with it.
+                let header = rows::header(kv, mailbox)?.filter(|h| h.life == rows::Life::Live);
+                *epochs.entry(mailbox).or_insert(header.map(|h| h.epoch))
+            }
+        };
+        page.due.extend(epoch.map(|epoch| DueOutgoing { mailbox, epoch, number, due_ms }));
     }
-    Ok((out, next))
+    Ok(page)
+}
+
+/// The time from which on a command, carried out at `now_ms`, may have put rows among those by time. A claim only moves a
+/// row behind where it was.
+pub(crate) fn outbox_due(command: &MailboxCommand, now_ms: u64, grown: bool) -> Option<u64> {
+    match command {
+        MailboxCommand::SettleOutgoing(s) if grown => Some(s.retry_ms.min(now_ms)),
+        MailboxCommand::SettleOutgoing(s) => Some(s.retry_ms),
+        MailboxCommand::ManageOutgoing { action: QueueAction::Release | QueueAction::Retry, .. } => Some(now_ms),
+        _ => grown.then_some(now_ms),
+    }
 }

@@ -28,6 +28,13 @@ pub struct Rig {
 }
 
 impl Rig {
+    /// What of the outboxes is due, and when the next message is.
+    pub fn due(&self, now_ms: u64, max: usize) -> (Vec<zcluster_state::DueOutgoing>, Option<u64>) {
+        let look = zcluster_state::Look { from_ms: 0, now_ms, max, ahead: true };
+        let page = zcluster_state::due_outgoing(&self.kv, look, &mut |_| true).unwrap();
+        (page.due, page.next_ms)
+    }
+
     pub fn new() -> Self {
         let (kv, twin) = (MemoryKv::new(), MemoryKv::new());
         let mut rig = Rig {
