@@ -55,7 +55,8 @@ mod tests {
             name: "a@b".into(),
             attrs: set(own),
             home,
-            cos: Some(cos.clone()),
+            cos: Some(std::sync::Arc::new(cos.clone())),
+            domain: None,
         };
         assert_eq!(archives(&account(&[])), ["all@archive.example"]);
         assert_eq!(archives(&account(&[("zimbraArchiveAccount", "own@archive.example")])), ["own@archive.example"]);
