@@ -3,6 +3,7 @@
 use crate::arrival::Arrival;
 use crate::config::DeliveryConfig;
 use crate::context::{Annotated, Answers, Asked, RunContext, is_named};
+use crate::domain_usage;
 use crate::limiter::Limiter;
 use crate::plan::{Ids, Owner, Plan, vacation_id, went_round};
 use crate::scripts::{Cache, MailboxScripts, Rules};
@@ -64,6 +65,7 @@ pub struct Deliverer {
     config: DeliveryConfig,
     cache: Arc<Cache>,
     limiter: Limiter,
+    usage: domain_usage::Shared,
     signer: Option<Arc<dyn Signer>>,
 }
 
@@ -81,7 +83,8 @@ impl Deliverer {
     pub fn new(mailboxes: Arc<dyn MailboxApi>, directory: Arc<dyn DirectoryApi>, config: DeliveryConfig) -> Self {
         let cache = Arc::new(Cache::new(config.cache_bytes));
         let limiter = Limiter::new(config.redirects_per_hour);
-        Deliverer { mailboxes, directory, config, cache, limiter, signer: None }
+        let usage = domain_usage::Shared::default();
+        Deliverer { mailboxes, directory, config, cache, limiter, usage, signer: None }
     }
 
     /// Signs what leaves.
@@ -97,6 +100,10 @@ impl Deliverer {
     /// The settings.
     pub fn config(&self) -> &DeliveryConfig {
         &self.config
+    }
+
+    pub(crate) fn domain_usage(&self) -> &domain_usage::Shared {
+        &self.usage
     }
 
     pub(crate) fn mailboxes(&self) -> &Arc<dyn MailboxApi> {
@@ -462,6 +469,8 @@ impl Deliverer {
     async fn delivered(&self, case: &Case<'_>, done: Delivered) -> Fate {
         if done.duplicate {
             tracing::info!("message was delivered before: not added again");
+        } else {
+            self.domain_got(&case.account, case.arrival.body.size);
         }
         if let Some((used, quota)) = done.warn {
             warn::owner(self, &case.account, used, quota).await;

@@ -7,6 +7,7 @@
 //!
 //! Rooms: [`Arrival`] (a message with its envelope), `scripts` (which filters run, and their cache), `context` (what
 //! they may ask), `plan` (what they decided, as a command), `verdict` (spam or not), `warn` (the quota's warning),
+//! `domain_usage` (what a domain holds),
 //! [`submit`] (into the outbox), [`carry`] (out of it).
 
 mod arrival;
@@ -14,6 +15,7 @@ pub mod carry;
 mod config;
 mod context;
 mod deliverer;
+mod domain_usage;
 mod limiter;
 mod plan;
 mod scripts;
@@ -25,5 +27,6 @@ mod warn;
 pub use arrival::{Arrival, Identity, Peer};
 pub use config::DeliveryConfig;
 pub use deliverer::{Deliverer, Fate, Recipient};
+pub use domain_usage::count as domain_usage;
 pub use sign::{Signer, Signing};
 pub use submit::Submission;

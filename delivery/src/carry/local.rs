@@ -49,10 +49,14 @@ async fn find(deliverer: &Deliverer, site: &Site, recipient: &str) -> Result<Pla
 }
 
 async fn of_account(deliverer: &Deliverer, account: Box<Account>) -> Result<Place> {
-    let way = transport::elsewhere(deliverer.directory().as_ref(), &deliverer.config().hostname, &account.attrs).await?;
+    let way =
+        transport::elsewhere(deliverer.directory().as_ref(), &deliverer.config().hostname, &account.attrs).await?;
     Ok(match (way, refusal(&account)) {
         (Some(way), _) => Place::Elsewhere(Some(way)),
         (None, Some(failure)) => Place::Nobody(failure),
+        (None, None) if deliverer.domain_is_full(&account, false) => {
+            Place::Nobody(Failure::temporary("4.2.2", "the domain is over its quota"))
+        }
         (None, None) => Place::Account(account),
     })
 }

@@ -225,4 +225,20 @@ async fn domains_and_quotas_are_asked_before_the_message_is_sent() {
     assert_eq!(site.codes(Lmtp, &to).await[2], "250 2.1.5");
     site.set_domain("example.com", "zimbraMailDomainQuota", "500");
     assert_eq!(site.codes(Lmtp, &to).await[2], "552 5.2.2");
+    // What all mailboxes of a domain hold together is counted beside the first recipients.
+    site.set_domain("example.com", "zimbraMailDomainQuota", "0");
+    site.set_domain("example.com", "zimbraDomainAggregateQuota", "500");
+    assert_eq!(site.codes(Lmtp, &to).await[2], "250 2.1.5", "ALLOWSENDRECEIVE");
+    site.set_domain("example.com", "zimbraDomainAggregateQuotaPolicy", "BLOCKSENDRECEIVE");
+    let mut code = String::new();
+    for _ in 0..1_000 {
+        code = site.codes(Lmtp, &to).await[2].clone();
+        if code != "250 2.1.5" {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(code, "552 5.2.2");
+    site.set_domain("example.com", "zimbraDomainAggregateQuotaPolicy", "BLOCKSEND");
+    assert_eq!(site.codes(Lmtp, &to).await[2], "250 2.1.5");
 }

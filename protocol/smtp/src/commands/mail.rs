@@ -79,6 +79,9 @@ impl Session {
                 if self.conn.can_start_tls() { "say STARTTLS, then authenticate" } else { "authentication required" };
             return Err(Reply::new(530, "5.7.0", text));
         };
+        if self.smtp.backend.delivery.domain_is_full(account, true) {
+            return Err(Reply::new(452, "4.2.2", "your domain is over its quota and may send no mail for now"));
+        }
         if sender.is_empty() {
             return Ok(Right::Own);
         }

@@ -139,6 +139,9 @@ impl Session {
 
     /// A mailbox that is full, or will be with this message, says so before the message is sent. Delivery asks again.
     async fn quota_refusal(&self, account: &Account) -> Option<Reply> {
+        if self.smtp.backend.delivery.domain_is_full(account, false) {
+            return Some(self.full(account));
+        }
         let mailboxes = self.smtp.backend.edge.mailboxes.as_ref()?;
         let quota = account.quota();
         // A question to the mailbox's shard for each recipient would cost as much as a delivery: one that has room for
@@ -159,10 +162,15 @@ impl Session {
         if used < quota {
             return None;
         }
+        Some(self.full(account))
+    }
+
+    /// For now or, where the site wants it so, for good.
+    fn full(&self, account: &Account) -> Reply {
         let permanent = account.effective("zimbraLmtpPermanentFailureWhenOverQuota");
         match permanent.map_or(self.smtp.config.quota_failure_permanent, |v| v == "TRUE") {
-            true => Some(errors::full_for_good()),
-            false => Some(errors::api(&zcluster_api::Error::QuotaExceeded, &self.smtp.config)),
+            true => errors::full_for_good(),
+            false => errors::api(&zcluster_api::Error::QuotaExceeded, &self.smtp.config),
         }
     }
 }
