@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::Account;
 use zcluster_api::{
-    Actor, Call, DirectoryApi, DirectoryQuery, DirectoryReply, Error, Freshness, MailboxApi, MailboxQuery,
+    AccountId, Actor, Call, DirectoryApi, DirectoryQuery, DirectoryReply, Error, Freshness, MailboxApi, MailboxQuery,
     MailboxReply, RequestId, Result,
 };
 use zcluster_runtime::{Instant, random_bytes};
@@ -89,7 +89,7 @@ pub async fn count(directory: &dyn DirectoryApi, mailboxes: &dyn MailboxApi, dom
             return Err(Error::Internal("accounts expected".into()));
         };
         let Some(last) = accounts.last().map(|a| a.name.clone()) else { return Ok(sum) };
-        let sizes = accounts.iter().map(|a| size(mailboxes, a));
+        let sizes: Vec<_> = accounts.iter().map(|a| size(mailboxes, a.id)).collect();
         let mut sizes = futures::stream::iter(sizes).buffer_unordered(AT_A_TIME);
         while let Some(size) = sizes.next().await {
             sum = sum.saturating_add(size?);
@@ -98,9 +98,9 @@ pub async fn count(directory: &dyn DirectoryApi, mailboxes: &dyn MailboxApi, dom
     }
 }
 
-async fn size(mailboxes: &dyn MailboxApi, account: &Account) -> Result<u64> {
+async fn size(mailboxes: &dyn MailboxApi, account: AccountId) -> Result<u64> {
     let (actor, request) = (Actor::System, RequestId(random_bytes()));
-    let call = Call { actor, account: account.id, request, timeout: TIMEOUT, body: MailboxQuery::Info };
+    let call = Call { actor, account, request, timeout: TIMEOUT, body: MailboxQuery::Info };
     match mailboxes.read(call).await {
         Ok(MailboxReply::Info { used, .. }) => Ok(used),
         Ok(_) | Err(Error::NotFound(_)) => Ok(0),
