@@ -46,6 +46,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("zcluster-screen", &["zcluster-api", "zcluster-mail", "zcluster-runtime"]),
         ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-auth", &["zcluster-api", "zcluster-runtime"]),
+        ("zcluster-external", &["zcluster-api", "zcluster-auth", "zcluster-runtime"]),
         ("zcluster-bench", &[]),
         (
             "zcluster-simulation",
