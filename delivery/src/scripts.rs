@@ -68,7 +68,7 @@ impl Rules {
         };
         Rules {
             global: Arc::new(
-                [domain, account.cos.as_ref(), Some(&account.attrs)]
+                [domain, account.cos.as_deref(), Some(&account.attrs)]
                     .into_iter()
                     .flatten()
                     .flat_map(global_scripts)

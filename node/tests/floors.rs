@@ -8,7 +8,9 @@ use std::process::Command;
 const PROTOCOLS: [&str; 4] = ["zcluster-imap", "zcluster-managesieve", "zcluster-pop3", "zcluster-smtp"];
 /// What a protocol may import of ours.
 const BELOW_PROTOCOLS: &[&str] = &[
+    "zcluster-schema",
     "zcluster-api",
+    "zcluster-directory",
     "zcluster-mail",
     "zcluster-sieve",
     "zcluster-runtime",
@@ -21,7 +23,8 @@ const BELOW_PROTOCOLS: &[&str] = &[
 /// Crate -> the crates of ours that it may import.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let mut map = BTreeMap::from([
-        ("zcluster-api", &[][..]),
+        ("zcluster-schema", &[][..]),
+        ("zcluster-api", &["zcluster-schema"]),
         ("zcluster-runtime", &[]),
         ("zcluster-mail", &["zcluster-api"]),
         ("zcluster-sieve", &["zcluster-api", "zcluster-mail"]),
@@ -41,6 +44,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "zcluster-runtime",
             ],
         ),
+        ("zcluster-directory", &["zcluster-schema", "zcluster-api", "zcluster-runtime"]),
         ("zcluster-delivery", &["zcluster-api", "zcluster-mail", "zcluster-sieve", "zcluster-runtime"]),
         ("zcluster-relay", &["zcluster-api", "zcluster-mail", "zcluster-delivery", "zcluster-runtime"]),
         ("zcluster-screen", &["zcluster-api", "zcluster-mail", "zcluster-runtime"]),

@@ -3,9 +3,9 @@
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use zcluster_api::directory::{Account, AccountBy};
-use zcluster_api::{AccountId, DirectoryQuery, Result};
-use zcluster_replica::Replicas;
+use zcluster_api::directory::{Account, AccountBy, Attributes, Cluster, ObjectBy, inheritable};
+use zcluster_api::{AccountId, DirectoryQuery, DirectoryReply, Error, Result};
+use zcluster_replica::{Bare, Replicas};
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
@@ -13,16 +13,45 @@ enum Key {
     Address(String),
 }
 
+/// Classes of service and domains kept.
+const SHARED_MAX: usize = 512;
+
 /// Accounts as this node's directory replica has them.
 pub(crate) struct Accounts {
     replicas: Arc<Replicas>,
     /// The directory's version before the account was read; another version now makes the entry worthless.
     known: Mutex<Recent<Key, (u64, Arc<Account>)>>,
+    /// What accounts inherit, decoded once per change of the directory and shared: a COS has hundreds of attributes.
+    cos: Mutex<Recent<AccountId, (u64, Arc<Attributes>)>>,
+    domains: Mutex<Recent<String, (u64, Arc<Attributes>)>>,
+    /// The cluster with its global config: asked for with every message.
+    cluster: Mutex<Option<(u64, Cluster)>>,
 }
 
 impl Accounts {
     pub fn new(replicas: Arc<Replicas>, most: usize) -> Self {
-        Accounts { replicas, known: Mutex::new(Recent::new(most)) }
+        Accounts {
+            replicas,
+            known: Mutex::new(Recent::new(most)),
+            cos: Mutex::new(Recent::new(SHARED_MAX)),
+            domains: Mutex::new(Recent::new(SHARED_MAX)),
+            cluster: Mutex::new(None),
+        }
+    }
+
+    /// The cluster, from the local replica.
+    pub fn cluster(&self) -> Result<DirectoryReply> {
+        let version = self.replicas.directory_version_now();
+        if let Some((at, cluster)) = self.cluster.lock().as_ref()
+            && *at == version
+        {
+            return Ok(DirectoryReply::Cluster(cluster.clone()));
+        }
+        let reply = self.replicas.read_directory(&DirectoryQuery::Cluster)?;
+        if let DirectoryReply::Cluster(cluster) = &reply {
+            *self.cluster.lock() = Some((version, cluster.clone()));
+        }
+        Ok(reply)
     }
 
     /// The account, from the local replica. `NotFound` may be out of date.
@@ -37,11 +66,53 @@ impl Accounts {
         {
             return Ok(account);
         }
-        let account = self.replicas.read_directory(&DirectoryQuery::Account(by.clone()))?.into_account()?;
+        let Bare { mut account, cos, domain } = self.replicas.read_account(by)?;
+        let read = |query: DirectoryQuery| self.replicas.read_directory(&query);
+        if let Some(id) = cos {
+            let read = || match read(DirectoryQuery::Object(ObjectBy::Id(id))) {
+                Ok(reply) => reply.into_object().map(|o| inheritable(o.attrs)),
+                Err(e) => or_none(e),
+            };
+            account.cos = Some(shared(&self.cos, id, version, read)?);
+        }
+        let name = domain.clone();
+        let read = || match read(DirectoryQuery::Domain(name)) {
+            Ok(DirectoryReply::Domain(d)) => Ok(d.attrs),
+            Ok(_) => Ok(Attributes::new()),
+            Err(e) => or_none(e),
+        };
+        account.domain = Some(shared(&self.domains, domain, version, read)?);
         let account = Arc::new(account);
         self.known.lock().put(key, (version, account.clone()));
         Ok(account)
     }
+}
+
+fn or_none(error: Error) -> Result<Attributes> {
+    if matches!(error, Error::NotFound(_)) { Ok(Attributes::new()) } else { Err(error) }
+}
+
+/// What is known at this version, or is read now.
+fn shared<K: Ord + Clone>(
+    known: &Mutex<Recent<K, (u64, Arc<Attributes>)>>,
+    key: K,
+    version: u64,
+    read: impl FnOnce() -> Result<Attributes>,
+) -> Result<Arc<Attributes>> {
+    let before = known.lock().get(&key);
+    if let Some((at, attrs)) = &before
+        && *at == version
+    {
+        return Ok(attrs.clone());
+    }
+    let attrs = read()?;
+    // Accounts that are kept go on sharing what has not changed.
+    let attrs = match before {
+        Some((_, same)) if *same == attrs => same,
+        _ => Arc::new(attrs),
+    };
+    known.lock().put(key, (version, attrs.clone()));
+    Ok(attrs)
 }
 
 /// A bounded map that forgets what was not used lately: entries are young; when half the room is full of young ones

@@ -3,7 +3,7 @@
 use crate::carry::{BARRIER_MAX, Done, Errand, Work, other_leader};
 use crate::inner::Inner;
 use std::time::Duration;
-use zcluster_api::directory::AccountBy;
+use zcluster_api::directory::{Account, AccountBy};
 use zcluster_api::{
     AccountId, Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId, RequestId, Result,
 };
@@ -58,6 +58,7 @@ impl Inner {
                 };
                 Ok(DirectoryReply::Account(Box::new(self.accounts.get(&by)?.as_ref().clone())))
             }
+            DirectoryQuery::Cluster => self.accounts.cluster(),
             other => self.replicas.read_directory(other),
         }
     }
@@ -93,11 +94,17 @@ impl Inner {
         mut command: DirectoryCommand,
     ) -> Result<DirectoryReply> {
         allowed(actor, &command)?;
-        if let DirectoryCommand::CreateAccount { group, .. } = &mut command
-            && *group == GroupId::DIRECTORY
-        {
-            // The caller leaves the choice to us. A retry may choose anew: the first one's reply is kept.
-            *group = self.choose_shard()?;
+        // The caller leaves the choice of a shard to us. A retry may choose anew: the first one's reply is kept.
+        let several = match &mut command {
+            DirectoryCommand::Batch(commands) => commands.as_mut_slice(),
+            one => std::slice::from_mut(one),
+        };
+        for one in several {
+            if let DirectoryCommand::CreateAccount { group, .. } = one
+                && *group == GroupId::DIRECTORY
+            {
+                *group = self.choose_shard()?;
+            }
         }
         let account = account_of(&command);
         let deadline = Instant::now() + TIMEOUT;
@@ -109,7 +116,15 @@ impl Inner {
         if !here {
             self.await_directory(applied, deadline).await?;
         }
-        proposal::directory_reply(&reply)
+        match proposal::directory_reply(&reply)? {
+            // A reply in the log is the account alone; the caller gets what a read would give him.
+            DirectoryReply::Account(account) => {
+                let now = self.accounts.get(&AccountBy::Id(account.id));
+                let inherited = now.ok().map(|a| (a.cos.clone(), a.domain.clone())).unwrap_or_default();
+                Ok(DirectoryReply::Account(Box::new(Account { cos: inherited.0, domain: inherited.1, ..*account })))
+            }
+            other => Ok(other),
+        }
     }
 
     /// Waits until this node has applied the directory's log up to `index`.
@@ -130,6 +145,10 @@ fn account_of(command: &DirectoryCommand) -> Option<AccountId> {
         | DirectoryCommand::RenameAccount { id, .. }
         | DirectoryCommand::AddAlias { id, .. }
         | DirectoryCommand::RemoveAlias { id, .. }
+        | DirectoryCommand::CreateEntry { id, .. }
+        | DirectoryCommand::ModifyEntry { id, .. }
+        | DirectoryCommand::DeleteEntry(id)
+        | DirectoryCommand::RenameEntry { id, .. }
         | DirectoryCommand::SetShares { owner: id, .. } => Some(*id),
         _ => None,
     }

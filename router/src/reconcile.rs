@@ -7,6 +7,7 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use zcluster_api::directory::{Node, NodeState};
 use zcluster_api::{DirectoryCommand, DirectoryQuery, DirectoryReply, GroupId, RequestId};
@@ -22,12 +23,18 @@ const LAG_EVERY: Duration = Duration::from_millis(50);
 const STABLE: Duration = Duration::from_secs(3);
 /// Leaderships handed over in one look.
 const TRANSFERS_MAX: usize = 16;
+/// Accounts indexed by one command, and commands of one look, when the directory's index is built for what an earlier
+/// version wrote.
+const INDEX_BATCH: u32 = 500;
+const INDEX_BATCHES: usize = 20;
 /// Entries that a next leader may lack.
 const TRANSFER_LAG: u64 = 64;
 
 /// What the reconciler remembers between looks: since when a group's preferred leader has been fit.
 #[derive(Default)]
 pub(crate) struct Memory {
+    /// The directory's index is known to be whole.
+    indexed: AtomicBool,
     fit: Mutex<BTreeMap<GroupId, (u64, Instant)>>,
 }
 
@@ -80,6 +87,7 @@ impl Inner {
         if self.leads_directory() {
             self.admit_joined().await;
             self.write_plan().await;
+            self.build_index(memory).await;
         }
     }
 
@@ -207,6 +215,23 @@ impl Inner {
     }
 
     /// Writes what the planner wants changed into the map.
+    /// Indexes what an earlier version of this software wrote without an index.
+    async fn build_index(&self, memory: &Memory) {
+        for _ in 0..INDEX_BATCHES {
+            if memory.indexed.load(Relaxed) || !self.leads_directory() {
+                return;
+            }
+            match self.system_write(DirectoryCommand::BuildIndex { limit: INDEX_BATCH }).await {
+                Ok(DirectoryReply::Number(0)) => memory.indexed.store(true, Relaxed),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "the directory's index is not built yet");
+                    return;
+                }
+            }
+        }
+    }
+
     async fn write_plan(&self) {
         let Ok(DirectoryReply::Cluster(cluster)) = self.replicas.read_directory(&DirectoryQuery::Cluster) else {
             return;

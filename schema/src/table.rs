@@ -10,6 +10,9 @@ const COLUMNS: usize = 17;
 /// Attributes of an extension file at most.
 const EXTENSION_MAX: usize = 10_000;
 
+/// Zimbra has these on accounts only; here a COS may have them for all its accounts.
+const INHERITED_TOO: [&str; 1] = ["zimbraArchiveAccount"];
+
 static BUILT_IN: OnceLock<Vec<Definition>> = OnceLock::new();
 static EXTENSION: OnceLock<Vec<Definition>> = OnceLock::new();
 
@@ -105,6 +108,10 @@ fn parse(line: &'static str) -> Result<Definition, String> {
     let mut places = 0;
     for word in words(required).chain(words(optional)) {
         places |= 1 << Place::parse(word).ok_or_else(|| format!("entry kind {word:?}"))? as u32;
+    }
+    if INHERITED_TOO.contains(&name) {
+        flag_bits |= 1 << Flag::AccountInherited as u32;
+        places |= 1 << Place::Cos as u32;
     }
     Ok(Definition {
         name,

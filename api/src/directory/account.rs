@@ -58,6 +58,15 @@ pub struct Account {
     pub domain: Option<Arc<Attributes>>,
 }
 
+/// What accounts inherit of a COS: not what describes the COS itself. Attributes that no table knows are inherited.
+pub fn inheritable(cos: Attributes) -> Attributes {
+    use zcluster_schema::Flag::{AccountCosDomainInherited, AccountInherited};
+    let inherited = |name: &str| {
+        zcluster_schema::find(name).is_none_or(|d| d.has(AccountInherited) || d.has(AccountCosDomainInherited))
+    };
+    cos.keep(inherited)
+}
+
 impl Account {
     /// The account's value, else the one it inherits (data model §12): from its COS, then, for some, from its domain.
     pub fn effective(&self, name: &str) -> Option<&str> {

@@ -2,6 +2,7 @@
 
 use super::{Attributes, ObjectKind};
 use minicbor::{Decode, Encode};
+use std::collections::BTreeSet;
 
 /// Filters inside filters, at most.
 pub const FILTER_DEPTH_MAX: usize = 32;
@@ -84,6 +85,9 @@ impl Filter {
                 if is_class(attr) {
                     return kind.object_classes().iter().any(|c| c.eq_ignore_ascii_case(value));
                 }
+                if attr.eq_ignore_ascii_case(ANR) {
+                    return resolves(value, attrs);
+                }
                 attrs.all(attr).iter().any(|v| same(v, value))
             }
             Filter::AtLeast(attr, value) => attrs.all(attr).iter().any(|v| order(v, value).is_ge()),
@@ -99,6 +103,43 @@ impl Filter {
             }
         }
     }
+}
+
+/// Ambiguous name resolution, as Active Directory has it: equal to the beginnings of words of an entry's names.
+pub const ANR: &str = "anr";
+
+/// The words of an entry's names and addresses, in lower case, each once: what [`ANR`] looks at.
+pub fn words(attrs: &Attributes) -> BTreeSet<String> {
+    const NAMES: [&str; 8] = [
+        "cn",
+        "displayName",
+        "sn",
+        "givenName",
+        "gn",
+        "zimbraPhoneticFirstName",
+        "zimbraPhoneticLastName",
+        "zimbraMailAlias",
+    ];
+    let names = NAMES.iter().flat_map(|n| attrs.all(n));
+    let mut out = BTreeSet::new();
+    for value in names.chain(attrs.all("mail")) {
+        let value = value.to_lowercase();
+        // Of an address the local part, whole and in words.
+        let text = value.split_once('@').map_or(value.as_str(), |(local, _)| local);
+        if text.len() < value.len() {
+            out.insert(text.to_string());
+        }
+        out.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(String::from));
+    }
+    out
+}
+
+fn resolves(value: &str, attrs: &Attributes) -> bool {
+    let words = words(attrs);
+    let value = value.to_lowercase();
+    let mut wanted = value.split_whitespace().peekable();
+    wanted.peek().is_some()
+        && wanted.all(|w| words.range(w.to_string()..).next().is_some_and(|found| found.starts_with(w)))
 }
 
 fn is_class(attr: &str) -> bool {
@@ -155,6 +196,8 @@ mod tests {
         assert!(fits(Filter::AtMost("zimbraMailQuota".into(), "1000".into())));
         assert!(fits(Filter::all()) && !fits(Filter::Or(vec![])) && fits(Filter::Not(Box::new(Filter::Or(vec![])))));
         assert!(fits(Filter::Present("cn".into())) && !fits(Filter::Present("sn".into())));
+        assert!(fits(Filter::equal("anr", "smi")) && fits(Filter::equal("anr", "ANN smith")));
+        assert!(!fits(Filter::equal("anr", "mith")) && !fits(Filter::equal("anr", "")));
         assert_eq!(Filter::Not(Box::new(Filter::all())).depth(), 2);
     }
 }

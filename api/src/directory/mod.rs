@@ -11,12 +11,12 @@ mod object;
 mod query;
 mod values;
 
-pub use account::{Account, Home, HomeState};
+pub use account::{Account, Home, HomeState, inheritable};
 pub use attributes::{Attribute, Attributes, Modification, ModifyKind, Values};
 pub use cluster::{Cluster, Node, NodeState, Shard};
 pub use command::DirectoryCommand;
 pub use containers::{Cos, Domain};
-pub use filter::{FILTER_DEPTH_MAX, Filter};
+pub use filter::{ANR, FILTER_DEPTH_MAX, Filter, words};
 pub use object::{Kinds, Object, ObjectBy, ObjectKind, Page, SEARCH_EXAMINE_MAX, SEARCH_PAGE_MAX, Search};
 pub use query::{AccountBy, DirectoryQuery, DirectoryReply};
 pub use values::{duration, split_address};

@@ -26,7 +26,7 @@ fn account_entry(account: &Account, own_only: bool, only: &[&str]) -> Entry {
             attrs.set(name, vec![value]);
         }
     }
-    Entry::new(&account.name, &attrs, account.cos.as_ref().filter(|_| !own_only), only)
+    Entry::new(&account.name, &attrs, account.cos.as_deref().filter(|_| !own_only), only)
 }
 
 /// `createAccount`: prints the new id.

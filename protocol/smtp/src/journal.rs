@@ -10,9 +10,7 @@ pub fn archives(account: &Account) -> Vec<String> {
     if account.effective("zimbraArchiveEnabled") != Some("TRUE") {
         return Vec::new();
     }
-    let of_cos = || account.cos.as_ref().map_or(&[][..], |cos| cos.all("zimbraArchiveAccount"));
-    let own = account.attrs.all("zimbraArchiveAccount");
-    let all = if own.is_empty() { of_cos() } else { own };
+    let all = account.effective_all("zimbraArchiveAccount");
     all.iter().filter(|a| split_address(a).is_ok()).cloned().collect()
 }
 

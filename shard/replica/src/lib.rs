@@ -26,4 +26,4 @@ mod snapshot;
 pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
-pub use zcluster_state::DueOutgoing;
+pub use zcluster_state::{Bare, DueOutgoing};

@@ -216,6 +216,14 @@ impl Replicas {
         self.node.view(GroupId::DIRECTORY, |kv| zcluster_state::read_directory(kv, query))
     }
 
+    /// Reads an account without what it inherits.
+    ///
+    /// # Errors
+    /// As [`Replicas::read_directory`].
+    pub fn read_account(&self, by: &zcluster_api::directory::AccountBy) -> Result<zcluster_state::Bare> {
+        self.node.view(GroupId::DIRECTORY, |kv| zcluster_state::read_account(kv, by))
+    }
+
     /// A mailbox's mod-sequence in this replica; `None` when it is not here.
     ///
     /// # Errors

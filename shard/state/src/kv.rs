@@ -101,11 +101,21 @@ pub enum Table {
     ShareOwner = 59,
     /// (grantee, account) -> nothing: the same the other way round.
     ShareGrantee = 60,
+    /// Entry id -> entry that is no account, domain or COS.
+    Entry = 61,
+    /// (kind, parent or nil, lower-case name) -> entry id.
+    EntryName = 62,
+    /// (attribute, value, entry id) -> kind of the entry.
+    Index = 63,
+    /// Domain id -> name.
+    DomainId = 64,
+    /// (domain, COS id or nil) -> number of accounts.
+    AccountCount = 65,
 }
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 45] = [
+    pub const ALL: [Table; 50] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -151,6 +161,11 @@ impl Table {
         Table::MailboxCount,
         Table::ShareOwner,
         Table::ShareGrantee,
+        Table::Entry,
+        Table::EntryName,
+        Table::Index,
+        Table::DomainId,
+        Table::AccountCount,
     ];
 
     /// The stable code.

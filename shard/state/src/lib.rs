@@ -20,7 +20,7 @@ mod replies;
 pub use apply::apply;
 pub use bodies::body_chunk;
 pub use content::{Candidate, Content};
-pub use directory::read_directory;
+pub use directory::{Bare, read_account, read_directory};
 pub use kv::{Kv, KvRead, Table, Visit};
 pub use mailbox::{Asking, DueOutgoing, due_outgoing, read_mailbox, read_mailbox_as, read_mailbox_with};
 pub use mailbox::{FolderIndex, Indexes, NoIndexes};

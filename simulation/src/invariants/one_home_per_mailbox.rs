@@ -52,7 +52,14 @@ mod tests {
     fn account(mailbox: u64, group: u32) -> Option<Account> {
         let home =
             Home { mailbox: MailboxId(mailbox), group: GroupId(group), epoch: Epoch(1), state: HomeState::Active };
-        Some(Account { id: AccountId([0; 16]), name: String::new(), attrs: Attributes::new(), home, cos: None })
+        Some(Account {
+            id: AccountId([0; 16]),
+            name: String::new(),
+            attrs: Attributes::new(),
+            home,
+            cos: None,
+            domain: None,
+        })
     }
 
     #[test]

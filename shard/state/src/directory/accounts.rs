@@ -1,10 +1,10 @@
 //! Accounts: create, modify, delete.
 
 use super::rows::{self, Address, Owner};
-use super::{Work, attributes, containers, read, shares};
+use super::{Work, attributes, containers, entries, index, shares};
 use crate::kv::{KvRead, Table, load, save};
 use crate::proposal::Effect;
-use zcluster_api::directory::{Account, Attributes, Home, HomeState, Modification};
+use zcluster_api::directory::{Account, Attributes, Home, HomeState, Modification, ObjectKind};
 use zcluster_api::{AccountId, DirectoryReply, Epoch, Error, GroupId, MailboxId, Result};
 
 pub(super) fn create(
@@ -15,7 +15,7 @@ pub(super) fn create(
     group: GroupId,
 ) -> Result<DirectoryReply> {
     let address = free_address(work, name)?;
-    if work.kv.get(Table::Account, &id.0).is_some() {
+    if entries::is_taken(work.kv, id) {
         return Err(Error::Exists(format!("account {id}")));
     }
     if group.0 == 0 || group.0 > work.counters.shards {
@@ -34,9 +34,9 @@ pub(super) fn create(
     work.counters.next_mailbox += 1;
     let count = mailboxes(work.kv, group)? + 1;
     save(work.kv, Table::MailboxCount, &group.0.to_be_bytes(), &count);
-    save(work.kv, Table::Address, &address.key(), &Owner { account: id, primary: true });
-    let account = Account { id, name: address.text(), attrs, home, cos: None };
-    finish(work, account)
+    save(work.kv, Table::Address, &address.key(), &Owner::account(id, true));
+    let account = Account { id, name: address.text(), attrs, home, cos: None, domain: None };
+    finish(work, None, account)
 }
 
 /// Parses an address that a new account or alias is to have.
@@ -45,8 +45,12 @@ pub(super) fn create(
 /// `Invalid`, `NotFound` (domain), `Exists`.
 pub(super) fn free_address(work: &Work<'_>, text: &str) -> Result<Address> {
     let address = Address::parse(text)?;
-    if rows::domain(work.kv, &address.domain)?.is_none() {
-        return Err(Error::NotFound(format!("domain {}", address.domain)));
+    match rows::domain(work.kv, &address.domain)? {
+        None => return Err(Error::NotFound(format!("domain {}", address.domain))),
+        Some(d) if d.attrs.has("zimbraDomainRenameInfo") => {
+            return Err(Error::Conflict(format!("domain {} is being renamed", address.domain)));
+        }
+        Some(_) => {}
     }
     if address.owner(work.kv)?.is_some() {
         return Err(Error::Exists(format!("address {}", address.text())));
@@ -81,15 +85,68 @@ pub(super) fn set_name(attrs: &mut Attributes, address: &Address, old: Option<&s
 }
 
 pub(super) fn modify(work: &mut Work<'_>, id: AccountId, changes: &[Modification]) -> Result<DirectoryReply> {
-    let mut account = rows::account(work.kv, id)?;
+    let before = rows::account(work.kv, id)?;
+    let mut account = before.clone();
     edit(work.kv, &mut account.attrs, changes)?;
-    finish(work, account)
+    finish(work, Some(&before), account)
 }
 
-/// Writes the account and tells it with what it inherits.
-pub(super) fn finish(work: &mut Work<'_>, account: Account) -> Result<DirectoryReply> {
-    rows::save_account(work.kv, &account);
-    read::with_cos(work.kv, account).map(|a| DirectoryReply::Account(Box::new(a)))
+/// Writes the account, with what is counted and indexed of it, and tells it (without what it inherits).
+pub(super) fn finish(work: &mut Work<'_>, before: Option<&Account>, account: Account) -> Result<DirectoryReply> {
+    put(work, before, &account)?;
+    Ok(DirectoryReply::Account(Box::new(account)))
+}
+
+/// Writes the account, with what is counted and indexed of it.
+pub(super) fn put(work: &mut Work<'_>, before: Option<&Account>, account: &Account) -> Result<()> {
+    save(work.kv, Table::Account, &account.id.0, account);
+    follow(work, account.id, before, Some(account))
+}
+
+/// Brings index and counts from what an account was to what it is.
+fn follow(work: &mut Work<'_>, id: AccountId, before: Option<&Account>, now: Option<&Account>) -> Result<()> {
+    // What the index has not come to yet it will find as it is by then.
+    if !work.counters.is_indexed(id) {
+        return Ok(());
+    }
+    let kind =
+        if now.or(before).is_some_and(Account::is_resource) { ObjectKind::Resource } else { ObjectKind::Account };
+    let none = Attributes::new();
+    let attrs = |a: Option<&Account>| a.map_or(none.clone(), |a| a.attrs.clone());
+    index::update(work.kv, kind, id, &attrs(before), &attrs(now));
+    count(work, before, now)
+}
+
+/// Counts the account, which was written before there were counts.
+pub(super) fn index_anew(work: &mut Work<'_>, account: &Account) -> Result<()> {
+    let kind = if account.is_resource() { ObjectKind::Resource } else { ObjectKind::Account };
+    index::update(work.kv, kind, account.id, &Attributes::new(), &account.attrs);
+    count(work, None, Some(account))
+}
+
+/// Key of [`Table::AccountCount`].
+fn count_key(account: &Account) -> Vec<u8> {
+    let domain = account.name.rsplit_once('@').map_or("", |(_, d)| d);
+    let cos = account.attrs.get("zimbraCOSId").and_then(|id| id.parse().ok()).unwrap_or(AccountId([0; 16]));
+    [&rows::domain_prefix(domain)[..], &cos.0].concat()
+}
+
+fn count(work: &mut Work<'_>, before: Option<&Account>, now: Option<&Account>) -> Result<()> {
+    let (before, now) = (before.map(count_key), now.map(count_key));
+    if before == now {
+        return Ok(());
+    }
+    if let Some(key) = before {
+        match load::<u64>(work.kv, Table::AccountCount, &key)?.unwrap_or(0) {
+            0 | 1 => work.kv.delete(Table::AccountCount, &key),
+            n => save(work.kv, Table::AccountCount, &key, &(n - 1)),
+        }
+    }
+    if let Some(key) = now {
+        let n = load::<u64>(work.kv, Table::AccountCount, &key)?.unwrap_or(0);
+        save(work.kv, Table::AccountCount, &key, &(n + 1));
+    }
+    Ok(())
 }
 
 pub(super) fn delete(work: &mut Work<'_>, id: AccountId) -> Result<DirectoryReply> {
@@ -97,6 +154,8 @@ pub(super) fn delete(work: &mut Work<'_>, id: AccountId) -> Result<DirectoryRepl
     for address in std::iter::once(&account.name).chain(account.attrs.all("zimbraMailAlias")) {
         work.kv.delete(Table::Address, &Address::parse(address)?.key());
     }
+    entries::delete_children(work, id)?;
+    follow(work, id, Some(&account), None)?;
     work.kv.delete(Table::Account, &id.0);
     shares::forget(work.kv, id)?;
     let home = Home { state: HomeState::Deleting, ..account.home };

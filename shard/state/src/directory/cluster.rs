@@ -1,6 +1,6 @@
 //! The cluster itself: nodes, join tokens, shard map, global config.
 
-use super::rows::{self, Counters, DEFAULT_COS};
+use super::rows::{self, Counters, DEFAULT_COS, Indexed};
 use super::{Work, attributes, containers};
 use crate::kv::{Kv, Table, each, load, save};
 use crate::proposal::{Effect, Stamp};
@@ -33,7 +33,8 @@ pub(super) fn init(
     }
     let next_node = node.id.number().saturating_add(1);
     rows::save_cluster(kv, cluster);
-    rows::save_counters(kv, &Counters { next_node, next_mailbox: 1, shards: cluster.shards, tokens: 0 });
+    let indexed = Some(Indexed::All);
+    rows::save_counters(kv, &Counters { next_node, next_mailbox: 1, shards: cluster.shards, tokens: 0, indexed });
     save(kv, Table::Node, &node.id.0.to_be_bytes(), node);
     containers::put_cos(kv, stamp, default_cos, DEFAULT_COS, containers::default_attributes());
     Ok(DirectoryReply::Done)

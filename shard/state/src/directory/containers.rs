@@ -1,7 +1,7 @@
 //! Domains and classes of service.
 
 use super::rows::{self, DEFAULT_COS, cos_key};
-use super::{Work, attributes};
+use super::{Work, attributes, entries};
 use crate::kv::{Kv, KvRead, Table, load, save};
 use crate::proposal::Stamp;
 use zcluster_api::directory::{Attributes, Cos, Domain, Modification};
@@ -42,6 +42,9 @@ pub(super) fn create_domain(
     if rows::domain(work.kv, &name)?.is_some() {
         return Err(Error::Exists(format!("domain {name}")));
     }
+    if entries::is_taken(work.kv, id) {
+        return Err(Error::Exists(format!("entry {id}")));
+    }
     let mut attrs = Attributes::new();
     attrs.set("zimbraDomainStatus", vec!["active".into()]);
     attrs.set("zimbraDomainType", vec!["local".into()]);
@@ -51,7 +54,7 @@ pub(super) fn create_domain(
     attrs.set("zimbraDomainName", vec![name.clone()]);
     attrs.set("zimbraCreateTimestamp", vec![attributes::generalized_time(work.stamp.wall_ms)]);
     let domain = Domain { id, name, attrs };
-    save(work.kv, Table::Domain, domain.name.as_bytes(), &domain);
+    rows::save_domain(work.kv, &domain);
     Ok(DirectoryReply::Domain(domain))
 }
 
@@ -59,7 +62,7 @@ pub(super) fn modify_domain(work: &mut Work<'_>, name: &str, changes: &[Modifica
     let mut domain = existing_domain(work, name)?;
     attributes::modify(&mut domain.attrs, changes)?;
     check_default_cos(work.kv, &domain.attrs)?;
-    save(work.kv, Table::Domain, domain.name.as_bytes(), &domain);
+    rows::save_domain(work.kv, &domain);
     Ok(DirectoryReply::Domain(domain))
 }
 
@@ -68,11 +71,13 @@ pub(super) fn delete_domain(work: &mut Work<'_>, name: &str) -> Result<Directory
     if rows::has_addresses(work.kv, &domain.name) {
         return Err(Error::Conflict(format!("domain {} has accounts or aliases", domain.name)));
     }
+    entries::delete_children(work, domain.id)?;
     work.kv.delete(Table::Domain, domain.name.as_bytes());
+    work.kv.delete(Table::DomainId, &domain.id.0);
     Ok(DirectoryReply::Done)
 }
 
-fn existing_domain(work: &Work<'_>, name: &str) -> Result<Domain> {
+pub(super) fn existing_domain(work: &Work<'_>, name: &str) -> Result<Domain> {
     let missing = || Error::NotFound(format!("domain {name}"));
     let key = rows::domain_name(name).map_err(|_| missing())?;
     rows::domain(work.kv, &key)?.ok_or_else(missing)
@@ -108,10 +113,8 @@ pub(super) fn create_cos(
     name: &str,
     changes: &[Modification],
 ) -> Result<DirectoryReply> {
-    if name.trim().is_empty() || name.len() > COS_NAME_BYTES_MAX || name.chars().any(char::is_control) {
-        return Err(Error::Invalid(format!("COS name {name:?}")));
-    }
-    if rows::cos(work.kv, name)?.is_some() || work.kv.get(Table::CosId, &id.0).is_some() {
+    check_cos_name(name)?;
+    if rows::cos(work.kv, name)?.is_some() || entries::is_taken(work.kv, id) {
         return Err(Error::Exists(format!("COS {name}")));
     }
     let mut attrs = Attributes::new();
@@ -146,6 +149,30 @@ pub(super) fn delete_cos(work: &mut Work<'_>, name: &str) -> Result<DirectoryRep
     work.kv.delete(Table::Cos, &cos_key(name));
     work.kv.delete(Table::CosId, &cos.id.0);
     Ok(DirectoryReply::Done)
+}
+
+pub(super) fn rename_cos(work: &mut Work<'_>, name: &str, new_name: &str) -> Result<DirectoryReply> {
+    let mut cos = existing_cos(work, name)?;
+    check_cos_name(new_name)?;
+    if cos_key(name) == DEFAULT_COS.as_bytes() {
+        return Err(Error::Denied("COS default always exists".into()));
+    }
+    if cos_key(new_name) != cos_key(name) && rows::cos(work.kv, new_name)?.is_some() {
+        return Err(Error::Exists(format!("COS {new_name}")));
+    }
+    work.kv.delete(Table::Cos, &cos_key(name));
+    cos.name = new_name.to_string();
+    cos.attrs.set("cn", vec![new_name.into()]);
+    save(work.kv, Table::Cos, &cos_key(new_name), &cos);
+    work.kv.put(Table::CosId, &cos.id.0, cos_key(new_name));
+    Ok(DirectoryReply::Cos(cos))
+}
+
+fn check_cos_name(name: &str) -> Result<()> {
+    if name.trim().is_empty() || name.len() > COS_NAME_BYTES_MAX || name.chars().any(char::is_control) {
+        return Err(Error::Invalid(format!("COS name {name:?}")));
+    }
+    Ok(())
 }
 
 fn existing_cos(work: &Work<'_>, name: &str) -> Result<Cos> {

@@ -5,12 +5,15 @@ mod addresses;
 mod attributes;
 mod cluster;
 mod containers;
+mod entries;
+mod index;
 mod read;
+mod rename_domain;
 mod rows;
-mod schema;
+mod search;
 mod shares;
 
-pub use read::read_directory;
+pub use read::{Bare, read_account, read_directory};
 
 use crate::kv::Kv;
 use crate::proposal::{Effect, Stamp};
@@ -73,6 +76,26 @@ fn carry_out(work: &mut Work<'_>, command: &DirectoryCommand) -> Result<Director
         C::RenameAccount { id, name } => addresses::rename(work, *id, name),
         C::AddAlias { id, alias } => addresses::add_alias(work, *id, alias),
         C::RemoveAlias { id, alias } => addresses::remove_alias(work, *id, alias),
+        C::CreateEntry { kind, id, name, parent, attrs } => entries::create(work, *kind, *id, name, *parent, attrs),
+        C::ModifyEntry { id, changes } => entries::modify(work, *id, changes),
+        C::DeleteEntry(id) => entries::delete(work, *id),
+        C::RenameEntry { id, name } => entries::rename(work, *id, name),
+        C::RenameDomain { name, new_name } => rename_domain::begin(work, name, new_name),
+        C::RenameDomainStep { name, limit } => rename_domain::step(work, name, *limit),
+        C::RenameCos { name, new_name } => containers::rename_cos(work, name, new_name),
+        C::BuildIndex { limit } => index::build(work, *limit),
+        C::Batch(commands) => batch(work, commands),
         C::SetShares { owner, grantees, modseq } => shares::set(work, *owner, grantees, *modseq),
     }
+}
+
+/// Commands of a batch at most.
+const BATCH_MAX: usize = 1_000;
+
+fn batch(work: &mut Work<'_>, commands: &[DirectoryCommand]) -> Result<DirectoryReply> {
+    use DirectoryCommand::{Batch, InitCluster};
+    if commands.len() > BATCH_MAX || commands.iter().any(|c| matches!(c, Batch(_) | InitCluster { .. })) {
+        return Err(Error::Invalid(format!("batch of {} commands, or of what is none for a batch", commands.len())));
+    }
+    Ok(DirectoryReply::Outcomes(commands.iter().map(|c| carry_out(work, c).err()).collect()))
 }

@@ -1,20 +1,18 @@
 //! Queries.
 
 use super::rows::{self, Address, DEFAULT_COS, Owner};
-use super::{containers, shares};
+use super::{containers, search, shares};
 use crate::kv::{KvRead, Table, behind, each, key_u32};
 use minicbor::Decode;
 use std::collections::BTreeMap;
-use zcluster_api::directory::{Account, AccountBy, Attributes, Shard};
-use zcluster_api::{DirectoryQuery, DirectoryReply, Error, GroupId, Result};
+use std::sync::Arc;
+use zcluster_api::directory::{Account, AccountBy, Attributes, Shard, inheritable};
+use zcluster_api::{AccountId, DirectoryQuery, DirectoryReply, Error, GroupId, Result};
 
 /// Accounts of one reply at most.
 const ACCOUNTS_PER_PAGE_MAX: u32 = 1_000;
 /// Above any key of the directory's tables.
 const END: [u8; 40] = [u8::MAX; 40];
-
-/// What describes a COS itself.
-const NOT_INHERITED: [&str; 5] = ["cn", "description", "zimbraCreateTimestamp", "zimbraId", "zimbraNotes"];
 
 /// Answers a question about the directory.
 ///
@@ -33,7 +31,7 @@ pub fn read_directory(kv: &dyn KvRead, query: &DirectoryQuery) -> Result<Directo
             DirectoryReply::Cos(rows::cos(kv, name)?.ok_or_else(|| Error::NotFound(format!("COS {name}")))?)
         }
         DirectoryQuery::CosList => DirectoryReply::CosList(all(kv, Table::Cos)?),
-        DirectoryQuery::Account(by) => DirectoryReply::Account(Box::new(with_cos(kv, account(kv, by)?)?)),
+        DirectoryQuery::Account(by) => DirectoryReply::Account(Box::new(with_inherited(kv, account(kv, by)?)?)),
         DirectoryQuery::Accounts { domain, after, limit } => {
             DirectoryReply::Accounts(accounts(kv, domain.as_deref(), after.as_deref(), *limit)?)
         }
@@ -42,6 +40,9 @@ pub fn read_directory(kv: &dyn KvRead, query: &DirectoryQuery) -> Result<Directo
         DirectoryQuery::SharedWith { account, after, limit } => {
             DirectoryReply::Sharers(shares::shared_with(kv, *account, *after, *limit)?)
         }
+        DirectoryQuery::Object(by) => DirectoryReply::Object(Box::new(search::object(kv, by)?)),
+        DirectoryQuery::Search(wanted) => DirectoryReply::Page(search::page(kv, wanted)?),
+        DirectoryQuery::AccountCounts(domain) => DirectoryReply::CosCounts(cos_counts(kv, domain)?),
     })
 }
 
@@ -65,11 +66,27 @@ fn account(kv: &dyn KvRead, by: &AccountBy) -> Result<Account> {
         AccountBy::Id(id) => rows::account(kv, *id),
         AccountBy::Address(text) => {
             let missing = || Error::NotFound(format!("account {text}"));
-            // What cannot be an address is nobody's.
-            let address = Address::parse(text).map_err(|_| missing())?;
-            let owner = address.owner(kv)?.ok_or_else(missing)?;
+            let owner = owner(kv, text)?.filter(|o| o.kind.is_none()).ok_or_else(missing)?;
             rows::account(kv, owner.account).map_err(|_| Error::Internal(format!("address {text} leads nowhere")))
         }
+    }
+}
+
+/// Who has an address; in an alias domain, else, who has it in the domain that it stands for (data model §14).
+pub(super) fn owner(kv: &dyn KvRead, text: &str) -> Result<Option<Owner>> {
+    // What cannot be an address is nobody's.
+    let Ok(address) = Address::parse(text) else { return Ok(None) };
+    if let Some(owner) = address.owner(kv)? {
+        return Ok(Some(owner));
+    }
+    let Some(domain) = rows::domain(kv, &address.domain)? else { return Ok(None) };
+    if domain.attrs.get("zimbraDomainType") != Some("alias") {
+        return Ok(None);
+    }
+    let target = domain.attrs.get("zimbraDomainAliasTargetId").and_then(|id| id.parse().ok());
+    match target.map_or(Ok(None), |id| rows::domain_by_id(kv, id))? {
+        Some(target) => Address { local: address.local, domain: target.name }.owner(kv),
+        None => Ok(None),
     }
 }
 
@@ -97,29 +114,85 @@ fn accounts(kv: &dyn KvRead, domain: Option<&str>, after: Option<&str>, limit: u
         }
         Ok(ids.len() < limit)
     })?;
-    ids.into_iter().map(|id| with_cos(kv, rows::account(kv, id)?)).collect()
+    let accounts = ids.into_iter().map(|id| read_account(kv, &AccountBy::Id(id)));
+    // Accounts of a page share the few COS and domains that they have.
+    let mut known = Known::default();
+    accounts.map(|bare| bare.and_then(|b| known.fill(kv, b))).collect()
 }
 
-/// Adds what the account inherits (data model §12): from its own COS, else from its domain's, else from `default`.
-pub(super) fn with_cos(kv: &dyn KvRead, mut account: Account) -> Result<Account> {
-    let mut cos = match account.attrs.get("zimbraCOSId") {
-        Some(id) => containers::cos_by_id(kv, id)?,
-        None => domain_cos(kv, &account)?,
+/// An account without what it inherits, and from where it inherits.
+#[derive(Clone, Debug)]
+pub struct Bare {
+    /// The account.
+    pub account: Account,
+    /// Its COS: its own, else its domain's, else `default`; by `zimbraId`.
+    pub cos: Option<AccountId>,
+    /// Its domain's name.
+    pub domain: String,
+}
+
+/// Reads an account alone, for a caller that keeps COS and domains by itself.
+///
+/// # Errors
+/// `NotFound`; `Internal` for damaged rows.
+pub fn read_account(kv: &dyn KvRead, by: &AccountBy) -> Result<Bare> {
+    let account = account(kv, by)?;
+    let domain = account.name.rsplit_once('@').map_or("", |(_, d)| d).to_string();
+    let known = |id: Option<&str>| -> Option<AccountId> {
+        let id = id.and_then(|id| id.parse::<AccountId>().ok())?;
+        kv.get(Table::CosId, &id.0).map(|_| id)
     };
-    if cos.is_none() {
-        cos = rows::cos(kv, DEFAULT_COS)?;
-    }
-    let mut inherited = cos.map_or_else(Attributes::new, |c| c.attrs);
-    NOT_INHERITED.iter().for_each(|name| inherited.set(name, Vec::new()));
-    account.cos = Some(inherited);
-    Ok(account)
+    let cos = match account.attrs.get("zimbraCOSId") {
+        Some(id) => known(Some(id)),
+        None => known(rows::domain(kv, &domain)?.as_ref().and_then(|d| d.attrs.get("zimbraDomainDefaultCOSId"))),
+    };
+    let cos = match cos {
+        Some(id) => Some(id),
+        None => rows::cos(kv, DEFAULT_COS)?.map(|c| c.id),
+    };
+    Ok(Bare { account, cos, domain })
 }
 
-fn domain_cos(kv: &dyn KvRead, account: &Account) -> Result<Option<zcluster_api::directory::Cos>> {
-    let Some((_, name)) = account.name.rsplit_once('@') else { return Ok(None) };
-    let domain = rows::domain(kv, name)?;
-    let id = domain.as_ref().and_then(|d| d.attrs.get("zimbraDomainDefaultCOSId"));
-    id.map_or(Ok(None), |id| containers::cos_by_id(kv, id))
+/// COS and domains read for one answer.
+#[derive(Default)]
+struct Known {
+    cos: BTreeMap<AccountId, Arc<Attributes>>,
+    domains: BTreeMap<String, Arc<Attributes>>,
+}
+
+impl Known {
+    fn fill(&mut self, kv: &dyn KvRead, bare: Bare) -> Result<Account> {
+        let Bare { mut account, cos, domain } = bare;
+        if let Some(id) = cos {
+            if !self.cos.contains_key(&id) {
+                let cos = containers::cos_by_id(kv, &id.to_string())?;
+                self.cos.insert(id, Arc::new(cos.map_or_else(Attributes::new, |c| inheritable(c.attrs))));
+            }
+            account.cos = self.cos.get(&id).cloned();
+        }
+        if !self.domains.contains_key(&domain) {
+            let attrs = rows::domain(kv, &domain)?.map_or_else(Attributes::new, |d| d.attrs);
+            self.domains.insert(domain.clone(), Arc::new(attrs));
+        }
+        account.domain = self.domains.get(&domain).cloned();
+        Ok(account)
+    }
+}
+
+/// Adds what the account inherits (data model §12).
+fn with_inherited(kv: &dyn KvRead, account: Account) -> Result<Account> {
+    Known::default().fill(kv, read_account(kv, &AccountBy::Id(account.id))?)
+}
+
+fn cos_counts(kv: &dyn KvRead, domain: &str) -> Result<Vec<(AccountId, u64)>> {
+    let prefix = rows::domain_prefix(&rows::domain_name(domain)?);
+    let mut out = Vec::new();
+    each(kv, Table::AccountCount, &prefix, &behind(&prefix), |key, count: u64| {
+        let id = key.get(prefix.len()..).and_then(|k| k.try_into().ok()).map(AccountId);
+        out.extend(id.map(|id| (id, count)));
+        Ok(true)
+    })?;
+    Ok(out)
 }
 
 /// Every shard of the map, also the empty ones.

@@ -2,7 +2,7 @@
 
 use crate::kv::{Kv, KvRead, Table, behind, load, save};
 use minicbor::{Decode, Encode};
-use zcluster_api::directory::{Account, Cluster, Cos, Domain, split_address};
+use zcluster_api::directory::{Account, Cluster, Cos, Domain, Object, ObjectKind, split_address};
 use zcluster_api::{AccountId, Error, Result};
 
 /// Name of the class of service that always exists.
@@ -26,6 +26,29 @@ pub(super) struct Counters {
     /// Join tokens kept.
     #[n(3)]
     pub tokens: u32,
+    /// How far the entries written before there was an index are in it: none of them, those with an id up to this, or all.
+    #[n(4)]
+    pub indexed: Option<Indexed>,
+}
+
+/// See [`Counters::indexed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Indexed {
+    #[n(0)]
+    UpTo(#[n(0)] AccountId),
+    #[n(1)]
+    All,
+}
+
+impl Counters {
+    /// Whether an entry with this id is to be found in the index.
+    pub fn is_indexed(&self, id: AccountId) -> bool {
+        match self.indexed {
+            None => false,
+            Some(Indexed::UpTo(last)) => id <= last,
+            Some(Indexed::All) => true,
+        }
+    }
 }
 
 /// A row of [`Table::Address`].
@@ -36,6 +59,15 @@ pub(super) struct Owner {
     /// The account's name, not an alias.
     #[n(1)]
     pub primary: bool,
+    /// What it is, if it is no account.
+    #[n(2)]
+    pub kind: Option<ObjectKind>,
+}
+
+impl Owner {
+    pub fn account(account: AccountId, primary: bool) -> Owner {
+        Owner { account, primary, kind: None }
+    }
 }
 
 pub(super) fn counters(kv: &dyn KvRead) -> Result<Option<Counters>> {
@@ -79,8 +111,21 @@ pub(super) fn account(kv: &dyn KvRead, id: AccountId) -> Result<Account> {
     load(kv, Table::Account, &id.0)?.ok_or_else(|| Error::NotFound(format!("account {id}")))
 }
 
-pub(super) fn save_account(kv: &mut dyn Kv, account: &Account) {
-    save(kv, Table::Account, &account.id.0, account);
+pub(super) fn entry(kv: &dyn KvRead, id: AccountId) -> Result<Option<Object>> {
+    load(kv, Table::Entry, &id.0)
+}
+
+/// The domain with this `zimbraId`.
+pub(super) fn domain_by_id(kv: &dyn KvRead, id: AccountId) -> Result<Option<Domain>> {
+    match kv.get(Table::DomainId, &id.0) {
+        Some(name) => load(kv, Table::Domain, &name),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn save_domain(kv: &mut dyn Kv, domain: &Domain) {
+    save(kv, Table::Domain, domain.name.as_bytes(), domain);
+    kv.put(Table::DomainId, &domain.id.0, domain.name.clone().into_bytes());
 }
 
 /// An address as stored: its parts in lower case. The key sorts by domain first, so that a domain's addresses are
