@@ -4,8 +4,8 @@ mod auth;
 pub mod client;
 pub mod dkim;
 mod handlers;
-pub mod signin;
 pub mod queue;
+pub mod signin;
 pub mod status;
 mod tls;
 

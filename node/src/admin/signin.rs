@@ -1,8 +1,8 @@
 //! Auth tokens, second factors, app passwords: for administrators, and the sign-in that gives a token.
 
+use super::Admin;
 use super::auth::{Allowed, PeerAddress, refusal};
 use super::handlers::Refused;
-use super::Admin;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::connect_info::ConnectInfo;
@@ -225,7 +225,8 @@ pub async fn signin(
         }
         SignInAction::ListAppPasswords { account } => {
             let shown = app_passwords(&prov.account(&account).await?).into_iter();
-            let shown = shown.map(|a| ShownAppPassword { name: a.name, created_ms: a.created_ms, expires_ms: a.expires_ms });
+            let shown =
+                shown.map(|a| ShownAppPassword { name: a.name, created_ms: a.created_ms, expires_ms: a.expires_ms });
             reply.app_passwords = shown.collect();
         }
         SignInAction::RemoveAppPassword { account, name } => {

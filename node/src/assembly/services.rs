@@ -87,8 +87,7 @@ pub async fn start(
     let directory: Arc<dyn DirectoryApi> = router.clone();
     let auth = AuthConfig { scram: config.auth.scram, ..AuthConfig::default() };
     let (external, provisioner) = crate::external::open(&config.auth, &router)?;
-    let authenticator =
-        Authenticator::new(directory.clone(), auth).with_external(external, provisioner.clone());
+    let authenticator = Authenticator::new(directory.clone(), auth).with_external(external, provisioner.clone());
     spawn(crate::external::poll(router.clone(), provisioner));
     let authenticator = Arc::new(match crate::oauth::verifier(&config.oauth)? {
         Some(verifier) => authenticator.with_tokens(verifier),

@@ -82,7 +82,8 @@ fn show(reply: &SignInReply) {
     let single = [&reply.secret, &reply.uri, &reply.password, &reply.key];
     single.into_iter().flatten().chain(&reply.codes).for_each(|line| println!("{line}"));
     for app in &reply.app_passwords {
-        let day = |ms: u64| chrono::DateTime::from_timestamp_millis(ms.cast_signed()).unwrap_or_default().format("%Y-%m-%d");
+        let day =
+            |ms: u64| chrono::DateTime::from_timestamp_millis(ms.cast_signed()).unwrap_or_default().format("%Y-%m-%d");
         let until = app.expires_ms.map_or(String::new(), |ms| format!(" until {}", day(ms)));
         println!("{} since {}{until}", app.name, day(app.created_ms));
     }

@@ -178,7 +178,8 @@ impl AuthToken {
         let expires = |value: &String| value.split('|').nth(1).and_then(|v| v.parse().ok()).unwrap_or(0_u64);
         let mut live: Vec<&String> = account.attrs.all(ISSUED).iter().collect();
         live.sort_by_key(|value| expires(value));
-        let ended = live.partition_point(|value| expires(value) <= now_ms).max((live.len() + 1).saturating_sub(ISSUED_MAX));
+        let ended =
+            live.partition_point(|value| expires(value) <= now_ms).max((live.len() + 1).saturating_sub(ISSUED_MAX));
         let change = |kind, values| Modification { name: ISSUED.into(), kind, values };
         let mut changes = Vec::new();
         if ended > 0 {

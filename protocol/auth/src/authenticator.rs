@@ -28,8 +28,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use zcluster_api::{AccountId, DirectoryApi};
 use zcluster_api::directory::{Account, Attributes};
+use zcluster_api::{AccountId, DirectoryApi};
 use zcluster_runtime::Instant;
 use zeroize::Zeroizing;
 

@@ -37,14 +37,13 @@ pub use external::{ExternalDirectory, ExternalEntry, ExternalError, ExternalQuer
 pub use failures::{Herald, NEWS_MAX, News, Peer, encode_news};
 pub use jwt::{JwtConfig, JwtVerifier};
 pub use password::{
-    scheme_not_supported,
     HashParams, PASSWORD_BYTES_MAX, hash_password, hash_password_with, is_password_hash, password_values,
-    verify_password,
+    scheme_not_supported, verify_password,
 };
 pub use policy::{Violation, check_new_password, check_password_strength, password_changes};
 pub use preauth::{PreAuth, new_preauth_key};
 pub use provision::{ChooseShard, Polled, ProvisionError, Provisioner, poll_is_due};
 pub use sasl::{Credentials, Exchange, RESPONSE_BYTES_MAX, SaslError, Step};
 pub use status::generalized_time_ms;
-pub use two_factor::{AppPassword, Enrolment, SecondFactorError, app_passwords};
 pub use token::{TokenError, TokenHints, TokenUser, TokenVerifier};
+pub use two_factor::{AppPassword, Enrolment, SecondFactorError, app_passwords};

@@ -63,7 +63,13 @@ impl Lockouts {
     }
 
     /// Counts a failure, and locks the account when there are too many. `wrong`: a keyed digest of what was tried.
-    pub(crate) async fn failed(&self, directory: &dyn DirectoryApi, account: &Account, service: Service, wrong: Option<Proof>) {
+    pub(crate) async fn failed(
+        &self,
+        directory: &dyn DirectoryApi,
+        account: &Account,
+        service: Service,
+        wrong: Option<Proof>,
+    ) {
         if account.effective("zimbraPasswordLockoutEnabled") != Some("TRUE") || account.status() != "active" {
             return;
         }

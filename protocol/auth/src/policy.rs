@@ -104,7 +104,11 @@ pub fn check_password_strength(account: &Account, new: &str) -> Result<(), Viola
         ("zimbraPasswordMinAlphaChars", have.letters, "not enough alphabetic characters"),
         ("zimbraPasswordMinNumericChars", have.digits, "not enough numeric characters"),
         ("zimbraPasswordMinPunctuationChars", have.punctuation, "not enough punctuation characters"),
-        ("zimbraPasswordMinDigitsOrPuncs", have.digits + have.punctuation, "not enough digits or punctuation characters"),
+        (
+            "zimbraPasswordMinDigitsOrPuncs",
+            have.digits + have.punctuation,
+            "not enough digits or punctuation characters",
+        ),
     ] {
         let min = number(account, attribute);
         if have < min {

@@ -16,7 +16,7 @@ const KEY_LETTERS_MIN: usize = 32;
 pub struct PreAuth {
     /// The account, named as `by` says.
     pub account: String,
-    /// `name` or `id`.
+    /// `name`, `id` or `foreignPrincipal`.
     pub by: String,
     /// When it was signed, Unix milliseconds.
     pub timestamp_ms: u64,

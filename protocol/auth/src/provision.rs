@@ -7,11 +7,14 @@ use crate::external::{
 use crate::status::{generalized_time, generalized_time_ms};
 use std::sync::Arc;
 use std::time::Duration;
-use zcluster_api::directory::{Account, AccountBy, Attributes, Domain, Modification, duration, split_address};
+use zcluster_api::directory::{
+    Account, AccountBy, Attribute, Attributes, Domain, Modification, duration, split_address,
+};
 use zcluster_api::{
     AccountId, Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId,
     RequestId,
 };
+use zcluster_schema::Problem;
 
 /// Entries that one poll looks at.
 const EXAMINED_MAX: usize = 100_000;
@@ -67,7 +70,11 @@ pub struct Provisioner {
 
 impl Provisioner {
     /// With the two directories, and where mailboxes go.
-    pub fn new(directory: Arc<dyn DirectoryApi>, external: Arc<dyn ExternalDirectory>, choose_shard: ChooseShard) -> Self {
+    pub fn new(
+        directory: Arc<dyn DirectoryApi>,
+        external: Arc<dyn ExternalDirectory>,
+        choose_shard: ChooseShard,
+    ) -> Self {
         Provisioner { directory, external, choose_shard }
     }
 
@@ -97,7 +104,9 @@ impl Provisioner {
                 base_only: true,
                 ..query(domain, "(objectClass=*)".into(), 2)
             },
-            (None, None) => return Err(settings("neither zimbraAutoProvLdapSearchFilter nor zimbraAutoProvLdapBindDn")),
+            (None, None) => {
+                return Err(settings("neither zimbraAutoProvLdapSearchFilter nor zimbraAutoProvLdapBindDn"));
+            }
         };
         let mut found = self.search_external(domain, &query).await?;
         if found.len() > 1 {
@@ -119,11 +128,8 @@ impl Provisioner {
     /// # Errors
     /// [`ProvisionError`].
     pub async fn entry(&self, domain: &Domain, dn: &str) -> Result<Option<ExternalEntry>, ProvisionError> {
-        let query = ExternalQuery {
-            base: dn.to_string(),
-            base_only: true,
-            ..query(domain, "(objectClass=*)".into(), 1)
-        };
+        let query =
+            ExternalQuery { base: dn.to_string(), base_only: true, ..query(domain, "(objectClass=*)".into(), 1) };
         Ok(self.search_external(domain, &query).await?.pop())
     }
 
@@ -260,7 +266,8 @@ fn as_uuid(mut id: AccountId) -> AccountId {
 }
 
 fn query(domain: &Domain, filter: String, limit: usize) -> ExternalQuery {
-    let base = in_dn(domain.attrs.get("zimbraAutoProvLdapSearchBase").unwrap_or_default(), &format!("@{}", domain.name));
+    let base =
+        in_dn(domain.attrs.get("zimbraAutoProvLdapSearchBase").unwrap_or_default(), &format!("@{}", domain.name));
     let mut attributes: Vec<String> = map(domain).map(|(from, _)| from.to_string()).collect();
     attributes.extend(domain.attrs.get("zimbraAutoProvAccountNameMap").map(str::to_string));
     attributes.push("mail".into());
@@ -286,22 +293,35 @@ fn every(filter: &str) -> String {
 
 /// `theirs=ours` each; what does not look so is passed over.
 fn map(domain: &Domain) -> impl Iterator<Item = (&str, &str)> {
-    domain.attrs.all("zimbraAutoProvAttrMap").iter().filter_map(|line| line.split_once('=')).map(|(a, b)| (a.trim(), b.trim()))
+    domain
+        .attrs
+        .all("zimbraAutoProvAttrMap")
+        .iter()
+        .filter_map(|line| line.split_once('='))
+        .map(|(a, b)| (a.trim(), b.trim()))
 }
 
-/// Our attributes of an entry.
+/// Our attributes of an entry, as the schema wants them; of those that take one value, the first.
 fn mapped(domain: &Domain, entry: &ExternalEntry) -> Result<Vec<Modification>, ProvisionError> {
     let mut attrs = Attributes::new();
     for (theirs, ours) in map(domain) {
-        if ours.is_empty() || ours.eq_ignore_ascii_case("userPassword") {
-            return Err(settings(&format!("zimbraAutoProvAttrMap must not set {ours:?}")));
+        let bad = |why: &str| settings(&format!("zimbraAutoProvAttrMap {theirs}={ours}: {why}"));
+        let refused = |problem: Problem| match problem {
+            Problem::Name(why) | Problem::Value(why) => bad(&why),
+        };
+        let definition = zcluster_schema::check_name(ours).map_err(refused)?;
+        if zcluster_schema::is_secret(ours) {
+            return Err(bad("secrets are not taken over"));
         }
-        let values = entry.attrs.all(theirs).iter().filter(|v| !v.is_empty());
-        let all: Vec<String> = attrs.all(ours).iter().chain(values).cloned().collect();
-        attrs.set(ours, all);
+        let mut all = attrs.all(ours).to_vec();
+        for value in entry.attrs.all(theirs).iter().filter(|v| !v.is_empty()) {
+            all.push(zcluster_schema::check(definition, value).map_err(refused)?);
+        }
+        all.truncate(if definition.single { 1 } else { all.len() });
+        attrs.set(definition.name, all);
     }
-    let values = |a: &zcluster_api::directory::Attribute| Modification { values: a.values.clone(), ..Modification::set(&a.name, "") };
-    Ok(attrs.iter().map(values).collect())
+    let set = |a: &Attribute| Modification { values: a.values.clone(), ..Modification::set(&a.name, "") };
+    Ok(attrs.iter().map(set).collect())
 }
 
 /// `zimbraAutoProvAccountNameMap` names the attribute that holds the name before the `@`; without it, the address that

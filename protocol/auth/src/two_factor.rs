@@ -196,7 +196,8 @@ impl Authenticator {
             return Err(no_secret());
         }
         let totp = TotpConfig::new(&settings.config);
-        let window = totp.window_of(&secret, code, zcluster_runtime::wall_ms(), 0).ok_or(SecondFactorError::WrongCode)?;
+        let window =
+            totp.window_of(&secret, code, zcluster_runtime::wall_ms(), 0).ok_or(SecondFactorError::WrongCode)?;
         let sealer = Sealer::new(settings.sealing);
         let codes = scratch_codes(account, &settings.config);
         let fault = || Error::Internal("cannot seal".into());
@@ -275,7 +276,8 @@ impl Authenticator {
     /// `Invalid`: no such name.
     pub async fn revoke_app_password(&self, account: &Account, name: &str) -> Result<(), SecondFactorError> {
         let values = account.attrs.all(app::ATTRIBUTE).iter();
-        let values: Vec<String> = values.filter(|v| app::parse(v).is_some_and(|(a, _)| a.name == name)).cloned().collect();
+        let values: Vec<String> =
+            values.filter(|v| app::parse(v).is_some_and(|(a, _)| a.name == name)).cloned().collect();
         if values.is_empty() {
             return Err(SecondFactorError::Invalid(format!("no app password {name:?}")));
         }
@@ -311,7 +313,8 @@ fn scratch_code_used(sealer: &Sealer, account: &Account, code: &str) -> Option<V
     let stored = account.attrs.get(CODES)?;
     let plain = sealer.open(account.id, CODES, stored)?;
     let codes = std::str::from_utf8(&plain).ok()?.split(',');
-    let typed: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_uppercase();
+    let typed: String =
+        code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_uppercase();
     let is_it = |c: &str| verify_slices_are_equal(c.as_bytes(), typed.as_bytes()).is_ok();
     let (used, left): (Vec<&str>, Vec<&str>) = codes.partition(|c| is_it(c));
     if used.is_empty() || typed.len() < *CODE_LETTERS.start() {

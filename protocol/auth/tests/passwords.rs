@@ -123,7 +123,9 @@ async fn passwords_that_have_to_be_changed() {
     set(&memory, id, "zimbraPasswordModifiedTime", &["20200101000000Z"]);
     assert_eq!(sign_in(&node, "Grünspecht-7").await, Err(AuthError::ChangePassword));
     set(&memory, id, "zimbraPasswordMinAge", &["30000"]);
-    assert!(matches!(change("Grünspecht-7", "Grünspecht-8").await, Err(ChangeError::Violation(v)) if v.code() == "account.PASSWORD_CHANGE_TOO_SOON"));
+    assert!(
+        matches!(change("Grünspecht-7", "Grünspecht-8").await, Err(ChangeError::Violation(v)) if v.code() == "account.PASSWORD_CHANGE_TOO_SOON")
+    );
     node.set_password(&account(&memory, NAME), "Grünspecht-9").await.unwrap();
     assert_eq!(sign_in(&node, "Grünspecht-9").await, Ok(id), "administrators need not wait");
     set(&memory, id, "zimbraAccountStatus", &["closed"]);
@@ -268,7 +270,8 @@ impl ExternalDirectory for Fake {
             // As much of a filter as the tests need: the name of the one who is looked for.
             let entries = self.entries.lock().unwrap();
             let fits = |e: &&ExternalEntry| {
-                query.filter.contains("(uid=*)") || query.filter.contains(&format!("(uid={})", e.attrs.get("uid").unwrap()))
+                query.filter.contains("(uid=*)")
+                    || query.filter.contains(&format!("(uid={})", e.attrs.get("uid").unwrap()))
             };
             Ok(entries.iter().filter(fits).cloned().collect())
         }
@@ -355,7 +358,9 @@ async fn falling_back_and_other_mechanisms() {
     set(&memory, id, "zimbraIsAdminAccount", &["TRUE"]);
     assert_eq!(sign_in(&node, "local").await, Ok(id), "administrators lock nobody out, not even themselves");
     set(&memory, id, "zimbraIsAdminAccount", &["FALSE"]);
-    for (mech, want) in [("kerberos5", Err(AuthError::TryLater)), ("custom:x", Err(AuthError::TryLater)), ("zimbra", Ok(id))] {
+    for (mech, want) in
+        [("kerberos5", Err(AuthError::TryLater)), ("custom:x", Err(AuthError::TryLater)), ("zimbra", Ok(id))]
+    {
         set_domain(&memory, "zimbraAuthMech", &[mech]);
         assert_eq!(sign_in(&node, "local").await, want, "{mech}");
     }
@@ -380,9 +385,13 @@ async fn accounts_come_at_their_first_sign_in() {
         set_domain(&memory, name, values);
     }
     let fake = Fake { passwords: vec![("uid=bob,dc=x", "there"), ("uid=eve,dc=x", "there")], ..Fake::default() };
-    fake.entries.lock().unwrap().push(entry("uid=bob,dc=x", &[("uid", "bob"), ("cn", "Bob B."), ("sn", "B."), ("title", "")]));
+    fake.entries
+        .lock()
+        .unwrap()
+        .push(entry("uid=bob,dc=x", &[("uid", "bob"), ("cn", "Bob B."), ("sn", "B."), ("title", "")]));
     let (node, _, _) = with_external(&memory, fake);
-    let bob = async |password: &[u8]| node.verify("bob@example.com", password, PEER, Service::Imap).await.map(|a| a.name);
+    let bob =
+        async |password: &[u8]| node.verify("bob@example.com", password, PEER, Service::Imap).await.map(|a| a.name);
     assert_eq!(bob(b"there").await, Err(AuthError::Invalid), "the domain does not want that");
     set_domain(&memory, "zimbraAutoProvMode", &["LAZY"]);
     set_domain(&memory, "zimbraAutoProvAuthMech", &["LDAP"]);
@@ -398,8 +407,14 @@ async fn accounts_come_at_their_first_sign_in() {
     assert!(!made.attrs.has("description") && !made.attrs.has("givenName") && made.status() == "active");
     let eve = node.verify("eve@example.com", b"there", PEER, Service::Imap).await;
     assert_eq!(eve.err(), Some(AuthError::Invalid), "a password, but no entry");
-    set_domain(&memory, "zimbraAutoProvAttrMap", &["cn=userPassword"]);
-    node.verify("nobody@example.com", b"there", PEER, Service::Imap).await.unwrap_err();
+    // What a map must not do: secrets, names that are kept, values that the schema does not allow.
+    memory.command(DirectoryCommand::DeleteAccount(made.id)).unwrap();
+    for line in ["cn=userPassword", "cn=mail", "cn=zimbraMailQuota", "cn=noSuchAttribute"] {
+        set_domain(&memory, "zimbraAutoProvAttrMap", &[line]);
+        assert_eq!(bob(b"there").await, Err(AuthError::TryLater), "{line}");
+    }
+    set_domain(&memory, "zimbraAutoProvAttrMap", &["cn=displayName"]);
+    assert!(bob(b"there").await.is_ok());
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use zcluster_api::directory::{Account, AccountBy, Modification, ModifyKind};
 use zcluster_api::{AccountId, DirectoryCommand, DirectoryQuery};
 use zcluster_auth::{
-    AuthConfig, AuthError, Authenticator, Channel, HashParams, PreAuth, SaslError, ScramClient, SecondFactorError, Service,
-    Step, app_passwords, new_preauth_key, password_values,
+    AuthConfig, AuthError, Authenticator, Channel, HashParams, PreAuth, SaslError, ScramClient, SecondFactorError,
+    Service, Step, app_passwords, new_preauth_key, password_values,
 };
 use zcluster_state::memory::Memory;
 
@@ -83,7 +83,11 @@ async fn a_code_is_good_once_in_the_whole_cluster() {
     assert_eq!(site.admin(0, "right", None).await, Err(AuthError::CodeRequired));
     assert_eq!(site.admin(0, "wrong", None).await, Err(AuthError::Invalid), "the password first");
     assert_eq!(site.admin(0, "right", Some("000")).await, Err(AuthError::Invalid));
-    assert_eq!(site.admin(0, "right", Some(&code(&secret, -1))).await, Err(AuthError::Invalid), "switched it on already");
+    assert_eq!(
+        site.admin(0, "right", Some(&code(&secret, -1))).await,
+        Err(AuthError::Invalid),
+        "switched it on already"
+    );
     let now = code(&secret, 0);
     // Two nodes at once: each has read the account before the other writes.
     let both = futures::future::join(site.admin(0, "right", Some(&now)), site.admin(1, "right", Some(&now))).await;
@@ -240,7 +244,9 @@ async fn lifetimes_are_attributes_and_lists_are_bounded() {
         texts.push(site.nodes[0].issue_token(&site.account(), true).await.unwrap().text);
     }
     assert_eq!(site.account().attrs.all("zimbraAuthTokens").len(), 100);
-    assert!(site.nodes[1].redeem_token(&texts[0]).await.is_err() && site.nodes[1].redeem_token(&texts[109]).await.is_ok());
+    assert!(
+        site.nodes[1].redeem_token(&texts[0]).await.is_err() && site.nodes[1].redeem_token(&texts[109]).await.is_ok()
+    );
 }
 
 #[tokio::test]
@@ -264,7 +270,11 @@ async fn portals_sign() {
     assert_eq!(verify(&by_name, &key).await, Ok(site.id));
     assert_eq!(verify(&request("id", &site.id.to_string()), &key).await, Ok(site.id));
     assert_eq!(verify(&by_name, &new_preauth_key()).await, Err(AuthError::Invalid));
-    assert_eq!(verify(&request("foreignPrincipal", NAME), &key).await, Err(AuthError::Invalid));
+    let foreign = request("foreignPrincipal", "portal:4711");
+    assert_eq!(verify(&foreign, &key).await, Err(AuthError::Invalid));
+    site.set("zimbraForeignPrincipal", "portal:4711");
+    assert_eq!(verify(&foreign, &key).await, Ok(site.id));
+    assert_eq!(verify(&request("other", NAME), &key).await, Err(AuthError::Invalid));
     let old = PreAuth { timestamp_ms: by_name.timestamp_ms - 301_000, ..by_name.clone() };
     assert_eq!(verify(&old, &key).await, Err(AuthError::Invalid));
     let ended = PreAuth { expires_ms: 1, ..by_name };

@@ -222,10 +222,9 @@ impl LdapClient {
         };
         let scope = if query.base_only { Scope::Base } else { Scope::Subtree };
         let adapters: Vec<Box<dyn ldap3::adapters::Adapter<_, _>>> = match query.limit > PAGE as usize {
-            true => vec![
-                Box::new(ldap3::adapters::EntriesOnly::new()),
-                Box::new(ldap3::adapters::PagedResults::new(PAGE)),
-            ],
+            true => {
+                vec![Box::new(ldap3::adapters::EntriesOnly::new()), Box::new(ldap3::adapters::PagedResults::new(PAGE))]
+            }
             false => vec![Box::new(ldap3::adapters::EntriesOnly::new())],
         };
         let mut stream = ldap
@@ -259,7 +258,10 @@ fn is_usable(url: &str) -> bool {
         _ => (authority, None),
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let v6 = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
+    let v6 = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
     let named = !host.is_empty() && host.chars().all(plain);
     (named || v6) && port.is_none_or(|p| p.parse::<u16>().is_ok_and(|p| p != 0))
 }
@@ -312,11 +314,33 @@ mod tests {
 
     #[test]
     fn urls() {
-        for good in ["ldap://a", "ldaps://a.example.com:636/", "ldap://192.0.2.1:389", "ldap://[2001:db8::1]", "ldaps://[::1]:636"] {
+        for good in [
+            "ldap://a",
+            "ldaps://a.example.com:636/",
+            "ldap://192.0.2.1:389",
+            "ldap://[2001:db8::1]",
+            "ldaps://[::1]:636",
+        ] {
             assert!(is_usable(good), "{good}");
         }
-        for bad in ["", "a", "ldap://", "ldap:///", "ldap://:389", "ldap://a:", "ldap://a:0", "ldap://a:x", "http://a", "ldapi:///",
-            "ldap://u@a", "ldap://a/dc=x", "ldap://a b", "ldap://[::1", "ldap://[x]", "LDAP://a"] {
+        for bad in [
+            "",
+            "a",
+            "ldap://",
+            "ldap:///",
+            "ldap://:389",
+            "ldap://a:",
+            "ldap://a:0",
+            "ldap://a:x",
+            "http://a",
+            "ldapi:///",
+            "ldap://u@a",
+            "ldap://a/dc=x",
+            "ldap://a b",
+            "ldap://[::1",
+            "ldap://[x]",
+            "LDAP://a",
+        ] {
             assert!(!is_usable(bad), "{bad}");
         }
     }

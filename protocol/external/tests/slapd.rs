@@ -55,7 +55,8 @@ impl Slapd {
         );
         std::fs::write(at("slapd.conf"), config).unwrap();
         std::fs::write(at("people.ldif"), people()).unwrap();
-        let loaded = Command::new("/usr/sbin/slapadd").args(["-q", "-f", &at("slapd.conf"), "-l", &at("people.ldif")]).output();
+        let loaded =
+            Command::new("/usr/sbin/slapadd").args(["-q", "-f", &at("slapd.conf"), "-l", &at("people.ldif")]).output();
         let loaded = loaded.expect("slapd is installed (deploy/prerequisites)");
         assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -99,7 +100,9 @@ fn certificates(dir: &Path) {
 
 fn people() -> Vec<u8> {
     let mut out = Vec::new();
-    out.extend_from_slice(b"dn: dc=example,dc=com\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: x\n\n");
+    out.extend_from_slice(
+        b"dn: dc=example,dc=com\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: x\n\n",
+    );
     out.extend_from_slice(b"dn: ou=people,dc=example,dc=com\nobjectClass: organizationalUnit\nou: people\n\n");
     for n in 0..PEOPLE {
         let uid = match n {
@@ -280,9 +283,19 @@ async fn what_a_server_may_do_wrong() {
     assert_eq!(search(reader, "(uid=nobody)", 2).await, Ok(vec![]));
     assert!(matches!(search(reader, "(uid=user*)", 5).await, Err(ExternalError::Refused(_))), "too many");
     assert!(matches!(search(reader, "(uid=", 5).await, Err(ExternalError::Refused(_))), "no filter");
-    assert!(matches!(search(Some(("cn=reader,dc=example,dc=com", "x")), "(uid=a)", 5).await, Err(ExternalError::Refused(_))));
-    assert!(matches!(search(Some(("cn=reader,dc=example,dc=com", "")), "(uid=a)", 5).await, Err(ExternalError::Refused(_))));
-    assert_eq!(search(None, "(uid=alice)", 5).await, Ok(vec![]), "anonymous sees nothing, whoever used the connection before");
+    assert!(matches!(
+        search(Some(("cn=reader,dc=example,dc=com", "x")), "(uid=a)", 5).await,
+        Err(ExternalError::Refused(_))
+    ));
+    assert!(matches!(
+        search(Some(("cn=reader,dc=example,dc=com", "")), "(uid=a)", 5).await,
+        Err(ExternalError::Refused(_))
+    ));
+    assert_eq!(
+        search(None, "(uid=alice)", 5).await,
+        Ok(vec![]),
+        "anonymous sees nothing, whoever used the connection before"
+    );
     assert_eq!(search(reader, "(objectClass=inetOrgPerson)", 5_000).await.unwrap().len(), PEOPLE, "paged");
 
     // A kept connection that died is replaced.

@@ -49,7 +49,8 @@ impl Authenticator {
     /// background.
     pub(super) async fn note_sign_in(&self, account: &Account) {
         let Some(settings) = self.settings().await else { return };
-        let frequency = settings.config.get("zimbraLastLogonTimestampFrequency").and_then(duration).unwrap_or(FREQUENCY);
+        let frequency =
+            settings.config.get("zimbraLastLogonTimestampFrequency").and_then(duration).unwrap_or(FREQUENCY);
         let now_ms = zcluster_runtime::wall_ms();
         let last = account.attrs.get("zimbraLastLogonTimestamp").and_then(generalized_time_ms).unwrap_or(0);
         let due = last.saturating_add(u64::try_from(frequency.as_millis()).unwrap_or(u64::MAX)) <= now_ms;

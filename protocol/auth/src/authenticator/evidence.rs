@@ -138,7 +138,8 @@ impl Authenticator {
         let bucket = zcluster_runtime::wall_ms() / EXTERNAL_MS;
         let id = account.map_or(AccountId([0; 16]), |a| a.id);
         let proof = |bucket| self.cache.proof(id, &format!("external {bucket} {address}"), password);
-        if account.is_some() && (self.cache.knows(&proof(bucket)) || self.cache.knows(&proof(bucket.saturating_sub(1)))) {
+        if account.is_some() && (self.cache.knows(&proof(bucket)) || self.cache.knows(&proof(bucket.saturating_sub(1))))
+        {
             return Ok(true);
         }
         let right = external::check(external, &domain.attrs, account, address, text).await?;
@@ -188,7 +189,8 @@ impl Authenticator {
             return Ok(false);
         }
         let domain = self.domain(&account.name).await?;
-        Ok(domain.is_none_or(|d| Mech::of(&d.attrs, false) == Mech::Zimbra || external::falls_back(&d.attrs, Some(account))))
+        Ok(domain
+            .is_none_or(|d| Mech::of(&d.attrs, false) == Mech::Zimbra || external::falls_back(&d.attrs, Some(account))))
     }
 
     /// Replaces a hash of another kind, or a weaker one, by ours; only if it still is what is stored, so that a password

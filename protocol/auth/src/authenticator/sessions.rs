@@ -6,8 +6,8 @@ use crate::channel::Service;
 use crate::preauth::PreAuth;
 use std::net::IpAddr;
 use std::time::Duration;
-use zcluster_api::directory::{Account, AccountBy, duration};
-use zcluster_api::{Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, RequestId};
+use zcluster_api::directory::{Account, AccountBy, Filter, Kinds, Page, Search, duration};
+use zcluster_api::{AccountId, Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, RequestId};
 
 /// `zimbraAuthTokenLifetime` where nobody set it.
 const LIFETIME: Duration = Duration::from_secs(2 * 86_400);
@@ -158,9 +158,14 @@ impl Authenticator {
         let by = match request.by.as_str() {
             "name" => self.full_address(&request.account).await.map(AccountBy::Address),
             "id" => request.account.parse().ok().map(AccountBy::Id),
+            "foreignPrincipal" => self.by_foreign_principal(&request.account).await?.map(AccountBy::Id),
             _ => None,
         };
-        let by = by.ok_or(AuthError::Invalid)?;
+        let Some(by) = by else {
+            attempt.because("no such account");
+            self.count_failure("", attempt.peer, None);
+            return Err(AuthError::Invalid);
+        };
         let claimed = if let AccountBy::Address(address) = &by { address.clone() } else { String::new() };
         if !self.throttle.allows(&claimed, attempt.peer) {
             attempt.because("throttled");
@@ -183,6 +188,32 @@ impl Authenticator {
             return Err(AuthError::Invalid);
         }
         self.admit(account, None, attempt.service).await
+    }
+
+    /// The account whose `zimbraForeignPrincipal` it is, if it is one's only.
+    async fn by_foreign_principal(&self, name: &str) -> Result<Option<AccountId>, AuthError> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let search = Search {
+            kinds: Kinds::ACCOUNTS,
+            domain: None,
+            parent: None,
+            filter: Filter::equal("zimbraForeignPrincipal", name),
+            after: None,
+            limit: 2,
+        };
+        match self.directory.read(DirectoryQuery::Search(Box::new(search)), Freshness::Local).await {
+            Ok(DirectoryReply::Page(Page { objects, .. })) => match objects.as_slice() {
+                [one] => Ok(Some(one.id)),
+                _ => Ok(None),
+            },
+            Ok(_) => Ok(None),
+            Err(error) => {
+                tracing::warn!(%error, "cannot look up an account");
+                Err(AuthError::TryLater)
+            }
+        }
     }
 
     async fn account_by(&self, by: AccountBy) -> Result<Option<Account>, AuthError> {

@@ -79,7 +79,10 @@ mod tests {
         assert_eq!((fill("%n"), fill("%u@%d")), ("joe.x@mail.example.com".into(), "joe.x@mail.example.com".into()));
         assert_eq!(fill("EXAMPLE\\%u"), "EXAMPLE\\joe.x");
         assert_eq!(fill("cn=%%%x%"), "cn=%%x%");
-        assert_eq!(in_filter("(&(mail=%n)(uid=%u))", "o'b*(r)@x"), "(&(mail=o\\27b\\2a\\28r\\29@x)(uid=o\\27b\\2a\\28r\\29))");
+        assert_eq!(
+            in_filter("(&(mail=%n)(uid=%u))", "o'b*(r)@x"),
+            "(&(mail=o\\27b\\2a\\28r\\29@x)(uid=o\\27b\\2a\\28r\\29))"
+        );
         assert_eq!(in_dn("uid=%u,dc=x", "a,b=c+d\\ #@x"), "uid=a\\2cb\\3dc\\2bd\\5c\\20\\23,dc=x");
     }
 

@@ -8,8 +8,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{digest, pbkdf2};
 use base64::Engine;
 use base64::alphabet::STANDARD as LETTERS;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use md5::{Digest, Md5};
 use sha_crypt::{PasswordVerifier, ShaCrypt};
@@ -33,7 +33,9 @@ const STORED_BYTES_MAX: usize = 1_024;
 /// Standard letters; with or without padding, as servers differ.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &LETTERS,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
 );
 
 /// A hash that is not ours, parsed and found to be within bounds.
@@ -208,7 +210,12 @@ fn yescrypt_is_bounded(rest: &str) -> bool {
     bounded && rest.split_once('$').is_some_and(|(_, digest)| digest.len() == 43)
 }
 
-fn derived<'a>(algorithm: pbkdf2::Algorithm, iterations: &str, salt: Vec<u8>, expected: Vec<u8>) -> Option<Foreign<'a>> {
+fn derived<'a>(
+    algorithm: pbkdf2::Algorithm,
+    iterations: &str,
+    salt: Vec<u8>,
+    expected: Vec<u8>,
+) -> Option<Foreign<'a>> {
     let iterations = NonZeroU32::new(iterations.parse().ok()?).filter(|n| n.get() <= PBKDF2_ITERATIONS_MAX)?;
     let bounded = (1..=SALT_BYTES_MAX).contains(&salt.len()) && (16..=64).contains(&expected.len());
     bounded.then_some(Foreign::Pbkdf2 { algorithm, iterations, salt, expected })

@@ -70,10 +70,16 @@ fn hashes_that_other_programs_made() {
 fn what_asks_for_too_much_or_is_not_known_verifies_nothing() {
     for (stored, scheme) in [
         ("{CRYPT}UK.p.qYRBu9p6", Some("CRYPT")),
-        ("$6$rounds=999999999$L9A4Ijhm8v1./ImG$gmecJuUEW4XijfyW4SsKTmnC21KmKWO8JpckawwI5Ztcf/36.mJ39mqIggVaPwTUwoEZYjqAR32wnxhrVKUL01", Some("6")),
+        (
+            "$6$rounds=999999999$L9A4Ijhm8v1./ImG$gmecJuUEW4XijfyW4SsKTmnC21KmKWO8JpckawwI5Ztcf/36.mJ39mqIggVaPwTUwoEZYjqAR32wnxhrVKUL01",
+            Some("6"),
+        ),
         ("$2b$31$EcGoHLDqjGWeetbX/Xse7.hU4KNA362YdLT7OpsjGoznBd.BXqcqG", Some("2b")),
         ("$y$jFT$abcdefghijkl$LTtL1v9psqQ5o1zfga/RLmY0x5COG0NosPBHbqNMf22", Some("y")),
-        ("$pbkdf2-sha256$4000000000$XMsZ41zL2VuLsfa.13oPwQ$/Au.Gfch3un2g23q2h9HiHLBT6x9mvdVJuZFJFemOhY", Some("pbkdf2-sha256")),
+        (
+            "$pbkdf2-sha256$4000000000$XMsZ41zL2VuLsfa.13oPwQ$/Au.Gfch3un2g23q2h9HiHLBT6x9mvdVJuZFJFemOhY",
+            Some("pbkdf2-sha256"),
+        ),
         ("{SSHA}xAMJbqhxtPgXYpKleiTqV72JXV0=", Some("SSHA")),
         ("{SHA}kmOlqpxDQlmOWSUhLPWmNFoImundgbl2", Some("SHA")),
         ("{NT}0123456789abcdef", Some("NT")),

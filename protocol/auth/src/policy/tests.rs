@@ -54,7 +54,9 @@ fn each_attribute_refuses_by_its_name() {
 fn punctuation_may_be_listed_or_described() {
     let min = ("zimbraPasswordMinPunctuationChars", "1");
     let described = account(&[min, ("zimbraPasswordAllowedPunctuationChars", "[.,]")], &[]);
-    assert!(check_password_strength(&described, "abc!").is_err() && check_password_strength(&described, "abc,").is_ok());
+    assert!(
+        check_password_strength(&described, "abc!").is_err() && check_password_strength(&described, "abc,").is_ok()
+    );
     let listed = account(&[min, ("zimbraPasswordAllowedPunctuationChars", "*+(")], &[]);
     assert!(check_password_strength(&listed, "abc!").is_err() && check_password_strength(&listed, "abc(").is_ok());
 }
