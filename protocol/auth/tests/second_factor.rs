@@ -135,6 +135,8 @@ async fn programs_have_their_own_passwords() {
     assert_eq!(site.imap(&phone).await, Ok(site.id));
     assert_eq!(site.imap(&format!("{} {}", &tablet[..4], &tablet[4..])).await, Ok(site.id));
     assert_eq!(site.admin(0, &phone, None).await, Err(AuthError::Invalid), "where a code can be asked for");
+    let change = site.nodes[0].change_password(NAME, phone.as_bytes(), "Another-1", PEER, Service::Imap).await;
+    assert_eq!(change.err().map(|e| e.to_string()).as_deref(), Some("password is locked and can't be changed"));
     site.nodes[1].revoke_app_password(&site.account(), "phone").await.unwrap();
     assert_eq!(site.imap(&phone).await, Err(AuthError::Invalid));
     assert!(site.nodes[1].revoke_app_password(&site.account(), "phone").await.is_err());

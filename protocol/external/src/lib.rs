@@ -135,7 +135,9 @@ impl LdapClient {
 
     /// Asks the servers one after the other until one answers. A kept connection that turns out to be dead is replaced.
     async fn ask(&self, server: &ExternalServer, question: &Question<'_>) -> Result<Answer, ExternalError> {
-        let _turn = self.turns.acquire().await.map_err(|_| ExternalError::Unreachable("stopping".into()))?;
+        let busy = || ExternalError::Unreachable("too many questions at once".into());
+        let turn = timeout(self.config.answer_timeout, self.turns.acquire()).await.map_err(|_| busy())?;
+        let _turn = turn.map_err(|_| busy())?;
         let mut faults = Vec::new();
         for url in &server.urls {
             let kept = self.pool.take(url, server.start_tls);

@@ -39,11 +39,15 @@ impl Authenticator {
     ) -> Result<Account, ChangeError> {
         let credentials = Credentials { authzid: None, user: user.into(), password: Zeroizing::new(old.to_vec()) };
         let attempt = Attempt::new(service, "change-password", peer, user);
-        let result = match self.authenticate(&attempt, &credentials, None).await {
-            Ok((account, _)) => self.admit(account, None, service).await,
-            Err(error) => Err(error),
+        let (result, kept_here) = match self.authenticate(&attempt, &credentials, None).await {
+            Ok((account, kept_here)) => (self.admit(account, None, service).await, kept_here),
+            Err(error) => (Err(error), false),
         };
         let account = self.conclude(&attempt, result).await?;
+        // A program's password, or one that another directory has, gives no say over the one that is kept here.
+        if !kept_here {
+            return Err(Violation::Locked.into());
+        }
         let (checked, text) = (account.clone(), new.to_string());
         self.in_turn(move || check_new_password(&checked, &text, zcluster_runtime::wall_ms())).await??;
         self.store_password(&account, new).await?;
