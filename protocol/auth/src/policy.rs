@@ -15,7 +15,7 @@ const PATTERN_BYTES_MAX: usize = 256 * 1_024;
 const DAY_MS: u64 = 86_400_000;
 
 /// Passwords that everybody tries first, of six and more characters, sorted, lower case: the list that Django carries
-/// (BSD licence), which Royce Williams made of what was stolen elsewhere.
+/// (BSD licence: `policy/common.LICENSE`), which Royce Williams made of what was stolen elsewhere.
 static COMMON: &str = include_str!("policy/common.txt");
 
 /// What is wrong with a new password. The text is for the user; [`Self::code`] is Zimbra's.
