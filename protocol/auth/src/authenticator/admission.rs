@@ -99,7 +99,12 @@ impl Authenticator {
         {
             return Some(settings.clone());
         }
-        let reply = self.directory.read(DirectoryQuery::Cluster, Freshness::Local).await;
+        self.settings_now(Freshness::Local).await
+    }
+
+    /// The same, asked for at once.
+    pub(super) async fn settings_now(&self, freshness: Freshness) -> Option<Settings> {
+        let reply = self.directory.read(DirectoryQuery::Cluster, freshness).await;
         let Ok(DirectoryReply::Cluster(cluster)) = reply else { return None };
         let settings = Settings {
             default_domain: cluster.config.get("zimbraDefaultDomainName").map(str::to_string),

@@ -118,19 +118,17 @@ impl Authenticator {
     }
 
     async fn decode(&self, text: &str) -> Result<AuthToken, AuthError> {
-        for again in [false, true] {
-            let settings = self.settings().await.ok_or(AuthError::TryLater)?;
-            let keys = auth_token::keys(&settings.config);
-            if let Some(token) = AuthToken::decode(text, &keys) {
-                return Ok(token);
-            }
-            // Another node may have a new key; what is no token of any key costs no look into the directory.
-            if again || !auth_token::may_have_newer_key(text, &keys) {
-                break;
-            }
-            self.forget_settings();
+        let settings = self.settings().await.ok_or(AuthError::TryLater)?;
+        let keys = auth_token::keys(&settings.config);
+        if let Some(token) = AuthToken::decode(text, &keys) {
+            return Ok(token);
         }
-        Err(AuthError::Invalid)
+        // Another node may have made a new key; what names no newer one costs no look into the directory.
+        if !auth_token::may_have_newer_key(text, &keys) {
+            return Err(AuthError::Invalid);
+        }
+        let settings = self.settings_now(Freshness::Recent).await.ok_or(AuthError::TryLater)?;
+        AuthToken::decode(text, &auth_token::keys(&settings.config)).ok_or(AuthError::Invalid)
     }
 
     /// The account that a portal says has signed in there (`zimbraPreAuthKey` of the account's domain).
