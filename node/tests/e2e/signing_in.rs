@@ -12,11 +12,12 @@ const BOB: &str = ACCOUNTS[2];
 fn call(cluster: &Cluster, node: usize, what: &str, authorization: Option<&str>, body: &Value) -> (u16, Value) {
     let url = format!("https://127.0.0.1:{}/v1/{what}", cluster.node(node).base + 71);
     let mut curl = Command::new("curl");
-    curl.args(["-sk", "-w", "\n%{http_code}", "-H", "Content-Type: application/json", "-d", &body.to_string(), &url]);
+    curl.args(["-sSk", "-w", "\n%{http_code}", "-H", "Content-Type: application/json", "-d", &body.to_string(), &url]);
     if let Some(authorization) = authorization {
         curl.args(["-H", &format!("Authorization: {authorization}")]);
     }
     let output = curl.output().expect("curl");
+    assert!(output.status.success(), "{what} on node {node}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let (answer, status) = text.rsplit_once('\n').unwrap();
     (status.parse().unwrap(), serde_json::from_str(answer).unwrap_or(Value::Null))
@@ -35,7 +36,7 @@ fn takes(cluster: &Cluster, node: usize, token: &str) -> Result<(), String> {
     let body = json!({ "args": ["getAllDomains"] });
     match call(cluster, node, "prov", Some(&format!("Bearer {token}")), &body) {
         (200, _) => Ok(()),
-        (_, problem) => Err(problem["code"].as_str().unwrap_or_default().to_string()),
+        (status, problem) => Err(problem["code"].as_str().map_or(format!("{status} {problem}"), str::to_string)),
     }
 }
 

@@ -2,16 +2,17 @@
 
 mod admission;
 mod audit;
+mod bearer;
 mod evidence;
 mod hashing;
 mod new_password;
+mod scram;
 mod sessions;
 
 pub use new_password::ChangeError;
 pub use sessions::IssuedToken;
 
-use crate::cache::Cache;
-use crate::cache::Proof;
+use crate::cache::{Cache, Proof};
 use crate::channel::Service;
 use crate::external::ExternalDirectory;
 use crate::failures::{Herald, News, Peer};
@@ -20,9 +21,9 @@ use crate::mechanism::Offer;
 use crate::password::{HashParams, hash_password_with};
 use crate::provision::Provisioner;
 use crate::sasl::Credentials;
-use crate::scram_keys::{KEY_BYTES, ScramKeys, mac};
+use crate::scram_keys::{KEY_BYTES, ScramKeys};
 use crate::throttle::Throttle;
-use crate::token::{TokenError, TokenHints, TokenVerifier};
+use crate::token::{TokenHints, TokenVerifier};
 use std::net::IpAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -32,9 +33,6 @@ use zcluster_api::directory::{Account, Attributes};
 use zcluster_api::{AccountId, DirectoryApi};
 use zcluster_runtime::Instant;
 use zeroize::Zeroizing;
-
-/// Bytes of a made-up salt; as many as [`crate::password_values`] draws.
-const SALT_BYTES: usize = 16;
 
 /// Bounds and costs.
 #[derive(Clone, Debug)]
@@ -292,111 +290,6 @@ impl Authenticator {
             return Err(AuthError::ChangePassword);
         }
         self.admit(account, credentials.authzid.as_deref(), attempt.service).await
-    }
-
-    /// Whom a SCRAM exchange is about. An account without keys, and one that does not exist, get made-up keys: the same
-    /// ones each time and on each node.
-    pub(crate) async fn scram_candidate(&self, user: &str, peer: IpAddr) -> Result<Candidate, AuthError> {
-        let address = self.full_address(user).await;
-        let account = match &address {
-            Some(address) if !self.throttle.allows(address, peer) => return Err(AuthError::TryLater),
-            Some(address) => match self.lookup(address).await? {
-                Some(account) if self.takes_scram(&account).await? => Some(account),
-                _ => None,
-            },
-            None => None,
-        };
-        let made_up = self.made_up_keys(address.as_deref().unwrap_or(user)).await;
-        let keys = account.as_ref().and_then(|a| a.attrs.all("userPassword").iter().find_map(|v| ScramKeys::parse(v)));
-        Ok(match keys {
-            Some(keys) => Candidate { user: address, account, keys },
-            None => Candidate { user: address, account: None, keys: made_up },
-        })
-    }
-
-    async fn made_up_keys(&self, user: &str) -> ScramKeys {
-        let secret = self.settings().await.map_or(self.own_secret, |s| s.secret);
-        let draw = |what: &str| mac(&secret, format!("{what} {user}").as_bytes());
-        let salt = draw("salt").get(..SALT_BYTES).unwrap_or_default().to_vec();
-        let iterations = self.config.hash.scram_iterations;
-        ScramKeys { iterations, salt, stored: draw("stored"), server: draw("server") }
-    }
-
-    /// What follows a SCRAM exchange's last message. `attempt.user` is the candidate's address, if it has one.
-    pub(crate) async fn proven(
-        &self,
-        attempt: &Attempt<'_>,
-        account: Option<Account>,
-        right: bool,
-        authzid: Option<&str>,
-    ) -> Result<Account, AuthError> {
-        if attempt.user.is_empty() {
-            attempt.because("no such account");
-            return Err(AuthError::Invalid);
-        }
-        // Exchanges that were begun side by side must not outrun the throttle.
-        if !self.throttle.allows(attempt.user, attempt.peer) {
-            attempt.because("throttled");
-            return Err(AuthError::TryLater);
-        }
-        let account = self.tally(attempt, attempt.user, account, right, None).await?;
-        if crate::policy::must_change(&account, zcluster_runtime::wall_ms()) {
-            self.admit(account, None, attempt.service).await?;
-            return Err(AuthError::ChangePassword);
-        }
-        self.admit(account, authzid, attempt.service).await
-    }
-
-    /// The account that a bearer token belongs to; `attempt.user` says as whom the client wants to act (empty: as
-    /// itself). With the error comes what is wrong with the token, if that is it.
-    pub(crate) async fn verify_token(
-        &self,
-        attempt: &Attempt<'_>,
-        token: &str,
-    ) -> Result<Account, (AuthError, Option<TokenError>)> {
-        let (result, why) = match self.check_token(attempt, token).await {
-            Ok(account) => (Ok(account), None),
-            Err((error, why)) => (Err(error), why),
-        };
-        self.conclude(attempt, result).await.map_err(|error| (error, why))
-    }
-
-    async fn check_token(
-        &self,
-        attempt: &Attempt<'_>,
-        token: &str,
-    ) -> Result<Account, (AuthError, Option<TokenError>)> {
-        let plainly = |error| (error, None);
-        let Some(verifier) = &self.tokens else { return Err(plainly(AuthError::Invalid)) };
-        // What is not an address is counted for the place alone.
-        let claimed = self.full_address(attempt.user).await.unwrap_or_default();
-        if !self.throttle.allows(&claimed, attempt.peer) {
-            attempt.because("throttled");
-            return Err(plainly(AuthError::TryLater));
-        }
-        // An empty token only asks what a good one is (RFC 7628 §4.3).
-        let checked = if token.is_empty() { Err(TokenError::Invalid) } else { verifier.verify(token).await };
-        let found = match checked {
-            Ok(found) => match self.full_address(&found.user).await {
-                Some(address) => self.lookup(&address).await.map_err(plainly)?,
-                None => None,
-            },
-            Err(TokenError::Unavailable) => return Err(plainly(AuthError::TryLater)),
-            Err(why) => {
-                attempt.because("bad token");
-                if !token.is_empty() {
-                    self.count_failure(&claimed, attempt.peer, None);
-                }
-                return Err((AuthError::Invalid, Some(why)));
-            }
-        };
-        let Some(account) = found else {
-            attempt.because("token of nobody");
-            self.count_failure(&claimed, attempt.peer, None);
-            return Err((AuthError::Invalid, Some(TokenError::Invalid)));
-        };
-        self.throttle.succeeded(&claimed, attempt.peer);
-        self.admit(account, Some(attempt.user), attempt.service).await.map_err(plainly)
     }
 
     /// Counts, tells and, if it is a refusal, slows down.
