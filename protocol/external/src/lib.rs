@@ -150,7 +150,7 @@ impl LdapClient {
                     None => self.connect(url, server.start_tls).await,
                 };
                 let outcome = match connected {
-                    Ok(mut ldap) => (self.put(question, &mut ldap).await, Some(ldap)),
+                    Ok(mut ldap) => (self.answer(question, &mut ldap).await, Some(ldap)),
                     Err(fault) => (Err(fault), None),
                 };
                 match outcome {
@@ -180,6 +180,17 @@ impl LdapClient {
         {
             self.pool.put(url, start_tls, ldap);
         }
+    }
+
+    /// As long as each piece may take, and no longer in all.
+    async fn answer(&self, question: &Question<'_>, ldap: &mut Ldap) -> Result<Answer, Fault> {
+        let pieces = match question {
+            Question::Bind { .. } => 1,
+            Question::Search { query, .. } => 2 + query.limit / PAGE as usize,
+        };
+        let patience = self.config.answer_timeout.saturating_mul(u32::try_from(pieces).unwrap_or(u32::MAX));
+        let put = timeout(patience, self.put(question, ldap)).await;
+        put.unwrap_or_else(|_| Err(Fault::Server("no answer in time".into())))
     }
 
     async fn put(&self, question: &Question<'_>, ldap: &mut Ldap) -> Result<Answer, Fault> {
