@@ -31,6 +31,8 @@ pub struct Client {
 enum Auth {
     Secret(String),
     Password(String, String),
+    /// Only for calls that need no sign-in.
+    None,
 }
 
 /// A refusal by the node, with its code.
@@ -81,18 +83,25 @@ impl Client {
     }
 
     fn remote(server: &str, reach: &Reach) -> Result<Client> {
-        let (Some(admin), Some(file)) = (&reach.admin, &reach.password_file) else {
-            bail!("--server needs --admin ADDRESS and --password-file FILE");
+        let auth = match (&reach.token_file, &reach.admin, &reach.password_file) {
+            (Some(file), ..) => Auth::Secret(read_password(file)?),
+            (None, Some(admin), Some(file)) => Auth::Password(admin.clone(), read_password(file)?),
+            _ => bail!("--server needs --admin ADDRESS and --password-file FILE, or --token-file FILE"),
         };
-        let password = read_password(file)?;
         let mut http = builder();
         if let Some(path) = &reach.ca {
             let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             http = http.tls_certs_only(Certificate::from_pem_bundle(&pem)?);
         }
         let address = with_port(server, Ports::default().admin);
-        let auth = Auth::Password(admin.clone(), password);
         Ok(Client { http: http.build()?, base: format!("https://{address}"), shown: address, auth })
+    }
+
+    /// The same without signing in.
+    #[must_use]
+    pub fn unsigned(mut self) -> Client {
+        self.auth = Auth::None;
+        self
     }
 
     /// Asks for something.
@@ -125,6 +134,7 @@ impl Client {
         let request = match &self.auth {
             Auth::Secret(secret) => request.bearer_auth(secret),
             Auth::Password(user, password) => request.basic_auth(user, Some(password)),
+            Auth::None => request,
         };
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();

@@ -6,6 +6,7 @@ pub mod dkim;
 mod handlers;
 pub mod queue;
 pub mod report;
+pub mod signin;
 pub mod status;
 mod tls;
 
@@ -14,7 +15,12 @@ pub use tls::{AdminTls, TlsListener};
 
 use crate::prov::Prov;
 use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use handlers::Refused;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,6 +59,19 @@ impl Admin {
 /// Largest request body, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// Takes the whole request in before anything is refused: some HTTP/2 clients (curl 7.88 for one) take an answer that
+/// comes earlier for a broken connection.
+async fn whole(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match axum::body::to_bytes(body, BODY_BYTES_MAX).await {
+        Ok(bytes) => next.run(Request::from_parts(parts, bytes.into())).await,
+        Err(_) => {
+            let text = format!("the request is longer than {BODY_BYTES_MAX} bytes, or broke off");
+            Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "service.INVALID_REQUEST", &text).into_response()
+        }
+    }
+}
+
 /// The routes.
 pub fn routes(admin: Arc<Admin>) -> Router {
     Router::new()
@@ -68,8 +87,12 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/dkim", post(dkim::dkim))
         .route("/v1/report/list", get(report::list))
         .route("/v1/report/send", post(report::send))
+        .route("/v1/auth", post(signin::login))
+        .route("/v1/logout", post(signin::logout))
+        .route("/v1/signin", post(signin::signin))
         .route("/v1/fault", post(handlers::fault))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn(whole))
         .with_state(admin)
 }
 

@@ -10,6 +10,7 @@ mod prov;
 mod queue;
 mod report;
 pub mod serve;
+mod signin;
 mod status;
 mod token;
 
@@ -35,6 +36,7 @@ pub async fn run(command: Command) -> Result<u8> {
         Command::Queue(args) => done(queue::run(args).await),
         Command::Dkim(args) => done(dkim::run(args).await),
         Command::Report(args) => done(report::run(args).await),
+        Command::Auth(args) => done(signin::run(args).await),
         Command::Prov(args) => prov::run(args).await,
         Command::Fault(args) => done(fault::run(args).await),
     }

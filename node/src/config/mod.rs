@@ -111,6 +111,7 @@ impl Config {
             &mut tls.certificate,
             &mut tls.key,
             &mut tls.directory,
+            &mut self.auth.ldap_ca,
             &mut oauth.jwks_file,
             &mut oauth.client_secret_file,
             &mut relay.ca_file,

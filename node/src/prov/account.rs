@@ -68,8 +68,16 @@ pub async fn delete(prov: &Prov, call: &Arguments<'_>) -> Outcome {
 
 /// `setPassword`.
 pub async fn set_password(prov: &Prov, call: &Arguments<'_>) -> Outcome {
-    let id = prov.account(call.name()).await?.id;
-    let changes = vec![password(call.second()).await?];
+    let account = prov.account(call.name()).await?;
+    let (id, new) = (account.id, call.second().to_string());
+    zcluster_auth::check_password_strength(&account, &new).map_err(|v| Failure::new(v.code(), v.to_string()))?;
+    // Hashing costs tens of milliseconds by design: not on the event loop.
+    let changes = move || {
+        let params = zcluster_auth::HashParams::default();
+        zcluster_auth::password_changes(&account, &new, params, zcluster_runtime::wall_ms())
+    };
+    let changes = zcluster_runtime::spawn_blocking(changes).await;
+    let changes = changes.map_err(|e| Failure::new("service.FAILURE", e.to_string()))?;
     prov.write(DirectoryCommand::ModifyAccount { id, changes }, |_| None).await?;
     Ok(Reply::default())
 }

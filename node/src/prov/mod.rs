@@ -173,6 +173,10 @@ async fn hash_passwords(changes: &mut [Modification]) -> Result<(), Failure> {
     for change in changes.iter_mut().filter(|m| m.name.eq_ignore_ascii_case("userPassword")) {
         let mut stored = Vec::new();
         for value in std::mem::take(&mut change.values) {
+            if let Some(scheme) = zcluster_auth::scheme_not_supported(&value) {
+                let text = format!("stored passwords of scheme {scheme} are not supported, or ask for too much work");
+                return Err(Failure::new("account.INVALID_PASSWORD", text));
+            }
             if value.is_empty() || zcluster_auth::is_password_hash(&value) {
                 stored.push(value);
             } else {

@@ -40,5 +40,6 @@ mod reports;
 mod screen;
 mod sieve_connect;
 mod smart_host;
+mod signing_in;
 mod smtp_edge;
 mod submission;
