@@ -2,6 +2,7 @@
 
 mod admission;
 mod hashing;
+mod stored;
 
 use crate::cache::Cache;
 use crate::channel::Service;

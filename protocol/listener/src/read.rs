@@ -129,6 +129,14 @@ impl Connection {
         self.fill_until(Stage::Killed).await
     }
 
+    /// The same between two requests of a protocol without lines: ends when the node drains.
+    ///
+    /// # Errors
+    /// Any [`ReadError`] but `TooLong`.
+    pub async fn fill_between(&mut self) -> Result<(), ReadError> {
+        self.fill_until(Stage::Draining).await
+    }
+
     /// Between 1 and `max` bytes, as they come.
     ///
     /// # Errors
