@@ -8,7 +8,9 @@ use std::process::Command;
 const PROTOCOLS: [&str; 4] = ["zcluster-imap", "zcluster-managesieve", "zcluster-pop3", "zcluster-smtp"];
 /// What a protocol may import of ours.
 const BELOW_PROTOCOLS: &[&str] = &[
+    "zcluster-schema",
     "zcluster-api",
+    "zcluster-directory",
     "zcluster-mail",
     "zcluster-sieve",
     "zcluster-runtime",
@@ -42,6 +44,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "zcluster-runtime",
             ],
         ),
+        ("zcluster-directory", &["zcluster-schema", "zcluster-api", "zcluster-runtime"]),
         ("zcluster-delivery", &["zcluster-api", "zcluster-mail", "zcluster-sieve", "zcluster-runtime"]),
         ("zcluster-relay", &["zcluster-api", "zcluster-mail", "zcluster-delivery", "zcluster-runtime"]),
         ("zcluster-screen", &["zcluster-api", "zcluster-mail", "zcluster-runtime"]),

@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use zcluster_api::directory::{Account, AccountBy, Attributes, ObjectBy, inheritable};
+use zcluster_api::directory::{Account, AccountBy, Attributes, Cluster, ObjectBy, inheritable};
 use zcluster_api::{AccountId, DirectoryQuery, DirectoryReply, Error, Result};
 use zcluster_replica::{Bare, Replicas};
 
@@ -24,6 +24,8 @@ pub(crate) struct Accounts {
     /// What accounts inherit, decoded once per change of the directory and shared: a COS has hundreds of attributes.
     cos: Mutex<Recent<AccountId, (u64, Arc<Attributes>)>>,
     domains: Mutex<Recent<String, (u64, Arc<Attributes>)>>,
+    /// The cluster with its global config: asked for with every message.
+    cluster: Mutex<Option<(u64, Cluster)>>,
 }
 
 impl Accounts {
@@ -33,7 +35,23 @@ impl Accounts {
             known: Mutex::new(Recent::new(most)),
             cos: Mutex::new(Recent::new(SHARED_MAX)),
             domains: Mutex::new(Recent::new(SHARED_MAX)),
+            cluster: Mutex::new(None),
         }
+    }
+
+    /// The cluster, from the local replica.
+    pub fn cluster(&self) -> Result<DirectoryReply> {
+        let version = self.replicas.directory_version_now();
+        if let Some((at, cluster)) = self.cluster.lock().as_ref()
+            && *at == version
+        {
+            return Ok(DirectoryReply::Cluster(cluster.clone()));
+        }
+        let reply = self.replicas.read_directory(&DirectoryQuery::Cluster)?;
+        if let DirectoryReply::Cluster(cluster) = &reply {
+            *self.cluster.lock() = Some((version, cluster.clone()));
+        }
+        Ok(reply)
     }
 
     /// The account, from the local replica. `NotFound` may be out of date.

@@ -58,6 +58,7 @@ impl Inner {
                 };
                 Ok(DirectoryReply::Account(Box::new(self.accounts.get(&by)?.as_ref().clone())))
             }
+            DirectoryQuery::Cluster => self.accounts.cluster(),
             other => self.replicas.read_directory(other),
         }
     }

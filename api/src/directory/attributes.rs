@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Values of one attribute.
 pub type Values = Vec<String>;
@@ -10,8 +11,31 @@ pub type Values = Vec<String>;
 /// stands beside the values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Attributes {
+    /// Shared until it is changed: entries are copied far more often than they change.
     #[n(0)]
-    map: BTreeMap<String, Attribute>,
+    #[cbor(with = "shared")]
+    map: Arc<BTreeMap<String, Attribute>>,
+}
+
+mod shared {
+    use super::{Arc, Attribute, BTreeMap};
+    use minicbor::decode::{Decoder, Error as DecodeError};
+    use minicbor::encode::{Encode, Encoder, Error as EncodeError, Write};
+
+    pub fn encode<C, W: Write>(
+        map: &Arc<BTreeMap<String, Attribute>>,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), EncodeError<W::Error>>
+    where
+        BTreeMap<String, Attribute>: Encode<C>,
+    {
+        map.as_ref().encode(e, ctx)
+    }
+
+    pub fn decode<'b, C>(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Arc<BTreeMap<String, Attribute>>, DecodeError> {
+        d.decode_with(ctx).map(Arc::new)
+    }
 }
 
 /// One attribute.
@@ -42,16 +66,18 @@ impl Attributes {
     pub fn set(&mut self, name: &str, values: Values) {
         let key = name.to_ascii_lowercase();
         if values.is_empty() {
-            self.map.remove(&key);
+            if self.map.contains_key(&key) {
+                Arc::make_mut(&mut self.map).remove(&key);
+            }
         } else {
             let shown = self.map.get(&key).map_or_else(|| name.to_string(), |a| a.name.clone());
-            self.map.insert(key, Attribute { name: shown, values });
+            Arc::make_mut(&mut self.map).insert(key, Attribute { name: shown, values });
         }
     }
     /// Only those whose name is wanted.
     #[must_use]
     pub fn keep(mut self, wanted: impl Fn(&str) -> bool) -> Self {
-        self.map.retain(|_, a| wanted(&a.name));
+        Arc::make_mut(&mut self.map).retain(|_, a| wanted(&a.name));
         self
     }
     /// All attributes, by lower-case name.

@@ -259,6 +259,16 @@ pub enum DirectoryCommand {
         #[n(0)]
         limit: u32,
     },
+    /// Gives a COS another name; it keeps its id. -> `Cos`
+    #[n(29)]
+    RenameCos {
+        /// Which.
+        #[n(0)]
+        name: String,
+        /// New name.
+        #[n(1)]
+        new_name: String,
+    },
     /// Carries out several commands, each by itself: one that fails changes nothing. None of them a `Batch`. -> `Outcomes`
     #[n(28)]
     Batch(#[n(0)] Vec<DirectoryCommand>),

@@ -113,9 +113,7 @@ pub(super) fn create_cos(
     name: &str,
     changes: &[Modification],
 ) -> Result<DirectoryReply> {
-    if name.trim().is_empty() || name.len() > COS_NAME_BYTES_MAX || name.chars().any(char::is_control) {
-        return Err(Error::Invalid(format!("COS name {name:?}")));
-    }
+    check_cos_name(name)?;
     if rows::cos(work.kv, name)?.is_some() || entries::is_taken(work.kv, id) {
         return Err(Error::Exists(format!("COS {name}")));
     }
@@ -151,6 +149,30 @@ pub(super) fn delete_cos(work: &mut Work<'_>, name: &str) -> Result<DirectoryRep
     work.kv.delete(Table::Cos, &cos_key(name));
     work.kv.delete(Table::CosId, &cos.id.0);
     Ok(DirectoryReply::Done)
+}
+
+pub(super) fn rename_cos(work: &mut Work<'_>, name: &str, new_name: &str) -> Result<DirectoryReply> {
+    let mut cos = existing_cos(work, name)?;
+    check_cos_name(new_name)?;
+    if cos_key(name) == DEFAULT_COS.as_bytes() {
+        return Err(Error::Denied("COS default always exists".into()));
+    }
+    if cos_key(new_name) != cos_key(name) && rows::cos(work.kv, new_name)?.is_some() {
+        return Err(Error::Exists(format!("COS {new_name}")));
+    }
+    work.kv.delete(Table::Cos, &cos_key(name));
+    cos.name = new_name.to_string();
+    cos.attrs.set("cn", vec![new_name.into()]);
+    save(work.kv, Table::Cos, &cos_key(new_name), &cos);
+    work.kv.put(Table::CosId, &cos.id.0, cos_key(new_name));
+    Ok(DirectoryReply::Cos(cos))
+}
+
+fn check_cos_name(name: &str) -> Result<()> {
+    if name.trim().is_empty() || name.len() > COS_NAME_BYTES_MAX || name.chars().any(char::is_control) {
+        return Err(Error::Invalid(format!("COS name {name:?}")));
+    }
+    Ok(())
 }
 
 fn existing_cos(work: &Work<'_>, name: &str) -> Result<Cos> {

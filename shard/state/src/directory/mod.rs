@@ -82,6 +82,7 @@ fn carry_out(work: &mut Work<'_>, command: &DirectoryCommand) -> Result<Director
         C::RenameEntry { id, name } => entries::rename(work, *id, name),
         C::RenameDomain { name, new_name } => rename_domain::begin(work, name, new_name),
         C::RenameDomainStep { name, limit } => rename_domain::step(work, name, *limit),
+        C::RenameCos { name, new_name } => containers::rename_cos(work, name, new_name),
         C::BuildIndex { limit } => index::build(work, *limit),
         C::Batch(commands) => batch(work, commands),
         C::SetShares { owner, grantees, modseq } => shares::set(work, *owner, grantees, *modseq),

@@ -1,0 +1,41 @@
+//! The directory as administrators, LDAP clients and users see it: every way in goes through [`Directory`].
+//!
+//! What a change may contain (Zimbra's schema), who may make it (rights), and the codes with which Zimbra refuses, are
+//! decided here, once; the state machine below keeps names unique and rows consistent, whatever it is told.
+//!
+//! | file | what |
+//! |---|---|
+//! | `service` | find, create, change, remove, rename |
+//! | `changes` | a change checked against the schema |
+//! | `access` | who may |
+//! | `failure` | Zimbra's codes |
+//! | `inherit` | what an entry inherits |
+//! | `filter_text` | filters as text (RFC 4515) |
+//! | `defaults` | what a new cluster's config and COS hold |
+
+mod access;
+mod changes;
+pub mod defaults;
+mod failure;
+pub mod filter_text;
+mod inherit;
+mod service;
+
+pub use changes::{modifications, place_of};
+pub use failure::Failure;
+pub use service::Directory;
+
+use zcluster_api::AccountId;
+
+/// A fresh `zimbraId` (UUID, version 4).
+pub fn fresh_id() -> AccountId {
+    let mut bytes: [u8; 16] = zcluster_runtime::random_bytes();
+    bytes[6] = (bytes[6] & 0x0F) | 0x40;
+    bytes[8] = (bytes[8] & 0x3F) | 0x80;
+    AccountId(bytes)
+}
+
+/// A fresh request id.
+pub(crate) fn request_id() -> zcluster_api::RequestId {
+    zcluster_api::RequestId(zcluster_runtime::random_bytes())
+}

@@ -1,0 +1,323 @@
+//! Finding and changing entries, whatever their kind.
+
+use crate::access::Wish;
+use crate::{Failure, changes, fresh_id, request_id};
+use std::sync::Arc;
+use zcluster_api::directory::{Attributes, Modification, Object, ObjectBy, ObjectKind, Page, Search};
+use zcluster_api::{
+    AccountId, Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId,
+};
+
+/// Addresses moved by one step when a domain is renamed.
+const RENAME_STEP: u32 = 200;
+
+/// The directory, with schema and rights. Cheap to clone.
+#[derive(Clone)]
+pub struct Directory {
+    api: Arc<dyn DirectoryApi>,
+    freshness: Freshness,
+}
+
+impl Directory {
+    /// Over the API; `freshness` is that of every read: `Local` for many reads that may be a moment old (LDAP, GAL),
+    /// `Recent` for administrators, who look at what they have just changed through another node.
+    pub fn new(api: Arc<dyn DirectoryApi>, freshness: Freshness) -> Directory {
+        Directory { api, freshness }
+    }
+
+    /// The API below: without schema and rights.
+    pub fn api(&self) -> &Arc<dyn DirectoryApi> {
+        &self.api
+    }
+
+    /// The same with another freshness.
+    #[must_use]
+    pub fn with_freshness(&self, freshness: Freshness) -> Directory {
+        Directory { api: self.api.clone(), freshness }
+    }
+
+    pub(crate) async fn read(&self, query: DirectoryQuery) -> Result<DirectoryReply, Error> {
+        self.api.read(query, self.freshness).await
+    }
+
+    /// Whoever asked was checked before: the cluster itself writes.
+    pub(crate) async fn write(&self, command: DirectoryCommand) -> Result<DirectoryReply, Error> {
+        self.api.write(Actor::System, request_id(), command).await
+    }
+
+    /// The entry, whoever asks: for the service's own use and for callers that check rights by themselves.
+    ///
+    /// # Errors
+    /// `NO_SUCH_...`; the directory cannot be read.
+    pub async fn find(&self, by: ObjectBy) -> Result<Object, Failure> {
+        let (kind, name) = match &by {
+            ObjectBy::Id(id) => (ObjectKind::Account, id.to_string()),
+            ObjectBy::Address(address) => (ObjectKind::Account, address.clone()),
+            ObjectBy::Name { kind, name, .. } => (*kind, name.clone()),
+        };
+        let found = self.read(DirectoryQuery::Object(by)).await.and_then(DirectoryReply::into_object);
+        found.map_err(|e| Failure::of(&e, kind, &name))
+    }
+
+    /// The entry of one of these kinds by `zimbraId`, name or address, as administrators name things.
+    ///
+    /// # Errors
+    /// `NO_SUCH_...` of the first of the kinds; the directory cannot be read.
+    pub async fn named(&self, kinds: &[ObjectKind], parent: Option<AccountId>, name: &str) -> Result<Object, Failure> {
+        let first = kinds.first().copied().unwrap_or(ObjectKind::Account);
+        let fits = |o: &Object| kinds.contains(&o.kind) && (parent.is_none() || o.parent == parent);
+        if let Ok(id) = name.parse::<AccountId>() {
+            match self.read(DirectoryQuery::Object(ObjectBy::Id(id))).await.and_then(DirectoryReply::into_object) {
+                Ok(object) if fits(&object) => return Ok(object),
+                Ok(_) | Err(Error::NotFound(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        let by = if kinds.iter().any(|k| k.has_address()) {
+            ObjectBy::Address(name.to_string())
+        } else {
+            ObjectBy::Name { kind: first, name: name.to_string(), parent }
+        };
+        match self.read(DirectoryQuery::Object(by)).await.and_then(DirectoryReply::into_object) {
+            Ok(object) if fits(&object) => Ok(object),
+            Ok(_) | Err(Error::NotFound(_)) => Err(Failure::missing(first, name)),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The entry as `actor` may see it: attributes that are not for him are left out.
+    ///
+    /// # Errors
+    /// `NO_SUCH_...`, also when he may not know of it; the directory cannot be read.
+    pub async fn get(&self, actor: Actor, by: ObjectBy) -> Result<Object, Failure> {
+        let object = self.find(by).await?;
+        let (kind, name) = (object.kind, object.name.clone());
+        let view = self.view_for(actor).await?;
+        view.show(self, object).await?.ok_or_else(|| Failure::missing(kind, &name))
+    }
+
+    /// One page of a search, as `actor` may see it. A page may be empty and yet have a next one.
+    ///
+    /// # Errors
+    /// The filter is nested too deeply; the directory cannot be read.
+    pub async fn search(&self, actor: Actor, search: Search) -> Result<Page, Failure> {
+        let view = self.view_for(actor).await?;
+        let filter = search.filter.clone();
+        let page = self.read(DirectoryQuery::Search(Box::new(search))).await?.into_page()?;
+        let mut shown = Vec::with_capacity(page.objects.len());
+        for object in page.objects {
+            let object = view.show(self, object).await?;
+            // What he may not see he may not search by either.
+            shown.extend(object.filter(|o| view.is_all() || filter.fits(o.kind, &o.attrs)));
+        }
+        Ok(Page { objects: shown, next: page.next })
+    }
+
+    /// Makes an entry. A password must be a hash already.
+    ///
+    /// # Errors
+    /// `..._EXISTS`, `NO_SUCH_DOMAIN`, `INVALID_ATTR_...`, `PERM_DENIED`, `TOO_MANY_ACCOUNTS`.
+    pub async fn create(
+        &self,
+        actor: Actor,
+        kind: ObjectKind,
+        name: &str,
+        parent: Option<AccountId>,
+        attrs: Vec<Modification>,
+    ) -> Result<Object, Failure> {
+        self.create_with_id(actor, kind, fresh_id(), name, parent, attrs).await
+    }
+
+    /// The same with a `zimbraId` that is known already: of what is imported.
+    ///
+    /// # Errors
+    /// As [`Directory::create`].
+    pub async fn create_with_id(
+        &self,
+        actor: Actor,
+        kind: ObjectKind,
+        id: AccountId,
+        name: &str,
+        parent: Option<AccountId>,
+        attrs: Vec<Modification>,
+    ) -> Result<Object, Failure> {
+        let command = self.creation(actor, kind, id, name, parent, attrs).await?;
+        let reply = self.write(command).await.map_err(|e| Failure::of(&e, kind, name))?;
+        object_of(reply)
+    }
+
+    /// The checked command that makes an entry: for batches.
+    ///
+    /// # Errors
+    /// As [`Directory::create`].
+    pub async fn creation(
+        &self,
+        actor: Actor,
+        kind: ObjectKind,
+        id: AccountId,
+        name: &str,
+        parent: Option<AccountId>,
+        mut attrs: Vec<Modification>,
+    ) -> Result<DirectoryCommand, Failure> {
+        let names: Vec<&str> = attrs.iter().map(|m| m.name.as_str()).collect();
+        self.allow(actor, Wish::Create { kind, name, parent, attrs: &names }).await?;
+        if kind == ObjectKind::Resource {
+            resource_defaults(&mut attrs);
+        }
+        let attrs = changes::modifications(kind, &Attributes::new(), attrs)?;
+        let name = name.to_string();
+        Ok(match kind {
+            ObjectKind::Account | ObjectKind::Resource => {
+                // Group 0: the router chooses a shard.
+                DirectoryCommand::CreateAccount { id, name, attrs, group: GroupId::DIRECTORY }
+            }
+            ObjectKind::Domain => DirectoryCommand::CreateDomain { id, name, attrs },
+            ObjectKind::Cos => DirectoryCommand::CreateCos { id, name, attrs },
+            ObjectKind::Config | ObjectKind::Alias => {
+                return Err(Failure::invalid(format!("an entry of kind {kind:?} is not created so")));
+            }
+            ObjectKind::GlobalGrant => {
+                DirectoryCommand::CreateEntry { kind, id, name: "globalgrant".into(), parent: None, attrs }
+            }
+            _ => DirectoryCommand::CreateEntry { kind, id, name, parent, attrs },
+        })
+    }
+
+    /// Changes an entry. A password must be a hash already.
+    ///
+    /// # Errors
+    /// `INVALID_ATTR_...`, `PERM_DENIED`, `NO_SUCH_...`.
+    pub async fn modify(&self, actor: Actor, object: &Object, changes: Vec<Modification>) -> Result<Object, Failure> {
+        let names: Vec<&str> = changes.iter().map(|m| m.name.as_str()).collect();
+        self.allow(actor, Wish::Modify { object, attrs: &names }).await?;
+        let changes = changes::modifications(object.kind, &object.attrs, changes)?;
+        if changes.is_empty() {
+            return Ok(object.clone());
+        }
+        let name = object.name.clone();
+        let command = match object.kind {
+            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::ModifyAccount { id: object.id, changes },
+            ObjectKind::Domain => DirectoryCommand::ModifyDomain { name, changes },
+            ObjectKind::Cos => DirectoryCommand::ModifyCos { name, changes },
+            ObjectKind::Config => DirectoryCommand::ModifyConfig(changes),
+            ObjectKind::Alias => return Err(Failure::invalid("an alias has no attributes of its own")),
+            _ => DirectoryCommand::ModifyEntry { id: object.id, changes },
+        };
+        match self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))? {
+            DirectoryReply::Done => {
+                self.find(ObjectBy::Name { kind: object.kind, name: object.name.clone(), parent: object.parent }).await
+            }
+            reply => object_of(reply),
+        }
+    }
+
+    /// Removes an entry, and what belongs to it.
+    ///
+    /// # Errors
+    /// `PERM_DENIED`, `NO_SUCH_...`, `DOMAIN_NOT_EMPTY`.
+    pub async fn delete(&self, actor: Actor, object: &Object) -> Result<(), Failure> {
+        self.allow(actor, Wish::Delete(object)).await?;
+        let name = object.name.clone();
+        let command = match object.kind {
+            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::DeleteAccount(object.id),
+            ObjectKind::Domain => DirectoryCommand::DeleteDomain(name),
+            ObjectKind::Cos => DirectoryCommand::DeleteCos(name),
+            ObjectKind::Alias => DirectoryCommand::RemoveAlias { id: object.id, alias: name },
+            ObjectKind::Config => return Err(Failure::invalid("the global config stays")),
+            _ => DirectoryCommand::DeleteEntry(object.id),
+        };
+        self.write(command).await.map(|_| ()).map_err(|e| Failure::of(&e, object.kind, &object.name))
+    }
+
+    /// Gives an entry another name. A domain's addresses follow in steps, all of which are done when this returns;
+    /// called again after an interruption with the old name it goes on.
+    ///
+    /// # Errors
+    /// `PERM_DENIED`, `..._EXISTS`, `NO_SUCH_...`.
+    pub async fn rename(&self, actor: Actor, object: &Object, name: &str) -> Result<Object, Failure> {
+        self.allow(actor, Wish::Rename { object, name }).await?;
+        let (id, name) = (object.id, name.to_string());
+        let command = match object.kind {
+            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::RenameAccount { id, name: name.clone() },
+            ObjectKind::Domain => DirectoryCommand::RenameDomain { name: object.name.clone(), new_name: name.clone() },
+            ObjectKind::Cos => return self.rename_cos(object, &name).await,
+            ObjectKind::Config | ObjectKind::GlobalGrant | ObjectKind::Alias => {
+                return Err(Failure::invalid(format!("{} cannot be renamed", object.name)));
+            }
+            _ => DirectoryCommand::RenameEntry { id, name: name.clone() },
+        };
+        let reply = self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &name))?;
+        if object.kind == ObjectKind::Domain {
+            let step = DirectoryCommand::RenameDomainStep { name: object.name.clone(), limit: RENAME_STEP };
+            while let DirectoryReply::Number(1..) =
+                self.write(step.clone()).await.map_err(|e| Failure::of(&e, object.kind, &object.name))?
+            {}
+            return self.named(&[ObjectKind::Domain], None, &name).await;
+        }
+        object_of(reply)
+    }
+
+    /// A COS keeps its id: accounts name it by that.
+    async fn rename_cos(&self, object: &Object, name: &str) -> Result<Object, Failure> {
+        let command = DirectoryCommand::RenameCos { name: object.name.clone(), new_name: name.to_string() };
+        let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Cos, name))?;
+        object_of(reply)
+    }
+
+    /// Gives an account or list a further address.
+    ///
+    /// # Errors
+    /// `ACCOUNT_EXISTS`, `NO_SUCH_DOMAIN`, `PERM_DENIED`.
+    pub async fn add_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<Object, Failure> {
+        self.allow(actor, Wish::Alias { object, alias }).await?;
+        let command = DirectoryCommand::AddAlias { id: object.id, alias: alias.to_string() };
+        let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
+        object_of(reply)
+    }
+
+    /// Takes a further address away.
+    ///
+    /// # Errors
+    /// `NO_SUCH_ALIAS`, `PERM_DENIED`.
+    pub async fn remove_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<Object, Failure> {
+        self.allow(actor, Wish::Alias { object, alias }).await?;
+        let command = DirectoryCommand::RemoveAlias { id: object.id, alias: alias.to_string() };
+        let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
+        object_of(reply)
+    }
+
+    /// Carries out checked commands in one step of the log, each by itself; why each failed, in order.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub async fn batch(&self, commands: Vec<DirectoryCommand>) -> Result<Vec<Option<Error>>, Failure> {
+        match self.write(DirectoryCommand::Batch(commands)).await? {
+            DirectoryReply::Outcomes(outcomes) => Ok(outcomes),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// What a resource is without being told.
+fn resource_defaults(attrs: &mut Vec<Modification>) {
+    for (name, value) in [("zimbraAccountCalendarUserType", "RESOURCE"), ("zimbraCalResType", "Location")] {
+        if !attrs.iter().any(|m| m.name.eq_ignore_ascii_case(name)) {
+            attrs.push(Modification::set(name, value));
+        }
+    }
+}
+
+fn object_of(reply: DirectoryReply) -> Result<Object, Failure> {
+    let of = |kind, id, name, attrs| Object { kind, id, name, parent: None, attrs, home: None };
+    match reply {
+        DirectoryReply::Account(account) => Ok((*account).into()),
+        DirectoryReply::Object(object) => Ok(*object),
+        DirectoryReply::Domain(d) => Ok(of(ObjectKind::Domain, d.id, d.name, d.attrs)),
+        DirectoryReply::Cos(c) => Ok(of(ObjectKind::Cos, c.id, c.name, c.attrs)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn unexpected(reply: &DirectoryReply) -> Failure {
+    Failure::new("service.FAILURE", format!("unexpected answer {reply:?}"))
+}
