@@ -29,7 +29,7 @@ pub const KEPT: [&str; 10] = [
 
 /// Values that are shown to nobody but the cluster itself, nor compared in a search.
 pub fn is_secret(name: &str) -> bool {
-    const SECRET: [&str; 24] = [
+    const SECRET: [&str; 25] = [
         "userPassword",
         "zimbraPasswordHistory",
         "zimbraAuthTokenKey",
@@ -54,6 +54,7 @@ pub fn is_secret(name: &str) -> bool {
         "DKIMKey",
         "zclusterDKIMNextKey",
         "zclusterSrsSecret",
+        "zclusterLdapAdminPassword",
     ];
     SECRET.iter().any(|s| s.eq_ignore_ascii_case(name))
 }

@@ -9,16 +9,22 @@ use crate::dns::Resolving;
 use crate::lessons::Letters;
 use anyhow::{Context, Result, anyhow};
 use axum::routing::get;
+use futures::future::{BoxFuture, FutureExt};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness, MailboxApi, NodeId};
+use zcluster_api::{
+    Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Freshness, GroupId, MailboxApi, NodeId,
+    RequestId,
+};
 use zcluster_auth::{AuthConfig, Authenticator};
 use zcluster_delivery::carry::Courier;
 use zcluster_delivery::{Deliverer, DeliveryConfig};
+use zcluster_directory::Directory;
 use zcluster_imap::{Imap, ImapConfig};
+use zcluster_ldap::{Ldap, Served};
 use zcluster_listener::{Limits, Listener, ListenerConfig, Networks, Protocol, Shutdown, Stage, TlsMode, TlsSettings};
 use zcluster_managesieve::ManageSieve;
 use zcluster_pop3::Pop3;
@@ -118,9 +124,49 @@ pub async fn start(
     let relay = Mta::new(crate::relay::settings(config)?, directory.clone()).context("sending to other hosts")?;
     router.run_outbox(Courier::new(delivery.clone(), Some(relay)));
     let tls_of_mail = tls.clone();
-    let mail = Mail { config, directory, mailboxes: router, delivery, authenticator, tls: tls_of_mail, shutdown };
+    let ldap = ldap(config, &router, &authenticator);
+    let mail = Mail { config, directory, mailboxes: router, delivery, authenticator, ldap, tls: tls_of_mail, shutdown };
     let listeners = mail.start().await?;
     Ok(Services { shutdown: mail.shutdown, listeners, tls, admin_tls, files })
+}
+
+/// LDAP over this node's copy of the directory.
+fn ldap(config: &Config, router: &Arc<Router>, authenticator: &Arc<Authenticator>) -> Arc<Ldap> {
+    let settings = zcluster_ldap::Config {
+        allow_plaintext_auth: config.plaintext_auth(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        ..zcluster_ldap::Config::default()
+    };
+    let directory = Directory::new(Arc::new(Choosing(router.clone())), Freshness::Local);
+    let router = router.clone();
+    let served = Served::new(directory, Box::new(move || Some(router.directory_version())));
+    Arc::new(Ldap::new(Arc::new(served), authenticator.clone(), settings))
+}
+
+/// The router, which finds a shard for the mailboxes of accounts that are made.
+struct Choosing(Arc<Router>);
+
+impl DirectoryApi for Choosing {
+    fn read(&self, query: DirectoryQuery, freshness: Freshness) -> BoxFuture<'_, zcluster_api::Result<DirectoryReply>> {
+        DirectoryApi::read(&*self.0, query, freshness)
+    }
+
+    fn write(
+        &self,
+        actor: Actor,
+        request: RequestId,
+        mut command: DirectoryCommand,
+    ) -> BoxFuture<'_, zcluster_api::Result<DirectoryReply>> {
+        if let DirectoryCommand::CreateAccount { group, .. } = &mut command
+            && *group == GroupId::DIRECTORY
+        {
+            match self.0.choose_shard() {
+                Ok(chosen) => *group = chosen,
+                Err(error) => return std::future::ready(Err(error)).boxed(),
+            }
+        }
+        DirectoryApi::write(&*self.0, actor, request, command)
+    }
 }
 
 /// Certificates by host name.
@@ -175,6 +221,7 @@ struct Mail<'a> {
     mailboxes: Arc<dyn MailboxApi>,
     delivery: Arc<Deliverer>,
     authenticator: Arc<Authenticator>,
+    ldap: Arc<Ldap>,
     tls: TlsSettings,
     shutdown: Shutdown,
 }
@@ -204,7 +251,7 @@ impl Mail<'_> {
             Arc::new(ManageSieve::new(self.mailboxes.clone(), self.authenticator.clone(), self.managesieve_config()));
         let (start_tls, implicit) = (TlsMode::StartTls(self.tls.clone()), TlsMode::Implicit(self.tls.clone()));
         let ports = &self.config.ports;
-        let plan: [(&str, u16, TlsMode, Arc<dyn Protocol>); 9] = [
+        let plan: [(&str, u16, TlsMode, Arc<dyn Protocol>); 11] = [
             ("lmtp", ports.lmtp, start_tls.clone(), lmtp),
             ("smtp", ports.smtp, start_tls.clone(), mx),
             ("submission", ports.submission, start_tls.clone(), submission.clone()),
@@ -212,8 +259,10 @@ impl Mail<'_> {
             ("imap", ports.imap, start_tls.clone(), imap.clone()),
             ("imaps", ports.imaps, implicit.clone(), imap),
             ("pop3", ports.pop3, start_tls.clone(), pop3.clone()),
-            ("pop3s", ports.pop3s, implicit, pop3),
-            ("managesieve", ports.managesieve, start_tls, managesieve),
+            ("pop3s", ports.pop3s, implicit.clone(), pop3),
+            ("managesieve", ports.managesieve, start_tls.clone(), managesieve),
+            ("ldap", ports.ldap, start_tls, self.ldap.clone()),
+            ("ldaps", ports.ldaps, implicit, self.ldap.clone()),
         ];
         let mut bound = Vec::new();
         for (service, port, tls, protocol) in plan.into_iter().filter(|p| p.1 != 0) {

@@ -23,6 +23,7 @@ mod imaplib;
 mod introspection;
 mod kill_all;
 mod kill_one;
+mod ldap;
 mod mbsync_both_ways;
 mod neomutt;
 mod offlineimap;

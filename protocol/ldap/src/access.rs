@@ -1,61 +1,14 @@
 //! Who sees what.
 //!
-//! Administrators, also those of a domain, ask the directory in their own name: it decides what they may. Everybody
-//! else sees their own entry without its secrets, and of the others in their domain what an address book has.
+//! The directory decides what somebody may see of its entries: administrators what they may administer, everybody else
+//! their own entry and of the others in their domain what an address book has. What is decided here is what the tree
+//! has besides: its fixed entries, and the domains that names lead through.
 
-use crate::classes::places;
 use crate::entry::Entry;
 use crate::tree::naming;
-use zcluster_api::directory::{Account, Attributes, Kinds, ObjectKind};
+use zcluster_api::directory::{Account, Kinds, ObjectKind};
 use zcluster_api::{AccountId, Actor};
-
-/// What an address book shows (Zimbra's GAL: names, addresses, telephones).
-const ADDRESS_BOOK: [&str; 44] = [
-    "businessCategory",
-    "c",
-    "cn",
-    "co",
-    "company",
-    "departmentNumber",
-    "description",
-    "displayName",
-    "employeeNumber",
-    "facsimileTelephoneNumber",
-    "fullName",
-    "givenName",
-    "gn",
-    "homePhone",
-    "info",
-    "initials",
-    "jpegPhoto",
-    "l",
-    "mail",
-    "manager",
-    "middleName",
-    "mobile",
-    "o",
-    "ou",
-    "pager",
-    "physicalDeliveryOfficeName",
-    "postalAddress",
-    "postalCode",
-    "sn",
-    "st",
-    "street",
-    "telephoneNumber",
-    "title",
-    "uid",
-    "userCertificate",
-    "userSMIMECertificate",
-    "zimbraAccountCalendarUserType",
-    "zimbraCalResBuilding",
-    "zimbraCalResCapacity",
-    "zimbraCalResFloor",
-    "zimbraCalResLocationDisplayName",
-    "zimbraCalResType",
-    "zimbraMailAlias",
-    "zimbraPhoneticLastName",
-];
+use zcluster_directory::place_of;
 
 /// Kinds of entries in an address book.
 const LISTED: Kinds = Kinds(Kinds::ACCOUNTS.0 | Kinds::GROUPS.0);
@@ -90,18 +43,14 @@ impl Who {
         match self {
             Who::LdapAdmin => Actor::System,
             Who::Account { id, admin: true, .. } => Actor::Admin(*id),
-            Who::Account { id, delegated: true, .. } => Actor::Account(*id),
-            // What is found is cut down here.
-            Who::Account { .. } => Actor::System,
+            Who::Account { id, .. } => Actor::Account(*id),
         }
     }
 
-    /// In whose name the directory is changed.
-    pub fn writes_as(&self) -> Actor {
-        match self {
-            Who::Account { id, admin: false, .. } => Actor::Account(*id),
-            other => other.reads_as(),
-        }
+    /// In whose name it is asked for what a name leads through: domains. Everybody may know their own, whose attributes
+    /// are nobody's business; what is found is cut down by [`Who::show`].
+    pub fn looks_as(&self) -> Actor {
+        if self.administers() { self.reads_as() } else { Actor::System }
     }
 
     /// Whether it is an administrator of something.
@@ -125,40 +74,26 @@ impl Who {
         }
     }
 
-    /// What it sees of an entry.
-    pub fn show(&self, entry: Entry) -> Option<Entry> {
-        let Who::Account { id, name, .. } = self else { return Some(entry) };
-        if self.administers() {
+    /// What it sees of an entry that the directory has shown.
+    pub fn show(&self, mut entry: Entry) -> Option<Entry> {
+        let Who::Account { id, .. } = self else { return Some(entry) };
+        if self.administers() || entry.id == Some(*id) {
             return Some(entry);
         }
-        let Some(kind) = entry.kind else { return self.shows_fixed(&entry).then_some(entry) };
-        if entry.id == Some(*id) {
-            return Some(entry);
-        }
-        if kind == ObjectKind::Domain {
-            // The way to its people, and no more.
-            return self.shows_fixed(&entry).then(|| Entry { attrs: only(&entry.attrs, &["dc", "o"]), ..entry });
-        }
-        if CHILDREN.contains(&kind) {
-            let own = entry.dn.0.get(1).and_then(|r| r.single()).is_some_and(|(_, local)| {
-                let address = name.rsplit_once('@').map_or("", |(local, _)| local);
-                local.eq_ignore_ascii_case(address)
-            });
-            return (own && self.shows_fixed(&entry)).then_some(entry);
-        }
-        let hidden = entry.attrs.get("zimbraHideInGal") == Some("TRUE");
-        let usable = matches!(
-            entry.attrs.get("zimbraAccountStatus"),
-            None | Some("active" | "lockout" | "locked" | "maintenance")
-        );
-        if !LISTED.has(kind) || hidden || !usable || !self.shows_fixed(&entry) {
+        if !self.is_near(&entry) {
             return None;
         }
-        Some(Entry { attrs: only(&entry.attrs, &ADDRESS_BOOK), id: entry.id, ..entry })
+        match entry.kind {
+            // The way to its people, and no more.
+            Some(ObjectKind::Domain) => entry.attrs = entry.attrs.keep(|n| ["dc", "o"].contains(&n)),
+            Some(_) => entry.attrs = entry.attrs.keep(|n| !n.eq_ignore_ascii_case("zimbraId")),
+            None => {}
+        }
+        Some(entry)
     }
 
     /// Whether an entry stands on the way to its domain, or in it.
-    fn shows_fixed(&self, entry: &Entry) -> bool {
+    fn is_near(&self, entry: &Entry) -> bool {
         let Some(domain) = self.domain() else { return true };
         let own = crate::dn::Dn::of_domain(domain);
         if own.ends_with(&entry.dn) {
@@ -174,14 +109,6 @@ impl Who {
 /// Kinds of what belongs to an account.
 const CHILDREN: [ObjectKind; 3] = [ObjectKind::Identity, ObjectKind::Signature, ObjectKind::DataSource];
 
-fn only(attrs: &Attributes, names: &[&str]) -> Attributes {
-    let mut out = Attributes::new();
-    for attribute in attrs.iter().filter(|a| names.iter().any(|n| n.eq_ignore_ascii_case(&a.name))) {
-        out.set(&attribute.name, attribute.values.clone());
-    }
-    out
-}
-
 /// Whether entries of a kind can have an attribute. Asked only of those kinds that are many and have few attributes, so
 /// that a search for people need not look at what belongs to them.
 pub fn can_have(kind: ObjectKind, attr: &str) -> bool {
@@ -192,5 +119,9 @@ pub fn can_have(kind: ObjectKind, attr: &str) -> bool {
     if always.iter().any(|a| a.eq_ignore_ascii_case(attr)) && (kind != ObjectKind::Alias || attr == "uid") {
         return true;
     }
-    zcluster_schema::find(attr).is_none_or(|definition| places(kind).iter().any(|p| definition.stands_in(*p)))
+    // Its attributes may also be its account's, whose others it has not.
+    if kind == ObjectKind::Signature {
+        return attr.to_ascii_lowercase().contains("signature");
+    }
+    zcluster_schema::find(attr).is_none_or(|definition| place_of(kind).iter().any(|p| definition.stands_in(*p)))
 }

@@ -4,24 +4,11 @@ use futures::future::BoxFuture;
 use zcluster_api::directory::{Modification, Object, ObjectBy, ObjectKind, Page, Search};
 use zcluster_api::{AccountId, Actor};
 
-/// Why the directory did not do something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Zimbra's code: `account.NO_SUCH_ACCOUNT`.
-    pub code: String,
-    /// For people.
-    pub text: String,
-}
+pub use zcluster_directory::Failure;
 
-impl Failure {
-    /// With Zimbra's code.
-    pub fn new(code: &str, text: impl Into<String>) -> Self {
-        Failure { code: code.to_string(), text: text.into() }
-    }
-    /// Whether it says that something is not there.
-    pub fn is_missing(&self) -> bool {
-        self.code.starts_with("account.NO_SUCH_")
-    }
+/// Whether it says that something is not there.
+pub fn is_missing(failure: &Failure) -> bool {
+    failure.code.starts_with("account.NO_SUCH_") || failure.code == "service.NOT_FOUND"
 }
 
 /// `Result` with a [`Failure`], in time.

@@ -174,33 +174,6 @@ pub fn kind_of(classes: &[String]) -> Option<ObjectKind> {
     choice.into_iter().find(|(name, _)| has(name)).map(|(_, kind)| kind)
 }
 
-/// Where attributes of a kind of entry may stand, in the words of the facts.
-pub fn places(kind: ObjectKind) -> &'static [Place] {
-    match kind {
-        ObjectKind::Account => &[Place::Account, Place::MailRecipient],
-        ObjectKind::Resource => &[Place::CalendarResource, Place::Account, Place::MailRecipient],
-        ObjectKind::DistributionList => &[Place::DistributionList, Place::MailRecipient],
-        ObjectKind::DynamicGroup => &[Place::Group, Place::MailRecipient, Place::DistributionList, Place::GroupUnit],
-        ObjectKind::Domain => &[Place::Domain],
-        ObjectKind::Cos => &[Place::Cos],
-        ObjectKind::Server => &[Place::Server],
-        ObjectKind::Config => &[Place::GlobalConfig],
-        ObjectKind::DataSource => &[Place::DataSource],
-        ObjectKind::Identity => &[Place::Identity],
-        ObjectKind::Signature => &[Place::Signature],
-        ObjectKind::Zimlet => &[Place::ZimletEntry],
-        ObjectKind::GlobalGrant => &[Place::AclTarget],
-        ObjectKind::XmppComponent => &[Place::XmppComponent],
-        ObjectKind::MimeType => &[Place::MimeEntry],
-        ObjectKind::AlwaysOnCluster => &[Place::AlwaysOnCluster],
-        ObjectKind::UcService => &[Place::UcService],
-        ObjectKind::ShareLocator => &[Place::ShareLocator],
-        ObjectKind::AddressList => &[Place::AddressList],
-        ObjectKind::HabGroup => &[Place::HabGroup],
-        ObjectKind::Alias => &[Place::Alias],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use crate::attr::{self, Operational, Which};
 use crate::classes;
 use crate::codec::ber::Writer;
 use crate::codec::reply;
-use crate::dn::{Dn, Rdn};
+use crate::dn::Dn;
 use crate::schema::SUBSCHEMA_DN;
 use crate::tree::{self, Container};
 use std::borrow::Cow;
@@ -112,11 +112,6 @@ impl Entry {
                 self.has_children.map(|has| Cow::Borrowed(if has { "TRUE" } else { "FALSE" }))
             }
         }
-    }
-
-    /// The attributes of its own part of its name.
-    pub fn rdn(&self) -> Option<&Rdn> {
-        self.dn.0.first()
     }
 
     /// Writes the attributes that were asked for.

@@ -18,7 +18,6 @@ pub enum Code {
     CompareFalse = 5,
     CompareTrue = 6,
     AuthMethodNotSupported = 7,
-    StrongerAuthRequired = 8,
     AdminLimitExceeded = 11,
     UnavailableCriticalExtension = 12,
     ConfidentialityRequired = 13,
@@ -47,11 +46,8 @@ pub enum Code {
     Canceled = 118,
     NoSuchOperation = 119,
     TooLate = 120,
-    CannotCancel = 121,
     /// RFC 4528.
     AssertionFailed = 122,
-    /// RFC 4533.
-    SyncRefreshRequired = 4096,
 }
 
 impl Code {
@@ -203,6 +199,8 @@ pub fn failure(f: &Failure) -> Outcome {
         "service.INVALID_REQUEST" | "service.UNSUPPORTED" => Code::UnwillingToPerform,
         "service.TOO_LARGE" => Code::AdminLimitExceeded,
         "service.FAILURE" => Code::Other,
+        "service.NOT_FOUND" => Code::NoSuchObject,
+        "service.CONFLICT" => Code::Busy,
         code if code.starts_with("account.NO_SUCH_") => Code::NoSuchObject,
         code if code.ends_with("_EXISTS") => Code::EntryAlreadyExists,
         _ => Code::UnwillingToPerform,

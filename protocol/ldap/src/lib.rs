@@ -20,6 +20,7 @@ mod entry;
 mod errors;
 mod schema;
 mod search;
+mod served;
 mod session;
 mod tree;
 
@@ -27,6 +28,7 @@ pub use back_end::{Answer, Directory, Failure};
 /// The attribute of the global config that holds the hashes of the password of `uid=zimbra,cn=admins,cn=zimbra`.
 pub use commands::bind::ADMIN_PASSWORD_ATTRIBUTE;
 pub use config::Config;
+pub use served::{Served, Version};
 
 use codec::reply;
 use domains::Domains;

@@ -137,6 +137,23 @@ impl Connection {
         self.fill_until(Stage::Draining).await
     }
 
+    /// Appends what has come in already, if anything has; neither waits nor sends. For a session that answers at length
+    /// and must hear what the client says meanwhile.
+    ///
+    /// # Errors
+    /// `Eof` or `Io`.
+    pub async fn fill_now(&mut self) -> Result<bool, ReadError> {
+        poll_fn(|cx| {
+            Poll::Ready(match self.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => Err(ReadError::Eof),
+                Poll::Ready(Ok(_)) => Ok(true),
+                Poll::Ready(Err(e)) => Err(e.into()),
+                Poll::Pending => Ok(false),
+            })
+        })
+        .await
+    }
+
     /// Between 1 and `max` bytes, as they come.
     ///
     /// # Errors

@@ -218,6 +218,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn sort_replies() {
+        assert_eq!(sort_reply(0, None).value.as_deref(), Some(&b"\x30\x03\x0a\x01\x00"[..]));
+        assert_eq!(sort_reply(16, Some("cn")).value.as_deref(), Some(&b"\x30\x07\x0a\x01\x10\x80\x02cn"[..]));
+    }
+
+    #[test]
     fn pages() {
         let reply = paged_reply(b"here");
         assert_eq!(reply.paged(), Ok((0, b"here".to_vec())));

@@ -4,12 +4,8 @@ use super::ber::{ENUMERATED, INTEGER, OCTETS, SEQUENCE, SET, Writer, context, co
 use super::controls::Control;
 use crate::errors::{Code, Outcome};
 
-/// BindResponse.
-pub const BIND: u8 = 0x61;
 /// ExtendedResponse.
 pub const EXTENDED: u8 = 0x78;
-/// SearchResultDone.
-pub const SEARCH_DONE: u8 = 0x65;
 /// SearchResultEntry.
 const SEARCH_ENTRY: u8 = 0x64;
 /// IntermediateResponse.

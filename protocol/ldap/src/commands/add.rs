@@ -31,13 +31,13 @@ pub async fn run(session: &mut Session, dn: &str, attributes: Vec<Attribute>, al
     if kind == ObjectKind::Alias {
         parent = Some(given.target()?);
     }
-    let object = ldap.directory.create(who.writes_as(), kind, &name, parent, given.changes).await?;
+    let object = ldap.directory.create(who.reads_as(), kind, &name, parent, given.changes).await?;
     if kind == ObjectKind::Domain {
         ldap.domains.forget();
     }
     // Further addresses are entries of their own there; one that is taken already is told, and the entry stays.
     for alias in &given.aliases {
-        let made = ldap.directory.create(who.writes_as(), ObjectKind::Alias, alias, Some(object.id), Vec::new());
+        let made = ldap.directory.create(who.reads_as(), ObjectKind::Alias, alias, Some(object.id), Vec::new());
         if let Err(failure) = made.await {
             let outcome = crate::errors::failure(&failure);
             let text = format!("the entry was added, but not its alias {}: {}", clean(alias), outcome.text);

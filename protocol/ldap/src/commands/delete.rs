@@ -18,7 +18,7 @@ pub async fn run(session: &mut Session, dn: &str, all: &[Control]) -> Done {
         return refused(Code::UnwillingToPerform, "this entry is part of the tree itself");
     };
     let before = reads::read(all, controls::PRE_READ, &found.entry)?;
-    ldap.directory.delete(who.writes_as(), object).await?;
+    ldap.directory.delete(who.reads_as(), object).await?;
     if object.kind == ObjectKind::Domain {
         ldap.domains.forget();
     }

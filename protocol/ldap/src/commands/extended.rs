@@ -178,7 +178,7 @@ async fn set(session: &mut Session, who: &Who, object: &Object, old: Option<&[u8
             change_own_password(session, object, old, new).await
         }
         // Who administers need not know the old one.
-        _ if who.administers() => store(session, who.writes_as(), object, new).await,
+        _ if who.administers() => store(session, who.reads_as(), object, new).await,
         (Who::Account { id, .. }, None) if *id == object.id => {
             refused(Code::UnwillingToPerform, "the old password is expected")
         }

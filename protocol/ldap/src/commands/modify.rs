@@ -34,14 +34,14 @@ pub async fn run(session: &mut Session, dn: &str, changes: Vec<(Change, Attribut
     let work = Work::of(object, changes).await?;
     let before = reads::read(all, controls::PRE_READ, &found.entry)?;
     if !work.changes.is_empty() {
-        ldap.directory.modify(who.writes_as(), object, work.changes).await?;
+        ldap.directory.modify(who.reads_as(), object, work.changes).await?;
     }
     for alias in &work.aliases_gone {
-        let alias = ldap.directory.get(who.writes_as(), by_name(ObjectKind::Alias, alias)).await?;
-        ldap.directory.delete(who.writes_as(), &alias).await?;
+        let alias = ldap.directory.get(who.reads_as(), by_name(ObjectKind::Alias, alias)).await?;
+        ldap.directory.delete(who.reads_as(), &alias).await?;
     }
     for alias in &work.aliases_new {
-        ldap.directory.create(who.writes_as(), ObjectKind::Alias, alias, Some(object.id), Vec::new()).await?;
+        ldap.directory.create(who.reads_as(), ObjectKind::Alias, alias, Some(object.id), Vec::new()).await?;
     }
     let mut told = Vec::from_iter(before);
     if all.iter().any(|c| c.oid == controls::POST_READ) {
@@ -93,7 +93,7 @@ pub async fn set_admin_password(session: &Session, who: &Who, stored: Vec<String
     let directory = &session.ldap.directory;
     let config = directory.get(Actor::System, by_name(ObjectKind::Config, "config")).await?;
     let change = Modification { name: ADMIN_PASSWORD_ATTRIBUTE.into(), kind: ModifyKind::Replace, values: stored };
-    directory.modify(who.writes_as(), &config, vec![change]).await?;
+    directory.modify(who.reads_as(), &config, vec![change]).await?;
     crate::session::done()
 }
 

@@ -41,7 +41,7 @@ pub async fn run(session: &mut Session, dn: &str, to: &To, all: &[Control]) -> D
     }
     let before = reads::read(all, controls::PRE_READ, &found.entry)?;
     if !new.same(old) || name != object.name {
-        ldap.directory.rename(who.writes_as(), object, &name).await?;
+        ldap.directory.rename(who.reads_as(), object, &name).await?;
     }
     if object.kind == ObjectKind::Domain {
         ldap.domains.forget();

@@ -70,7 +70,7 @@ impl Planner<'_> {
     }
 
     async fn names(&self) -> Result<std::sync::Arc<Names>, Failure> {
-        self.ldap.domains.names(&*self.ldap.directory, self.who.reads_as()).await
+        self.ldap.domains.names(&*self.ldap.directory, self.who.looks_as()).await
     }
 
     async fn one(&self, found: Option<Found>) -> Result<Steps, Failure> {
@@ -242,6 +242,11 @@ impl Planner<'_> {
             // Aliases have no index of their own, and would keep others from theirs.
             if kind == ObjectKind::Alias {
                 steps.push(aliases(filter, domain));
+                continue;
+            }
+            // Those are looked for in another's name, see `Who::looks_as`.
+            if kind == ObjectKind::Domain && !self.who.administers() {
+                steps.push(Step::Scan(search(DOMAIN, domain, parent, filter)));
                 continue;
             }
             match groups.iter_mut().find(|(f, _)| *f == filter) {

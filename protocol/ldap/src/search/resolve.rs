@@ -2,7 +2,7 @@
 
 use crate::Ldap;
 use crate::access::Who;
-use crate::back_end::Failure;
+use crate::back_end::{Failure, is_missing};
 use crate::dn::Dn;
 use crate::entry::Entry;
 use crate::errors::{Outcome, Stop};
@@ -28,7 +28,7 @@ pub struct Found {
 /// `noSuchObject`, with the nearest entry above that is there; the directory's.
 pub async fn find(ldap: &Ldap, who: &Who, dn: &Dn) -> Result<Found, Stop> {
     if let Some(place) = tree::place(dn)
-        && let Some((entry, object)) = at(ldap, who.reads_as(), &place).await?
+        && let Some((entry, object)) = at(ldap, who, &place).await?
         && let Some(entry) = who.show(entry)
     {
         return Ok(Found { place, entry, object });
@@ -36,7 +36,7 @@ pub async fn find(ldap: &Ldap, who: &Who, dn: &Dn) -> Result<Found, Stop> {
     let mut above = dn.parent();
     while let Some(dn) = above.filter(|d| !d.0.is_empty()) {
         if let Some(place) = tree::place(&dn)
-            && let Some((entry, _)) = at(ldap, who.reads_as(), &place).await?
+            && let Some((entry, _)) = at(ldap, who, &place).await?
             && who.show(entry).is_some()
         {
             return Err(Outcome::no_such_object(Some(&dn)).into());
@@ -56,23 +56,24 @@ pub async fn find_by_name(ldap: &Ldap, who: &Who, dn: &str) -> Result<Found, Sto
 
 type Seen = Option<(Entry, Option<Object>)>;
 
-fn at<'a>(ldap: &'a Ldap, actor: Actor, place: &'a Place) -> BoxFuture<'a, Result<Seen, Failure>> {
+fn at<'a>(ldap: &'a Ldap, who: &'a Who, place: &'a Place) -> BoxFuture<'a, Result<Seen, Failure>> {
     async move {
+        let actor = who.reads_as();
         let named = |kind, name: &str, parent| ObjectBy::Name { kind, name: name.to_string(), parent };
         let object = match place {
             Place::Root | Place::Subschema => None,
             Place::Container(container) => return Ok(Some((Entry::container(*container), None))),
             Place::LdapAdmin => return Ok(Some((Entry::ldap_admin(), None))),
             Place::Named(kind, name) => get(ldap, actor, named(*kind, name, None)).await?,
-            Place::Dc(name) => match get(ldap, actor, named(ObjectKind::Domain, name, None)).await? {
+            Place::Dc(name) => match get(ldap, who.looks_as(), named(ObjectKind::Domain, name, None)).await? {
                 None => {
-                    let names = ldap.domains.names(&*ldap.directory, actor).await?;
+                    let names = ldap.domains.names(&*ldap.directory, who.looks_as()).await?;
                     return Ok(names.below(name).then(|| (Entry::dc(name), None)));
                 }
                 found => found,
             },
             Place::People(domain) | Place::Groups(domain) => {
-                let there = get(ldap, actor, named(ObjectKind::Domain, domain, None)).await?.is_some();
+                let there = get(ldap, who.looks_as(), named(ObjectKind::Domain, domain, None)).await?.is_some();
                 let people = matches!(place, Place::People(_));
                 let entry = if people { Entry::people(domain) } else { Entry::groups(domain) };
                 return Ok(there.then_some((entry, None)));
@@ -87,7 +88,7 @@ fn at<'a>(ldap: &'a Ldap, actor: Actor, place: &'a Place) -> BoxFuture<'a, Resul
                 let found = get(ldap, actor, ObjectBy::Address(address.clone())).await?;
                 found.filter(|o| o.kind == ObjectKind::DynamicGroup && o.name == *address)
             }
-            Place::Child { owner, kind, name } => match at(ldap, actor, owner).await? {
+            Place::Child { owner, kind, name } => match at(ldap, who, owner).await? {
                 Some((above, Some(owner))) if owner.kind != ObjectKind::Alias => {
                     let found = get(ldap, actor, named(*kind, name, Some(owner.id))).await?;
                     return Ok(found.map(|object| {
@@ -109,7 +110,7 @@ fn at<'a>(ldap: &'a Ldap, actor: Actor, place: &'a Place) -> BoxFuture<'a, Resul
 async fn get(ldap: &Ldap, actor: Actor, by: ObjectBy) -> Result<Option<Object>, Failure> {
     match ldap.directory.get(actor, by).await {
         Ok(object) => Ok(Some(object)),
-        Err(failure) if failure.is_missing() => Ok(None),
+        Err(failure) if is_missing(&failure) => Ok(None),
         Err(failure) => Err(failure),
     }
 }

@@ -14,7 +14,7 @@ use crate::tree;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zcluster_api::AccountId;
-use zcluster_api::directory::{Object, ObjectKind};
+use zcluster_api::directory::{Kinds, Object, ObjectKind};
 
 /// Names of owners that are remembered during a search.
 const OWNERS_MAX: usize = 1_000;
@@ -109,7 +109,9 @@ impl Walk {
             Step::Scan(search) => {
                 let mut search = search.clone();
                 (search.after, search.limit) = (self.cursor.at.clone(), limit.max(1));
-                let page = self.ldap.directory.search(self.who.reads_as(), search).await?;
+                let domains = search.kinds == Kinds::of(&[ObjectKind::Domain]);
+                let actor = if domains { self.who.looks_as() } else { self.who.reads_as() };
+                let page = self.ldap.directory.search(actor, search).await?;
                 self.advance(page.next);
                 self.entries(page.objects).await?
             }

@@ -58,6 +58,10 @@ impl Session {
             if self.waiting_bytes + self.conn.buffered().len() > PIPELINE_BYTES_MAX {
                 return Ok(work.await);
             }
+            // Work that is always ready, and output that is never all sent, must not drown out what the client says.
+            if self.conn.fill_now().await.map_err(End::from)? {
+                continue;
+            }
             match zcluster_runtime::select(&mut work, self.conn.fill()).await {
                 Either::Left(done) => return Ok(done),
                 Either::Right(Ok(())) => {}

@@ -131,7 +131,7 @@ async fn modifying() {
         (vec![(Delete, name, &["z@x.org"])], Code::NoSuchAttribute),
         (vec![(Delete, "street", &[])], Code::NoSuchAttribute),
         (vec![(Replace, "nonsense", &["x"])], Code::UndefinedAttributeType),
-        (vec![(Replace, "uid", &["x"])], Code::NotAllowedOnRDN),
+        (vec![(Replace, "uid", &["x"])], Code::NotALlowedOnRDN),
         (vec![(Replace, "entryUUID", &["x"])], Code::ConstraintViolation),
         (vec![(Increment, "title", &["1"])], Code::ConstraintViolation),
         (vec![(Add, "objectClass", &["zimbraCOS"])], Code::ObjectClassModsProhibited),

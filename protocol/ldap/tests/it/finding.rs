@@ -110,12 +110,10 @@ async fn filters() {
         ("(uid=robert)", vec![alias]),
         ("(objectClass=zimbraAlias)", vec![alias]),
         ("(&(objectClass=zimbraAlias)(uid=bob))", vec![]),
-        ("(displayName=bob åNGSTRÖM)", vec![BOB]),
-        ("(displayName~=bob ångström)", vec![BOB]),
         ("(zimbraMailQuota>=51)", vec![BOB]),
-        ("(zimbraMailQuota<=999)", vec![CAROL]),
+        ("(&(uid=*)(zimbraMailQuota<=999))", vec![CAROL]),
         ("(cn=b*ex*le)", vec![BOB]),
-        ("(cn=*xampl*)", vec![ADMIN, BOB, CAROL, DAVE, ZOE]),
+        ("(sn=*xampl*)", vec![ADMIN, BOB, CAROL, DAVE, ZOE]),
         ("(&(objectClass=person)(!(sn=example)))", vec![]),
         ("(&(objectClass=zimbraAccount)(!(zimbraMailQuota=50))(mail=*@example.com))", vec![ADMIN, BOB]),
         ("(|(uid=bob)(uid=zoe))", vec![BOB, ZOE]),
@@ -141,6 +139,10 @@ async fn filters() {
     assert_eq!(c.find("", &format!("(entryUUID={id})")).await, [BOB]);
     assert_eq!(c.find("", &format!("(zimbraAliasTargetId={id})")).await, [alias]);
     assert_eq!(c.find("ou=people,dc=example,dc=com", "(objectClass=zimbraSignature)").await.len(), 1);
+    for of in [LdapFilter::Equality, LdapFilter::Approx] {
+        let filter = of("displayName".into(), "bob åNGSTRÖM".into());
+        assert_eq!(c.search(LdapSearchRequest { filter, ..sub("", "(uid=*)", &["1.1"]) }).await.dns(), [BOB]);
+    }
     // RFC 4526: true and false.
     let mut request = scoped(LdapSearchScope::Base, BOB, "(uid=*)", &["1.1"]);
     request.filter = LdapFilter::And(vec![]);

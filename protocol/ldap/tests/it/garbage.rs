@@ -213,7 +213,7 @@ async fn values_that_are_no_text() {
     let cluster = Cluster::new();
     let mut c = cluster.as_admin().await;
     // (cn=\ff) below the root: finds nothing, and is no reason to part.
-    let body = b"\x02\x01\x63\x63\x1d\x04\x00\x0a\x01\x02\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\xa3\x07\x04\x02cn\x04\x01\xff\x30\x00";
+    let body = b"\x02\x01\x63\x63\x1c\x04\x00\x0a\x01\x02\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00\xa3\x07\x04\x02cn\x04\x01\xff\x30\x00";
     c.raw(&[&[0x30, body.len() as u8][..], body].concat()).await;
     let message = c.message().await;
     assert_eq!((message.msgid, result(&message).code), (99, LdapResultCode::Success));
