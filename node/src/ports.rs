@@ -12,7 +12,7 @@ struct Known {
 }
 
 /// Every service, in the order in which tables show them.
-const KNOWN: [Known; 12] = [
+const KNOWN: [Known; 14] = [
     Known { name: "smtp", standard: 25, offset: 25 },
     Known { name: "lmtp", standard: 7025, offset: 24 },
     Known { name: "submission", standard: 587, offset: 87 },
@@ -22,6 +22,8 @@ const KNOWN: [Known; 12] = [
     Known { name: "pop3", standard: 110, offset: 10 },
     Known { name: "pop3s", standard: 995, offset: 95 },
     Known { name: "managesieve", standard: 4190, offset: 90 },
+    Known { name: "ldap", standard: 389, offset: 89 },
+    Known { name: "ldaps", standard: 636, offset: 36 },
     Known { name: "admin", standard: 7071, offset: 71 },
     Known { name: "rpc", standard: 7007, offset: 7 },
     Known { name: "metrics", standard: 7009, offset: 9 },
@@ -51,6 +53,10 @@ pub struct Ports {
     pub pop3s: u16,
     /// ManageSieve (STARTTLS).
     pub managesieve: u16,
+    /// LDAP (StartTLS).
+    pub ldap: u16,
+    /// LDAP over TLS.
+    pub ldaps: u16,
     /// Administration over HTTPS.
     pub admin: u16,
     /// Node to node.
@@ -78,6 +84,8 @@ impl Ports {
             pop3: of("pop3"),
             pop3s: of("pop3s"),
             managesieve: of("managesieve"),
+            ldap: of("ldap"),
+            ldaps: of("ldaps"),
             admin: of("admin"),
             rpc: of("rpc"),
             metrics: of("metrics"),
@@ -107,6 +115,8 @@ impl Ports {
             "pop3" => self.pop3,
             "pop3s" => self.pop3s,
             "managesieve" => self.managesieve,
+            "ldap" => self.ldap,
+            "ldaps" => self.ldaps,
             "admin" => self.admin,
             "rpc" => self.rpc,
             "metrics" => self.metrics,
@@ -155,6 +165,8 @@ mod tests {
             ("pop3", 10_010),
             ("pop3s", 10_095),
             ("managesieve", 10_090),
+            ("ldap", 10_089),
+            ("ldaps", 10_036),
             ("admin", 10_071),
             ("rpc", 10_007),
             ("metrics", 10_009),

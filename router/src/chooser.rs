@@ -15,6 +15,12 @@ fn choose(shards: &[GroupId], counts: &BTreeMap<GroupId, u64>, mut draw: impl Fn
 }
 
 impl Inner {
+    /// A number that rises with every change of this node's copy of the directory, and is the same on every node that has
+    /// the same.
+    pub fn directory_version(&self) -> u64 {
+        self.replicas.directory_version_now()
+    }
+
     /// A shard for a new mailbox, by what this node knows.
     ///
     /// # Errors

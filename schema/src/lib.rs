@@ -29,7 +29,7 @@ pub const KEPT: [&str; 10] = [
 
 /// Values that are shown to nobody but the cluster itself, nor compared in a search.
 pub fn is_secret(name: &str) -> bool {
-    const SECRET: [&str; 25] = [
+    const SECRET: [&str; 26] = [
         "zclusterAcmeExternalAccount",
         "userPassword",
         "zimbraPasswordHistory",
@@ -55,6 +55,7 @@ pub fn is_secret(name: &str) -> bool {
         "DKIMKey",
         "zclusterDKIMNextKey",
         "zclusterSrsSecret",
+        "zclusterLdapAdminPassword",
     ];
     SECRET.iter().any(|s| s.eq_ignore_ascii_case(name))
 }

@@ -12,16 +12,22 @@ use crate::lessons::Letters;
 use crate::relay::Counting;
 use anyhow::{Context, Result, anyhow};
 use axum::routing::get;
+use futures::future::{BoxFuture, FutureExt};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness, MailboxApi, NodeId};
+use zcluster_api::{
+    Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Freshness, GroupId, MailboxApi, NodeId,
+    RequestId,
+};
 use zcluster_auth::{AuthConfig, Authenticator};
 use zcluster_delivery::carry::Courier;
 use zcluster_delivery::{Deliverer, DeliveryConfig};
+use zcluster_directory::Directory;
 use zcluster_imap::{Imap, ImapConfig};
+use zcluster_ldap::{Ldap, Served};
 use zcluster_listener::{Limits, Listener, ListenerConfig, Networks, Protocol, Shutdown, Stage, TlsMode, TlsSettings};
 use zcluster_managesieve::ManageSieve;
 use zcluster_pop3::Pop3;
@@ -146,10 +152,24 @@ pub async fn start(
     };
     serve_admin(admin_listener, &admin_tls, admin)?;
     let tls_of_mail = tls.clone();
+    let ldap = ldap(config, &router, &authenticator);
     let mail =
-        Mail { config, directory, mailboxes: router, delivery, authenticator, tls: tls_of_mail, shutdown, tally };
+        Mail { config, directory, mailboxes: router, delivery, authenticator, ldap, tls: tls_of_mail, shutdown, tally };
     let listeners = mail.start().await?;
     Ok(Services { shutdown: mail.shutdown, listeners, tls, admin_tls, files, reporter })
+}
+
+/// LDAP over this node's copy of the directory.
+fn ldap(config: &Config, router: &Arc<Router>, authenticator: &Arc<Authenticator>) -> Arc<Ldap> {
+    let settings = zcluster_ldap::Config {
+        allow_plaintext_auth: config.plaintext_auth(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        ..zcluster_ldap::Config::default()
+    };
+    let directory = Directory::new(router.clone(), Freshness::Local);
+    let router = router.clone();
+    let served = Served::new(directory, Box::new(move || Some(router.directory_version())));
+    Arc::new(Ldap::new(Arc::new(served), authenticator.clone(), settings))
 }
 
 /// Certificates by host name.
@@ -204,6 +224,7 @@ struct Mail<'a> {
     mailboxes: Arc<dyn MailboxApi>,
     delivery: Arc<Deliverer>,
     authenticator: Arc<Authenticator>,
+    ldap: Arc<Ldap>,
     tls: TlsSettings,
     shutdown: Shutdown,
     tally: Arc<Tally>,
@@ -234,7 +255,7 @@ impl Mail<'_> {
             Arc::new(ManageSieve::new(self.mailboxes.clone(), self.authenticator.clone(), self.managesieve_config()));
         let (start_tls, implicit) = (TlsMode::StartTls(self.tls.clone()), TlsMode::Implicit(self.tls.clone()));
         let ports = &self.config.ports;
-        let plan: [(&str, u16, TlsMode, Arc<dyn Protocol>); 9] = [
+        let plan: [(&str, u16, TlsMode, Arc<dyn Protocol>); 11] = [
             ("lmtp", ports.lmtp, start_tls.clone(), lmtp),
             ("smtp", ports.smtp, start_tls.clone(), mx),
             ("submission", ports.submission, start_tls.clone(), submission.clone()),
@@ -242,8 +263,10 @@ impl Mail<'_> {
             ("imap", ports.imap, start_tls.clone(), imap.clone()),
             ("imaps", ports.imaps, implicit.clone(), imap),
             ("pop3", ports.pop3, start_tls.clone(), pop3.clone()),
-            ("pop3s", ports.pop3s, implicit, pop3),
-            ("managesieve", ports.managesieve, start_tls, managesieve),
+            ("pop3s", ports.pop3s, implicit.clone(), pop3),
+            ("managesieve", ports.managesieve, start_tls.clone(), managesieve),
+            ("ldap", ports.ldap, start_tls, self.ldap.clone()),
+            ("ldaps", ports.ldaps, implicit, self.ldap.clone()),
         ];
         let mut bound = Vec::new();
         for (service, port, tls, protocol) in plan.into_iter().filter(|p| p.1 != 0) {

@@ -73,7 +73,19 @@ pub struct ProxyProtocol {
 
 impl ProxyProtocol {
     pub(super) fn check(&self) -> Result<()> {
-        let known = ["smtp", "lmtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "managesieve"];
+        let known = [
+            "smtp",
+            "lmtp",
+            "submission",
+            "submissions",
+            "imap",
+            "imaps",
+            "pop3",
+            "pop3s",
+            "managesieve",
+            "ldap",
+            "ldaps",
+        ];
         if let Some(other) = self.services.iter().find(|s| !known.contains(&s.as_str())) {
             bail!("proxy_protocol.services: {other:?} is none of {}", known.join(", "));
         }

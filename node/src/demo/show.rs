@@ -72,6 +72,8 @@ pub fn table(cluster: &Cluster, status: &StatusReply) -> String {
         "pop3",
         "pop3s",
         "managesieve",
+        "ldap",
+        "ldaps",
         "admin",
         "metrics",
         "shards led",
@@ -90,6 +92,8 @@ pub fn table(cluster: &Cluster, status: &StatusReply) -> String {
             p.pop3.into(),
             p.pop3s.into(),
             p.managesieve.into(),
+            p.ldap.into(),
+            p.ldaps.into(),
             p.admin.into(),
             p.metrics.into(),
         ];

@@ -25,6 +25,7 @@ mod introspection;
 mod kill_all;
 mod kill_one;
 mod lists;
+mod ldap;
 mod mbsync_both_ways;
 mod neomutt;
 mod offlineimap;

@@ -8,6 +8,7 @@ mod hashing;
 mod new_password;
 mod scram;
 mod sessions;
+mod stored;
 
 pub use new_password::ChangeError;
 pub use sessions::IssuedToken;

@@ -15,6 +15,8 @@ pub enum Service {
     ManageSieve,
     /// The administration service.
     Admin,
+    /// LDAP.
+    Ldap,
 }
 
 impl Service {
@@ -26,6 +28,7 @@ impl Service {
             Service::Submission => "submission",
             Service::ManageSieve => "managesieve",
             Service::Admin => "admin",
+            Service::Ldap => "ldap",
         }
     }
 
@@ -54,7 +57,7 @@ impl Service {
             Service::Imap => &["zimbraImapEnabled", "zimbraPrefImapEnabled"],
             Service::Pop3 => &["zimbraPop3Enabled", "zimbraPrefPop3Enabled"],
             // Zimbra has no switch for these.
-            Service::Submission | Service::ManageSieve | Service::Admin => &[],
+            Service::Submission | Service::ManageSieve | Service::Admin | Service::Ldap => &[],
         }
     }
 }

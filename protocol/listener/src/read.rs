@@ -129,6 +129,31 @@ impl Connection {
         self.fill_until(Stage::Killed).await
     }
 
+    /// The same between two requests of a protocol without lines: ends when the node drains.
+    ///
+    /// # Errors
+    /// Any [`ReadError`] but `TooLong`.
+    pub async fn fill_between(&mut self) -> Result<(), ReadError> {
+        self.fill_until(Stage::Draining).await
+    }
+
+    /// Appends what has come in already, if anything has; neither waits nor sends. For a session that answers at length
+    /// and must hear what the client says meanwhile.
+    ///
+    /// # Errors
+    /// `Eof` or `Io`.
+    pub async fn fill_now(&mut self) -> Result<bool, ReadError> {
+        poll_fn(|cx| {
+            Poll::Ready(match self.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => Err(ReadError::Eof),
+                Poll::Ready(Ok(_)) => Ok(true),
+                Poll::Ready(Err(e)) => Err(e.into()),
+                Poll::Pending => Ok(false),
+            })
+        })
+        .await
+    }
+
     /// Between 1 and `max` bytes, as they come.
     ///
     /// # Errors

@@ -42,6 +42,8 @@ pub enum Port {
     Pop3 = 10,
     Pop3s = 95,
     ManageSieve = 90,
+    Ldap = 89,
+    Ldaps = 36,
     Rpc = 7,
     Metrics = 9,
 }
@@ -510,6 +512,8 @@ fn ports_table(base: u16) -> String {
         ("pop3", 10),
         ("pop3s", 95),
         ("managesieve", 90),
+        ("ldap", 89),
+        ("ldaps", 36),
         ("admin", 71),
         ("rpc", 7),
         ("metrics", 9),

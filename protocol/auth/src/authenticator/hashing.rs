@@ -44,7 +44,7 @@ impl Authenticator {
         self.hash_in_turn(vec![self.dummy.clone()], password).await.map(|_| ())
     }
 
-    async fn hash_in_turn(&self, stored: Vec<String>, password: &[u8]) -> Result<Option<usize>, AuthError> {
+    pub(super) async fn hash_in_turn(&self, stored: Vec<String>, password: &[u8]) -> Result<Option<usize>, AuthError> {
         let password = Zeroizing::new(password[..password.len().min(PASSWORD_BYTES_MAX + 1)].to_vec());
         self.in_turn(move || stored.iter().position(|s| verify_password(s, &password))).await
     }
@@ -62,7 +62,7 @@ impl Authenticator {
 
 /// The stored values that a password is compared with: SCRAM's keys only where there is nothing else, because they are of
 /// a password whose hash stands beside them.
-fn to_try(stored: &[String]) -> Vec<String> {
+pub(super) fn to_try(stored: &[String]) -> Vec<String> {
     let (keys, hashes): (Vec<&String>, Vec<&String>) = stored.iter().partition(|v| ScramKeys::parse(v).is_some());
     let chosen = if hashes.is_empty() { keys } else { hashes };
     chosen.into_iter().take(PASSWORDS_MAX).cloned().collect()

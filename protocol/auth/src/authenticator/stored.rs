@@ -1,0 +1,53 @@
+//! Passwords of who has no account: the administrator that only LDAP knows.
+
+use super::hashing::to_try;
+use super::{Attempt, AuthError, Authenticator};
+use crate::channel::Service;
+use std::net::IpAddr;
+use zcluster_runtime::Instant;
+
+impl Authenticator {
+    /// Whether `password` is one of `stored` (hashes, as `userPassword` has them), with the same throttle, queue and
+    /// bookkeeping as for accounts. `name` stands for the user; nothing stored verifies nothing.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn verify_stored(
+        &self,
+        name: &str,
+        stored: &[String],
+        password: &[u8],
+        peer: IpAddr,
+        service: Service,
+    ) -> Result<(), AuthError> {
+        let attempt = Attempt { begun: Instant::now(), service, mechanism: "password", peer, user: name };
+        match self.check_stored(&attempt, stored, password).await {
+            Ok(()) => {
+                self.count(&attempt, "ok");
+                tracing::debug!(protocol = service.name(), %peer, name, "signed in");
+                Ok(())
+            }
+            Err(error) => Err(self.refuse(&attempt, error).await),
+        }
+    }
+
+    async fn check_stored(&self, attempt: &Attempt<'_>, stored: &[String], password: &[u8]) -> Result<(), AuthError> {
+        let (name, peer) = (attempt.user, attempt.peer);
+        if !self.throttle.allows(name, peer) {
+            return Err(AuthError::TryLater);
+        }
+        let values = to_try(stored);
+        let right = if values.is_empty() || password.is_empty() {
+            self.burn(password).await?;
+            false
+        } else {
+            self.hash_in_turn(values, password).await?
+        };
+        if right {
+            self.throttle.succeeded(name, peer);
+            return Ok(());
+        }
+        self.throttle.failed(name, peer);
+        Err(AuthError::Invalid)
+    }
+}
