@@ -6,6 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `service` | find, create, change, remove, rename |
+//! | `prepared` | the same, checked but not carried out yet: for batches |
 //! | `changes` | a change checked against the schema |
 //! | `access` | who may |
 //! | `failure` | Zimbra's codes |
@@ -19,6 +20,7 @@ pub mod defaults;
 mod failure;
 pub mod filter_text;
 mod inherit;
+mod prepared;
 mod service;
 
 pub use changes::{modifications, place_of};

@@ -1,9 +1,9 @@
 //! Finding and changing entries, whatever their kind.
 
 use crate::access::Wish;
-use crate::{Failure, changes, fresh_id, request_id};
+use crate::{Failure, fresh_id, prepared, request_id};
 use std::sync::Arc;
-use zcluster_api::directory::{Attributes, Modification, Object, ObjectBy, ObjectKind, Page, Search};
+use zcluster_api::directory::{Modification, Object, ObjectBy, ObjectKind, Page, Search};
 use zcluster_api::{
     AccountId, Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId,
 };
@@ -164,7 +164,7 @@ impl Directory {
         if kind == ObjectKind::Resource {
             resource_defaults(&mut attrs);
         }
-        let attrs = changes::modifications(kind, &Attributes::new(), attrs)?;
+        let attrs = prepared::at_creation(kind, attrs)?;
         let name = name.to_string();
         Ok(match kind {
             ObjectKind::Account | ObjectKind::Resource => {
@@ -188,21 +188,7 @@ impl Directory {
     /// # Errors
     /// `INVALID_ATTR_...`, `PERM_DENIED`, `NO_SUCH_...`.
     pub async fn modify(&self, actor: Actor, object: &Object, changes: Vec<Modification>) -> Result<Object, Failure> {
-        let names: Vec<&str> = changes.iter().map(|m| m.name.as_str()).collect();
-        self.allow(actor, Wish::Modify { object, attrs: &names }).await?;
-        let changes = changes::modifications(object.kind, &object.attrs, changes)?;
-        if changes.is_empty() {
-            return Ok(object.clone());
-        }
-        let name = object.name.clone();
-        let command = match object.kind {
-            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::ModifyAccount { id: object.id, changes },
-            ObjectKind::Domain => DirectoryCommand::ModifyDomain { name, changes },
-            ObjectKind::Cos => DirectoryCommand::ModifyCos { name, changes },
-            ObjectKind::Config => DirectoryCommand::ModifyConfig(changes),
-            ObjectKind::Alias => return Err(Failure::invalid("an alias has no attributes of its own")),
-            _ => DirectoryCommand::ModifyEntry { id: object.id, changes },
-        };
+        let Some(command) = self.modification(actor, object, changes).await? else { return Ok(object.clone()) };
         match self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))? {
             DirectoryReply::Done => {
                 self.find(ObjectBy::Name { kind: object.kind, name: object.name.clone(), parent: object.parent }).await
@@ -216,16 +202,7 @@ impl Directory {
     /// # Errors
     /// `PERM_DENIED`, `NO_SUCH_...`, `DOMAIN_NOT_EMPTY`.
     pub async fn delete(&self, actor: Actor, object: &Object) -> Result<(), Failure> {
-        self.allow(actor, Wish::Delete(object)).await?;
-        let name = object.name.clone();
-        let command = match object.kind {
-            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::DeleteAccount(object.id),
-            ObjectKind::Domain => DirectoryCommand::DeleteDomain(name),
-            ObjectKind::Cos => DirectoryCommand::DeleteCos(name),
-            ObjectKind::Alias => DirectoryCommand::RemoveAlias { id: object.id, alias: name },
-            ObjectKind::Config => return Err(Failure::invalid("the global config stays")),
-            _ => DirectoryCommand::DeleteEntry(object.id),
-        };
+        let command = self.deletion(actor, object).await?;
         self.write(command).await.map(|_| ()).map_err(|e| Failure::of(&e, object.kind, &object.name))
     }
 
@@ -269,8 +246,7 @@ impl Directory {
     /// # Errors
     /// `ACCOUNT_EXISTS`, `NO_SUCH_DOMAIN`, `PERM_DENIED`.
     pub async fn add_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<Object, Failure> {
-        self.allow(actor, Wish::Alias { object, alias }).await?;
-        let command = DirectoryCommand::AddAlias { id: object.id, alias: alias.to_string() };
+        let command = self.alias_addition(actor, object, alias).await?;
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
         object_of(reply)
     }
@@ -280,8 +256,7 @@ impl Directory {
     /// # Errors
     /// `NO_SUCH_ALIAS`, `PERM_DENIED`.
     pub async fn remove_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<Object, Failure> {
-        self.allow(actor, Wish::Alias { object, alias }).await?;
-        let command = DirectoryCommand::RemoveAlias { id: object.id, alias: alias.to_string() };
+        let command = self.alias_removal(actor, object, alias).await?;
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
         object_of(reply)
     }

@@ -5,7 +5,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-const PROTOCOLS: [&str; 4] = ["zcluster-imap", "zcluster-managesieve", "zcluster-pop3", "zcluster-smtp"];
+const PROTOCOLS: [&str; 5] =
+    ["zcluster-imap", "zcluster-managesieve", "zcluster-pop3", "zcluster-prov", "zcluster-smtp"];
 /// What a protocol may import of ours.
 const BELOW_PROTOCOLS: &[&str] = &[
     "zcluster-schema",

@@ -84,14 +84,21 @@ impl Client {
         let (Some(admin), Some(file)) = (&reach.admin, &reach.password_file) else {
             bail!("--server needs --admin ADDRESS and --password-file FILE");
         };
-        let password = read_password(file)?;
+        Self::signed_in(server, admin, read_password(file)?, reach.ca.as_deref())
+    }
+
+    /// A node that is asked with an administrator's password.
+    ///
+    /// # Errors
+    /// The certificate to trust is not readable.
+    pub fn signed_in(server: &str, admin: &str, password: String, ca: Option<&Path>) -> Result<Client> {
         let mut http = builder();
-        if let Some(path) = &reach.ca {
+        if let Some(path) = ca {
             let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             http = http.tls_certs_only(Certificate::from_pem_bundle(&pem)?);
         }
         let address = with_port(server, Ports::default().admin);
-        let auth = Auth::Password(admin.clone(), password);
+        let auth = Auth::Password(admin.to_string(), password);
         Ok(Client { http: http.build()?, base: format!("https://{address}"), shown: address, auth })
     }
 
@@ -119,6 +126,19 @@ impl Client {
     /// See [`get`](Self::get).
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body)).await
+    }
+
+    /// The same for what may take longer.
+    ///
+    /// # Errors
+    /// See [`get`](Self::get).
+    pub async fn post_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T> {
+        self.send(self.http.post(format!("{}{path}", self.base)).json(body).timeout(timeout)).await
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {

@@ -7,7 +7,6 @@ use super::{
     WantedState,
 };
 use crate::join::request_id;
-use crate::prov::{Failure, Reply};
 use crate::token::Token;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -17,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::NodeState;
 use zcluster_api::{Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness};
+use zcluster_prov::{Failure, LineOutcome, Reply, Request};
 use zcluster_router::admission;
 
 /// How long each node may take to report.
@@ -95,6 +95,15 @@ pub async fn prov(
     Ok(Json(admin.prov(actor).run(&request.args).await?))
 }
 
+/// `POST /v1/prov/lines`.
+pub async fn prov_lines(
+    Allowed(actor): Allowed,
+    State(admin): State<Arc<Admin>>,
+    Json(request): Json<Request>,
+) -> Result<Json<Vec<LineOutcome>>, Refused> {
+    Ok(Json(admin.prov(actor).run_lines(&request).await?))
+}
+
 /// `GET /v1/locate`.
 pub async fn locate(
     Allowed(actor): Allowed,
@@ -102,12 +111,13 @@ pub async fn locate(
     Query(request): Query<LocateRequest>,
 ) -> Result<Json<LocateReply>, Refused> {
     let account = admin.prov(actor).account(&request.account).await?;
+    let home = account.home.ok_or_else(|| Error::Internal("an account without a home".into()))?;
     Ok(Json(LocateReply {
         account: account.name,
         id: account.id.to_string(),
-        mailbox: account.home.mailbox.0,
-        shard: account.home.group.0,
-        epoch: account.home.epoch.0,
+        mailbox: home.mailbox.0,
+        shard: home.group.0,
+        epoch: home.epoch.0,
     }))
 }
 

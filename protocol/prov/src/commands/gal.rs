@@ -1,0 +1,5 @@
+//! Commands about the global address list.
+
+use super::Handlers;
+
+pub(super) const HANDLERS: Handlers = &[];
