@@ -13,10 +13,16 @@ pub fn default_cos_id() -> AccountId {
     DEFAULT_COS.parse().unwrap_or(AccountId([0; 16]))
 }
 
+/// Attributes that a new cluster leaves unset: of the notices' texts the facts hold the variables only (ours are used
+/// then), and the time zone is where the site is.
+fn is_left_out(definition: &zcluster_schema::Definition, values: &[String]) -> bool {
+    definition.name == "zimbraPrefTimeZoneId" || values.iter().any(|v| v.starts_with("(message template"))
+}
+
 /// What a new global config holds.
 pub fn global_config() -> Attributes {
     let mut attrs = Attributes::new();
-    for d in zcluster_schema::all().filter(|d| !d.global_default.is_empty()) {
+    for d in zcluster_schema::all().filter(|d| !d.global_default.is_empty() && !is_left_out(d, &d.global_default)) {
         attrs.set(d.name, stored(d, &d.global_default));
     }
     attrs
@@ -24,14 +30,14 @@ pub fn global_config() -> Attributes {
 
 /// What the COS `default` holds.
 pub fn cos() -> Vec<Modification> {
-    let all = zcluster_schema::all().filter(|d| !d.cos_default.is_empty());
+    let all = zcluster_schema::all().filter(|d| !d.cos_default.is_empty() && !is_left_out(d, &d.cos_default));
     all.map(|d| change(d.name, stored(d, &d.cos_default))).collect()
 }
 
 /// What the COS `defaultExternal` holds.
 pub fn external_cos() -> Vec<Modification> {
     let of = |d: &zcluster_schema::Definition| d.external_cos_default.clone().unwrap_or_else(|| d.cos_default.clone());
-    let all = zcluster_schema::all().map(|d| (d, of(d))).filter(|(_, values)| !values.is_empty());
+    let all = zcluster_schema::all().map(|d| (d, of(d))).filter(|(d, values)| !values.is_empty() && !is_left_out(d, values));
     all.map(|(d, values)| change(d.name, stored(d, &values))).collect()
 }
 

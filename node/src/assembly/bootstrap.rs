@@ -9,8 +9,9 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use zcluster_api::directory::{Attributes, Cluster, Modification, NodeState};
+use zcluster_api::directory::{Cluster, Modification, NodeState};
 use zcluster_api::{AccountId, Actor, DirectoryApi, DirectoryCommand, Error, GroupId, NodeId};
+use zcluster_directory::defaults;
 use zcluster_router::Router;
 use zcluster_runtime::{Instant, sleep};
 
@@ -53,7 +54,7 @@ impl Bootstrap {
             ca_cert_pem: ca.cert_pem.clone(),
             ca_key_pem: ca.key_pem.clone(),
             shards,
-            default_cos: zcluster_runtime::random_bytes(),
+            default_cos: defaults::default_cos_id().0,
             domain: domain.map(|d| (d, zcluster_runtime::random_bytes())),
             admin,
         }
@@ -69,7 +70,7 @@ pub async fn finish(dir: &DataDir, node: &NodeFile, config: &Config, router: &Ar
         return Ok(());
     }
     let bootstrap: Bootstrap = dir.read_json(Bootstrap::FILE)?;
-    let mut global = Attributes::new();
+    let mut global = defaults::global_config();
     if let Some((domain, _)) = &bootstrap.domain {
         global.set("zimbraDefaultDomainName", vec![domain.clone()]);
     }
@@ -87,6 +88,12 @@ pub async fn finish(dir: &DataDir, node: &NodeFile, config: &Config, router: &Ar
         .bootstrap_first_node(cluster, record, AccountId(bootstrap.default_cos))
         .await
         .context("making the cluster")?;
+    let command = DirectoryCommand::ModifyCos { name: "default".into(), changes: defaults::cos() };
+    until_done(router, command).await.context("the defaults of the COS default")?;
+    // Its id is not all hexadecimal in Zimbra, so that it gets one of its own here.
+    let (id, name) = (zcluster_directory::fresh_id(), defaults::EXTERNAL_COS.to_string());
+    let command = DirectoryCommand::CreateCos { id, name, attrs: defaults::external_cos() };
+    until_done(router, command).await.context("the COS of guests")?;
     if let Some((name, id)) = bootstrap.domain {
         let command = DirectoryCommand::CreateDomain { id: AccountId(id), name: name.clone(), attrs: Vec::new() };
         until_done(router, command).await.with_context(|| format!("creating the domain {name}"))?;

@@ -139,7 +139,19 @@ impl Memory {
         out
     }
 
-    fn change_directory(&self, request: RequestId, command: DirectoryCommand) -> Result<DirectoryReply> {
+    fn change_directory(&self, request: RequestId, mut command: DirectoryCommand) -> Result<DirectoryReply> {
+        // As the router does: who leaves the choice of a shard to us gets the one there is.
+        let several = match &mut command {
+            DirectoryCommand::Batch(commands) => commands.as_mut_slice(),
+            one => std::slice::from_mut(one),
+        };
+        for one in several {
+            if let DirectoryCommand::CreateAccount { group, .. } = one
+                && *group == GroupId::DIRECTORY
+            {
+                *group = SHARD;
+            }
+        }
         match self.apply(request, Change::Directory(command)) {
             Reply::Directory(reply) => reply,
             Reply::Mailbox(other) => Err(Error::Internal(format!("request id re-used: {other:?}"))),
