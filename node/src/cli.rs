@@ -41,6 +41,8 @@ pub enum Command {
     Queue(Queue),
     /// Manage the keys that domains sign with
     Dkim(Dkim),
+    /// Auth tokens, two-factor authentication, app passwords, and their keys
+    Auth(Auth),
     /// Manage domains, accounts and settings with zmprov's commands
     Prov(Prov),
     /// Cut this node off from others (tests only)
@@ -100,6 +102,9 @@ pub struct Reach {
     /// File with the administrator's password
     #[arg(long, value_name = "FILE", requires = "server")]
     pub password_file: Option<PathBuf>,
+    /// File with an auth token (`zcluster auth login`) instead of a password
+    #[arg(long, value_name = "FILE", requires = "server", conflicts_with = "password_file")]
+    pub token_file: Option<PathBuf>,
     /// Certificate (PEM) to trust besides the system's; for self-signed ones
     #[arg(long, value_name = "FILE", requires = "server")]
     pub ca: Option<PathBuf>,
@@ -418,6 +423,114 @@ pub struct DkimPlace {
     pub json: bool,
 }
 
+/// `zcluster auth`.
+#[derive(Debug, Args)]
+pub struct Auth {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AuthCommand,
+}
+
+/// What to do with accounts' ways to sign in.
+#[derive(Debug, Subcommand)]
+pub enum AuthCommand {
+    /// Print an auth token for --token-file
+    Login {
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+        /// What the phone shows, or a scratch code
+        #[arg(long)]
+        code: Option<String>,
+    },
+    /// End the token of --token-file
+    Logout {
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Switch two-factor authentication on: shows a secret, asks for a code, prints scratch codes
+    Enable {
+        /// Whose
+        account: String,
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+        /// The secret that was shown before
+        #[arg(long, requires = "code")]
+        secret: Option<String>,
+        /// What the phone shows
+        #[arg(long, requires = "secret")]
+        code: Option<String>,
+    },
+    /// Switch two-factor authentication off, and forget app passwords
+    Disable {
+        /// Whose
+        account: String,
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Print new scratch codes; the old ones are void
+    ScratchCodes {
+        /// Whose
+        account: String,
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Print a new password for one program
+    AddAppPassword {
+        /// Whose
+        account: String,
+        /// What it is for
+        name: String,
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Show the names of app passwords
+    ListAppPasswords {
+        /// Whose
+        account: String,
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Make an app password void
+    RemoveAppPassword {
+        /// Whose
+        account: String,
+        /// What it is for
+        name: String,
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// End all auth tokens of an account
+    SignOut {
+        /// Whose
+        account: String,
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Make a new key for auth tokens, and print its version; tokens of the two before stay good
+    RotateKey {
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Make a new key for a domain's portal (zimbraPreAuthKey), and print it
+    PreauthKey {
+        /// The domain
+        domain: String,
+        /// How to reach the cluster.
+        #[command(flatten)]
+        reach: Reach,
+    },
+}
+
 /// `zcluster prov`: zmprov's options, and those of the other commands.
 #[derive(Debug, Args)]
 pub struct Prov {
@@ -436,6 +549,9 @@ pub struct Prov {
     /// File with the administrator's password
     #[arg(short = 'P', long, value_name = "FILE", alias = "password-file", requires = "server")]
     pub passfile: Option<PathBuf>,
+    /// File with an auth token (`zcluster auth login`) to sign in with
+    #[arg(short = 'Y', long, value_name = "FILE", alias = "token-file", requires = "server")]
+    pub authtokenfile: Option<PathBuf>,
     /// Certificate (PEM) to trust besides the system's; for self-signed ones
     #[arg(long, value_name = "FILE", requires = "server")]
     pub ca: Option<PathBuf>,

@@ -194,11 +194,18 @@ impl Default for Relay {
 pub struct Auth {
     /// Whether SCRAM-SHA-256 is offered.
     pub scram: bool,
+    /// PEM file of certificate authorities to believe, besides the system's, when other directories are asked
+    /// (`zimbraAuthMech` ldap and ad, `zimbraAutoProvLdap...`).
+    pub ldap_ca: Option<PathBuf>,
+    /// Seconds that a server of another directory may take to be reached.
+    pub ldap_connect_seconds: u64,
+    /// Seconds that it may take to answer.
+    pub ldap_answer_seconds: u64,
 }
 
 impl Default for Auth {
     fn default() -> Self {
-        Auth { scram: true }
+        Auth { scram: true, ldap_ca: None, ldap_connect_seconds: 5, ldap_answer_seconds: 10 }
     }
 }
 
@@ -433,6 +440,7 @@ impl Config {
             &mut tls.certificate,
             &mut tls.key,
             &mut tls.directory,
+            &mut self.auth.ldap_ca,
             &mut oauth.jwks_file,
             &mut oauth.client_secret_file,
             &mut relay.ca_file,

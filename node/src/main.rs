@@ -10,6 +10,8 @@ mod config_screen;
 mod datadir;
 mod demo;
 mod dns;
+mod external;
+mod failures;
 mod join;
 mod lessons;
 mod oauth;

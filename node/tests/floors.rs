@@ -50,7 +50,8 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("zcluster-relay", &["zcluster-api", "zcluster-mail", "zcluster-delivery", "zcluster-runtime"]),
         ("zcluster-screen", &["zcluster-api", "zcluster-mail", "zcluster-runtime"]),
         ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),
-        ("zcluster-auth", &["zcluster-api", "zcluster-runtime"]),
+        ("zcluster-auth", &["zcluster-api", "zcluster-runtime", "zcluster-schema"]),
+        ("zcluster-external", &["zcluster-api", "zcluster-auth", "zcluster-runtime"]),
         ("zcluster-bench", &[]),
         (
             "zcluster-simulation",

@@ -74,6 +74,11 @@ impl Router {
         Arc::new(RouterService(self.0.clone()))
     }
 
+    /// Whether this node leads the directory, as far as it knows: for work that one node should do.
+    pub fn leads_directory(&self) -> bool {
+        self.0.leads_directory()
+    }
+
     /// A shard for a new mailbox. (`CreateAccount` with group 0 makes the router choose by itself.)
     ///
     /// # Errors

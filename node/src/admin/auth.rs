@@ -19,6 +19,13 @@ use zcluster_auth::{AuthError, Service};
 #[derive(Clone, Copy)]
 pub struct PeerAddress(IpAddr);
 
+impl PeerAddress {
+    /// The address.
+    pub fn ip(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl Connected<IncomingStream<'_, TlsListener>> for PeerAddress {
     fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
         PeerAddress(stream.remote_addr().ip())
@@ -39,7 +46,7 @@ impl FromRequestParts<Arc<Admin>> for Allowed {
             return if same(value.as_bytes(), admin.secret.as_bytes()) {
                 Ok(Allowed(Actor::System))
             } else {
-                Err(wrong())
+                by_token(admin, value).await
             };
         }
         if !scheme.eq_ignore_ascii_case("basic") {
@@ -56,14 +63,41 @@ impl FromRequestParts<Arc<Admin>> for Allowed {
                 "service.PERM_DENIED",
                 &format!("{} is not an administrator (zimbraIsAdminAccount is not TRUE)", account.name),
             )),
-            Err(AuthError::TryLater) => Err(Refused::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "account.AUTH_FAILED",
-                "too many attempts, try again later",
-            )),
-            Err(e) => Err(Refused::new(StatusCode::UNAUTHORIZED, "account.AUTH_FAILED", &e.to_string())),
+            Err(e) => Err(refusal(&e)),
         }
     }
+}
+
+/// A token of `POST /v1/auth`.
+async fn by_token(admin: &Admin, token: &str) -> Result<Allowed, Refused> {
+    match admin.authenticator.redeem_token(token).await {
+        Ok((account, token)) if token.admin && account.is_admin() => Ok(Allowed(Actor::Admin(account.id))),
+        Ok(_) => Err(Refused::new(StatusCode::FORBIDDEN, "service.PERM_DENIED", "not a token for administration")),
+        Err(AuthError::Invalid) => {
+            Err(Refused::new(StatusCode::UNAUTHORIZED, "service.AUTH_EXPIRED", "the token is not valid, or no longer"))
+        }
+        Err(e) => Err(refusal(&e)),
+    }
+}
+
+/// How a refused sign-in is told, with Zimbra's code.
+pub fn refusal(error: &AuthError) -> Refused {
+    let (status, code) = match error {
+        AuthError::TryLater => {
+            let text = "too many attempts, try again later";
+            return Refused::new(StatusCode::SERVICE_UNAVAILABLE, "account.AUTH_FAILED", text);
+        }
+        AuthError::Disabled(status) if status == "maintenance" => {
+            (StatusCode::UNAUTHORIZED, "account.MAINTENANCE_MODE")
+        }
+        AuthError::Invalid | AuthError::Disabled(_) | AuthError::SwitchedOff => {
+            (StatusCode::UNAUTHORIZED, "account.AUTH_FAILED")
+        }
+        AuthError::ChangePassword => (StatusCode::UNAUTHORIZED, "account.CHANGE_PASSWORD"),
+        AuthError::CodeRequired => (StatusCode::UNAUTHORIZED, "account.TWO_FACTOR_AUTH_REQUIRED"),
+        AuthError::SetupRequired => (StatusCode::UNAUTHORIZED, "account.TWO_FACTOR_SETUP_REQUIRED"),
+    };
+    Refused::new(status, code, &error.to_string())
 }
 
 fn wrong() -> Refused {

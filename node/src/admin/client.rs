@@ -27,10 +27,15 @@ pub struct Client {
     auth: Auth,
 }
 
+/// What a node is shown of who asks.
 #[derive(Clone)]
-enum Auth {
+pub enum Auth {
+    /// The node's own secret, or an auth token.
     Secret(String),
+    /// An administrator's address and password.
     Password(String, String),
+    /// Only for calls that need no sign-in.
+    None,
 }
 
 /// A refusal by the node, with its code.
@@ -81,25 +86,33 @@ impl Client {
     }
 
     fn remote(server: &str, reach: &Reach) -> Result<Client> {
-        let (Some(admin), Some(file)) = (&reach.admin, &reach.password_file) else {
-            bail!("--server needs --admin ADDRESS and --password-file FILE");
+        let auth = match (&reach.token_file, &reach.admin, &reach.password_file) {
+            (Some(file), ..) => Auth::Secret(read_password(file)?),
+            (None, Some(admin), Some(file)) => Auth::Password(admin.clone(), read_password(file)?),
+            _ => bail!("--server needs --admin ADDRESS and --password-file FILE, or --token-file FILE"),
         };
-        Self::signed_in(server, admin, read_password(file)?, reach.ca.as_deref())
+        Self::signed_in(server, auth, reach.ca.as_deref())
     }
 
-    /// A node that is asked with an administrator's password.
+    /// A node that is asked over the network.
     ///
     /// # Errors
     /// The certificate to trust is not readable.
-    pub fn signed_in(server: &str, admin: &str, password: String, ca: Option<&Path>) -> Result<Client> {
+    pub fn signed_in(server: &str, auth: Auth, ca: Option<&Path>) -> Result<Client> {
         let mut http = builder();
         if let Some(path) = ca {
             let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             http = http.tls_certs_only(Certificate::from_pem_bundle(&pem)?);
         }
         let address = with_port(server, Ports::default().admin);
-        let auth = Auth::Password(admin.to_string(), password);
         Ok(Client { http: http.build()?, base: format!("https://{address}"), shown: address, auth })
+    }
+
+    /// The same without signing in.
+    #[must_use]
+    pub fn unsigned(mut self) -> Client {
+        self.auth = Auth::None;
+        self
     }
 
     /// Asks for something.
@@ -145,6 +158,7 @@ impl Client {
         let request = match &self.auth {
             Auth::Secret(secret) => request.bearer_auth(secret),
             Auth::Password(user, password) => request.basic_auth(user, Some(password)),
+            Auth::None => request,
         };
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();

@@ -111,13 +111,12 @@ pub async fn locate(
     Query(request): Query<LocateRequest>,
 ) -> Result<Json<LocateReply>, Refused> {
     let account = admin.prov(actor).account(&request.account).await?;
-    let home = account.home.ok_or_else(|| Error::Internal("an account without a home".into()))?;
     Ok(Json(LocateReply {
         account: account.name,
         id: account.id.to_string(),
-        mailbox: home.mailbox.0,
-        shard: home.group.0,
-        epoch: home.epoch.0,
+        mailbox: account.home.mailbox.0,
+        shard: account.home.group.0,
+        epoch: account.home.epoch.0,
     }))
 }
 

@@ -5,6 +5,7 @@ pub mod client;
 pub mod dkim;
 mod handlers;
 pub mod queue;
+pub mod signin;
 pub mod status;
 mod tls;
 
@@ -63,6 +64,9 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/queue/show", post(queue::show))
         .route("/v1/queue/summary", get(queue::summary))
         .route("/v1/dkim", post(dkim::dkim))
+        .route("/v1/auth", post(signin::login))
+        .route("/v1/logout", post(signin::logout))
+        .route("/v1/signin", post(signin::signin))
         .route("/v1/fault", post(handlers::fault))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin)

@@ -1,6 +1,7 @@
 //! Node to node: identity, who answers which method, greeting peers at the start.
 
 use crate::datadir::{DataDir, NodeFile};
+use crate::failures::{self, Hearing};
 use crate::join;
 use anyhow::Result;
 use bytes::Bytes;
@@ -21,6 +22,8 @@ const NODE_FIRST: u16 = 200;
 pub struct Peers {
     /// Calls them.
     pub network: Arc<TonicNetwork>,
+    /// Who takes their news of failed sign-ins.
+    pub hearing: Hearing,
     identity: Arc<Identity>,
 }
 
@@ -35,7 +38,7 @@ impl Peers {
         let identity = Arc::new(identity);
         let network = Arc::new(TonicNetwork::new(identity.clone(), faults));
         network.set_peers(admission::others(&node.peers, node.number));
-        Ok(Peers { network, identity })
+        Ok(Peers { network, hearing: Hearing::default(), identity })
     }
 
     /// Asks the peers whether they know this node as running elsewhere, or as replaced.
@@ -57,9 +60,10 @@ impl Peers {
         let directory: Arc<dyn DirectoryApi> = router.clone();
         let joining = directory.clone();
         let network = self.network.clone();
+        let hearing = self.hearing.clone();
         let config = ServerConfig {
             identity: self.identity.clone(),
-            service: Arc::new(Services { raft: raft.service(), router: router.service(), directory }),
+            service: Arc::new(Services { raft: raft.service(), router: router.service(), directory, hearing }),
             join: Some(Arc::new(move |address, body| {
                 tracing::info!(%address, "a node asks to join");
                 let directory = joining.clone();
@@ -98,6 +102,7 @@ struct Services {
     raft: Arc<dyn Service>,
     router: Arc<dyn Service>,
     directory: Arc<dyn DirectoryApi>,
+    hearing: Hearing,
 }
 
 impl Service for Services {
@@ -108,6 +113,7 @@ impl Service for Services {
             admission::HELLO => {
                 futures::future::ready(Ok(Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes()))).boxed()
             }
+            failures::NEWS => failures::hear(&self.hearing, &body),
             admission::REJOIN => admit_anew(self.directory.clone(), from, body).boxed(),
             _ => futures::future::ready(Err(RpcError::Remote(format!("no such method: {method}")))).boxed(),
         }

@@ -1,5 +1,6 @@
 //! What clients talk to: mail protocols, administration, metrics.
 
+use super::network::Peers;
 use super::{bind, cannot_listen};
 use crate::admin::{self, Admin, AdminTls, PeerAddress, TlsListener};
 use crate::certificates::Folder;
@@ -78,17 +79,21 @@ pub async fn start(
     node: &NodeFile,
     config: &Config,
     router: Arc<Router>,
+    peers: &Peers,
     admin_listener: TcpListener,
     metrics: PrometheusHandle,
     faults: Option<FaultSwitch>,
 ) -> Result<Services> {
     let directory: Arc<dyn DirectoryApi> = router.clone();
     let auth = AuthConfig { scram: config.auth.scram, ..AuthConfig::default() };
-    let authenticator = Authenticator::new(directory.clone(), auth);
+    let (external, provisioner) = crate::external::open(&config.auth, &router)?;
+    let authenticator = Authenticator::new(directory.clone(), auth).with_external(external, provisioner.clone());
+    spawn(crate::external::poll(router.clone(), provisioner));
     let authenticator = Arc::new(match crate::oauth::verifier(&config.oauth)? {
         Some(verifier) => authenticator.with_tokens(verifier),
         None => authenticator,
     });
+    crate::failures::start(&authenticator, &peers.hearing, peers.network.clone());
     let files = match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
         _ => dir.client_tls(),

@@ -9,6 +9,7 @@ mod mailbox;
 mod prov;
 mod queue;
 pub mod serve;
+mod signin;
 mod status;
 mod token;
 
@@ -33,6 +34,7 @@ pub async fn run(command: Command) -> Result<u8> {
         Command::Mailbox(args) => done(mailbox::run(args).await),
         Command::Queue(args) => done(queue::run(args).await),
         Command::Dkim(args) => done(dkim::run(args).await),
+        Command::Auth(args) => done(signin::run(args).await),
         Command::Prov(args) => prov::run(args).await,
         Command::Fault(args) => done(fault::run(args).await),
     }

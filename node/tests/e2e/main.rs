@@ -34,5 +34,6 @@ mod postfix_in;
 mod refusals;
 mod screen;
 mod sieve_connect;
+mod signing_in;
 mod smtp_edge;
 mod submission;

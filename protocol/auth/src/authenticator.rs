@@ -1,24 +1,35 @@
 //! The way from a user name and a password, a proof or a token to an account.
 
 mod admission;
+mod audit;
+mod evidence;
 mod hashing;
+mod new_password;
+mod sessions;
+
+pub use new_password::ChangeError;
+pub use sessions::IssuedToken;
 
 use crate::cache::Cache;
+use crate::cache::Proof;
 use crate::channel::Service;
+use crate::external::ExternalDirectory;
+use crate::failures::{Herald, News, Peer};
 use crate::lockout::Lockouts;
 use crate::mechanism::Offer;
 use crate::password::{HashParams, hash_password_with};
+use crate::provision::Provisioner;
 use crate::sasl::Credentials;
 use crate::scram_keys::{KEY_BYTES, ScramKeys, mac};
 use crate::throttle::Throttle;
 use crate::token::{TokenError, TokenHints, TokenVerifier};
 use std::net::IpAddr;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use zcluster_api::DirectoryApi;
-use zcluster_api::directory::Account;
+use zcluster_api::directory::{Account, Attributes};
+use zcluster_api::{AccountId, DirectoryApi};
 use zcluster_runtime::Instant;
 use zeroize::Zeroizing;
 
@@ -82,6 +93,15 @@ pub enum AuthError {
     /// The credentials are right, but the account may not use this protocol.
     #[error("this service is not enabled for the account")]
     SwitchedOff,
+    /// The credentials are right, but the password has to be changed first: it is too old, or an administrator says so.
+    #[error("password must be changed")]
+    ChangePassword,
+    /// The password is right; a code of the second factor is wanted as well.
+    #[error("two-factor code required")]
+    CodeRequired,
+    /// The password is right; the account may do nothing before it has a second factor.
+    #[error("two-factor authentication must be set up")]
+    SetupRequired,
     /// Too many failures, too many sign-ins at once, or no directory.
     #[error("temporary authentication failure, try again later")]
     TryLater,
@@ -95,6 +115,19 @@ pub(crate) struct Attempt<'a> {
     pub peer: IpAddr,
     /// Who it says it is.
     pub user: &'a str,
+    /// Why it fails, for the audit trail alone: clients are not told so much.
+    pub reason: OnceLock<&'static str>,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(service: Service, mechanism: &'static str, peer: IpAddr, user: &'a str) -> Self {
+        Attempt { begun: Instant::now(), service, mechanism, peer, user, reason: OnceLock::new() }
+    }
+
+    /// The first word counts.
+    pub(crate) fn because(&self, reason: &'static str) {
+        let _ = self.reason.set(reason);
+    }
 }
 
 /// Whom a SCRAM exchange is about.
@@ -112,6 +145,9 @@ pub struct Authenticator {
     directory: Arc<dyn DirectoryApi>,
     config: AuthConfig,
     tokens: Option<Arc<dyn TokenVerifier>>,
+    external: Option<Arc<dyn ExternalDirectory>>,
+    provisioner: Option<Provisioner>,
+    herald: OnceLock<Arc<dyn Herald>>,
     cache: Cache,
     throttle: Throttle,
     lockouts: Lockouts,
@@ -120,17 +156,23 @@ pub struct Authenticator {
     /// Verified instead of a stored hash when there is none, so that the time taken tells nothing.
     dummy: String,
     settings: Mutex<Option<(Instant, Settings)>>,
+    /// Accounts whose sign-in was taken down lately.
+    noted: audit::Noted,
     /// Makes up salts until the cluster's own secret is known.
     own_secret: [u8; KEY_BYTES],
 }
 
 /// What matters of the cluster's own facts.
 #[derive(Clone)]
-struct Settings {
+pub(crate) struct Settings {
     /// `zimbraDefaultDomainName`.
     default_domain: Option<String>,
     /// The same on all nodes and known to nobody else.
     secret: [u8; KEY_BYTES],
+    /// The same, for what is stored encrypted.
+    pub(crate) sealing: [u8; KEY_BYTES],
+    /// The global config.
+    pub(crate) config: Arc<Attributes>,
 }
 
 impl Authenticator {
@@ -139,6 +181,10 @@ impl Authenticator {
         Authenticator {
             directory,
             tokens: None,
+            external: None,
+            provisioner: None,
+            herald: OnceLock::new(),
+            noted: audit::Noted::default(),
             cache: Cache::new(config.cache_entries, config.cache_ttl),
             throttle: Throttle::new(config.throttle_entries),
             lockouts: Lockouts::new(config.throttle_entries),
@@ -156,6 +202,23 @@ impl Authenticator {
     pub fn with_tokens(mut self, verifier: Arc<dyn TokenVerifier>) -> Self {
         self.tokens = Some(verifier);
         self
+    }
+
+    /// The same, and domains may have their passwords checked in other directories, and accounts come from there.
+    #[must_use]
+    pub fn with_external(mut self, external: Arc<dyn ExternalDirectory>, provisioner: Provisioner) -> Self {
+        self.external = Some(external);
+        self.provisioner = Some(provisioner);
+        self
+    }
+
+    /// Tells other nodes of failures from now on. Only the first one counts.
+    pub fn set_herald(&self, herald: Arc<dyn Herald>) {
+        let _ = self.herald.set(herald);
+    }
+
+    pub(crate) fn directory(&self) -> &dyn DirectoryApi {
+        &*self.directory
     }
 
     pub(crate) fn offer(&self) -> Offer {
@@ -192,24 +255,42 @@ impl Authenticator {
         service: Service,
         mechanism: &'static str,
     ) -> Result<Account, AuthError> {
-        let attempt = Attempt { begun: Instant::now(), service, mechanism, peer, user: &credentials.user };
-        let result = self.check_password(&attempt, credentials).await;
+        let attempt = Attempt::new(service, mechanism, peer, &credentials.user);
+        let result = self.check_password(&attempt, credentials, None).await;
         self.conclude(&attempt, result).await
     }
 
-    async fn check_password(&self, attempt: &Attempt<'_>, credentials: &Credentials) -> Result<Account, AuthError> {
-        let user = self.full_address(&credentials.user).await;
-        // Only what can be an address is counted, so that the table's keys stay short.
-        let Some(user) = user else {
-            self.burn(&credentials.password).await?;
-            return Err(AuthError::Invalid);
-        };
-        if !self.throttle.allows(&user, attempt.peer) {
-            return Err(AuthError::TryLater);
+    /// Like [`Self::verify`] where a code of the second factor may come along, for accounts that have one.
+    ///
+    /// # Errors
+    /// [`AuthError`]; `CodeRequired` when there should have been one.
+    pub async fn verify_with_code(
+        &self,
+        user: &str,
+        password: &[u8],
+        code: Option<&str>,
+        peer: IpAddr,
+        service: Service,
+    ) -> Result<Account, AuthError> {
+        let credentials =
+            Credentials { authzid: None, user: user.to_string(), password: Zeroizing::new(password.to_vec()) };
+        let attempt = Attempt::new(service, "password", peer, user);
+        let result = self.check_password(&attempt, &credentials, code).await;
+        self.conclude(&attempt, result).await
+    }
+
+    async fn check_password(
+        &self,
+        attempt: &Attempt<'_>,
+        credentials: &Credentials,
+        code: Option<&str>,
+    ) -> Result<Account, AuthError> {
+        let (account, by_password) = self.authenticate(attempt, credentials, code).await?;
+        if by_password && crate::policy::must_change(&account, zcluster_runtime::wall_ms()) {
+            // Its status has the first word.
+            self.admit(account, None, attempt.service).await?;
+            return Err(AuthError::ChangePassword);
         }
-        let account = self.lookup(&user).await?;
-        let right = self.password_is_right(account.as_ref(), &credentials.password).await?;
-        let account = self.tally(&user, attempt.peer, account, right).await?;
         self.admit(account, credentials.authzid.as_deref(), attempt.service).await
     }
 
@@ -219,7 +300,10 @@ impl Authenticator {
         let address = self.full_address(user).await;
         let account = match &address {
             Some(address) if !self.throttle.allows(address, peer) => return Err(AuthError::TryLater),
-            Some(address) => self.lookup(address).await?,
+            Some(address) => match self.lookup(address).await? {
+                Some(account) if self.takes_scram(&account).await? => Some(account),
+                _ => None,
+            },
             None => None,
         };
         let made_up = self.made_up_keys(address.as_deref().unwrap_or(user)).await;
@@ -247,13 +331,19 @@ impl Authenticator {
         authzid: Option<&str>,
     ) -> Result<Account, AuthError> {
         if attempt.user.is_empty() {
+            attempt.because("no such account");
             return Err(AuthError::Invalid);
         }
         // Exchanges that were begun side by side must not outrun the throttle.
         if !self.throttle.allows(attempt.user, attempt.peer) {
+            attempt.because("throttled");
             return Err(AuthError::TryLater);
         }
-        let account = self.tally(attempt.user, attempt.peer, account, right).await?;
+        let account = self.tally(attempt, attempt.user, account, right, None).await?;
+        if crate::policy::must_change(&account, zcluster_runtime::wall_ms()) {
+            self.admit(account, None, attempt.service).await?;
+            return Err(AuthError::ChangePassword);
+        }
         self.admit(account, authzid, attempt.service).await
     }
 
@@ -281,6 +371,7 @@ impl Authenticator {
         // What is not an address is counted for the place alone.
         let claimed = self.full_address(attempt.user).await.unwrap_or_default();
         if !self.throttle.allows(&claimed, attempt.peer) {
+            attempt.because("throttled");
             return Err(plainly(AuthError::TryLater));
         }
         // An empty token only asks what a good one is (RFC 7628 §4.3).
@@ -292,14 +383,16 @@ impl Authenticator {
             },
             Err(TokenError::Unavailable) => return Err(plainly(AuthError::TryLater)),
             Err(why) => {
+                attempt.because("bad token");
                 if !token.is_empty() {
-                    self.throttle.failed(&claimed, attempt.peer);
+                    self.count_failure(&claimed, attempt.peer, None);
                 }
                 return Err((AuthError::Invalid, Some(why)));
             }
         };
         let Some(account) = found else {
-            self.throttle.failed(&claimed, attempt.peer);
+            attempt.because("token of nobody");
+            self.count_failure(&claimed, attempt.peer, None);
             return Err((AuthError::Invalid, Some(TokenError::Invalid)));
         };
         self.throttle.succeeded(&claimed, attempt.peer);
@@ -315,8 +408,7 @@ impl Authenticator {
         match result {
             Ok(account) => {
                 self.count(attempt, "ok");
-                let (protocol, peer) = (attempt.service.name(), attempt.peer);
-                tracing::debug!(protocol, %peer, account = %account.name, mechanism = attempt.mechanism, "signed in");
+                attempt.tell(&account.name, "ok", "");
                 Ok(account)
             }
             Err(error) => Err(self.refuse(attempt, error).await),
@@ -331,11 +423,13 @@ impl Authenticator {
                 AuthError::Invalid => "invalid",
                 AuthError::Disabled(_) => "disabled",
                 AuthError::SwitchedOff => "switched_off",
+                AuthError::ChangePassword => "change_password",
+                AuthError::CodeRequired | AuthError::SetupRequired => "second_factor",
                 AuthError::TryLater => "later",
             },
         );
-        let (protocol, peer, user) = (attempt.service.name(), attempt.peer, attempt.user.escape_debug());
-        tracing::info!(protocol, %peer, %user, mechanism = attempt.mechanism, %error, "sign-in refused");
+        let reason = attempt.reason.get().map_or_else(|| error.to_string(), |reason| (*reason).to_string());
+        attempt.tell(attempt.user, "refused", &reason);
         zcluster_runtime::sleep_until(attempt.begun + self.config.failure_delay).await;
         error
     }
@@ -349,23 +443,53 @@ impl Authenticator {
     /// Notes in all books whether the credentials were right; the account if they were.
     async fn tally(
         &self,
+        attempt: &Attempt<'_>,
         user: &str,
-        peer: IpAddr,
         account: Option<Account>,
         right: bool,
+        wrong: Option<Proof>,
     ) -> Result<Account, AuthError> {
         match account {
             Some(account) if right => {
-                self.throttle.succeeded(user, peer);
+                if self.throttle.succeeded(user, attempt.peer) {
+                    self.tell(user, attempt.peer, Some(account.id), true);
+                }
                 Ok(self.lockouts.succeeded(&*self.directory, account).await)
             }
             account => {
-                self.throttle.failed(user, peer);
+                attempt.because(if account.is_some() { "wrong password" } else { "no such account" });
+                self.count_failure(user, attempt.peer, account.as_ref());
                 if let Some(account) = account {
-                    self.lockouts.failed(&*self.directory, &account).await;
+                    self.lockouts.failed(&*self.directory, &account, attempt.service, wrong).await;
                 }
                 Err(AuthError::Invalid)
             }
+        }
+    }
+
+    fn count_failure(&self, user: &str, peer: IpAddr, account: Option<&Account>) {
+        self.throttle.failed(user, peer);
+        self.tell(user, peer, account.map(|a| a.id), false);
+    }
+
+    fn tell(&self, user: &str, peer: IpAddr, account: Option<AccountId>, success: bool) {
+        if let Some(herald) = self.herald.get() {
+            herald.tell(News { user: user.to_string(), peer: Peer(peer), account, success });
+        }
+    }
+
+    /// Takes another node's word.
+    pub(crate) fn heard(&self, news: &News) {
+        let Peer(peer) = news.peer;
+        if news.success {
+            self.throttle.forgive(&news.user, peer);
+        } else {
+            self.throttle.failed(&news.user, peer);
+        }
+        match news.account {
+            Some(account) if news.success => self.lockouts.heard_success(account),
+            Some(account) => self.lockouts.heard(account),
+            None => {}
         }
     }
 }

@@ -29,6 +29,25 @@ impl Service {
         }
     }
 
+    /// Its name among the values of `zimbraPasswordLockoutSuppressionProtocols`.
+    pub(crate) fn suppression(self) -> Option<&'static str> {
+        match self {
+            Service::Imap => Some("imap"),
+            Service::Pop3 => Some("pop3"),
+            Service::Admin => Some("soap"),
+            Service::Submission | Service::ManageSieve => None,
+        }
+    }
+
+    /// Whether whoever signs in can be asked for a code as well. What cannot takes app passwords only, once the account
+    /// has a second factor.
+    pub(crate) fn asks_for_codes(self) -> bool {
+        match self {
+            Service::Admin => true,
+            Service::Imap | Service::Pop3 | Service::Submission | Service::ManageSieve => false,
+        }
+    }
+
     /// The attributes (account, else COS) any of which switches it off when it is `FALSE`.
     pub(crate) fn switches(self) -> &'static [&'static str] {
         match self {

@@ -1,6 +1,9 @@
 //! `zimbraPasswordLockout...`: an account whose password was guessed wrong too often is locked for a while, in the
-//! directory, so that it is on all nodes. What is counted are the failures that this node saw.
+//! directory, so that it is on all nodes. What is counted are the failures that this node saw or heard of
+//! ([`crate::failures`]).
 
+use crate::cache::Proof;
+use crate::channel::Service;
 use crate::status::{generalized_time, lockout_is_over};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -15,6 +18,8 @@ const MAX_FAILURES: usize = 10;
 const MAX_FAILURES_MAX: usize = 1_000;
 /// How long a failure counts where the attribute says nothing.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(3_600);
+/// Wrong passwords of an account that are remembered at most.
+const SUPPRESSED_MAX: usize = 100;
 /// How long a sign-in waits for the directory to take the change down.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -26,9 +31,30 @@ pub(crate) struct Lockouts {
 
 #[derive(Default)]
 struct Table {
-    failures: BTreeMap<AccountId, VecDeque<Instant>>,
+    failures: BTreeMap<AccountId, Failures>,
     /// Accounts in the order they came in, for eviction.
     order: VecDeque<AccountId>,
+}
+
+impl Table {
+    /// Gives the account its place in the order; the oldest goes.
+    fn make_room(&mut self, account: AccountId, entries_max: usize) {
+        if self.failures.contains_key(&account) {
+            return;
+        }
+        while self.order.len() >= entries_max.max(1) {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.failures.remove(&oldest);
+        }
+        self.order.push_back(account);
+    }
+}
+
+#[derive(Default)]
+struct Failures {
+    at: VecDeque<Instant>,
+    /// Wrong passwords that do not count again.
+    tried: VecDeque<Proof>,
 }
 
 impl Lockouts {
@@ -36,14 +62,25 @@ impl Lockouts {
         Lockouts { entries_max, table: Mutex::default() }
     }
 
-    /// Counts a failure, and locks the account when there are too many.
-    pub(crate) async fn failed(&self, directory: &dyn DirectoryApi, account: &Account) {
+    /// Counts a failure, and locks the account when there are too many. `wrong`: a keyed digest of what was tried.
+    pub(crate) async fn failed(
+        &self,
+        directory: &dyn DirectoryApi,
+        account: &Account,
+        service: Service,
+        wrong: Option<Proof>,
+    ) {
         if account.effective("zimbraPasswordLockoutEnabled") != Some("TRUE") || account.status() != "active" {
             return;
         }
         let max = account.effective("zimbraPasswordLockoutMaxFailures").and_then(|v| v.parse().ok());
         // 0 locks nobody.
         let Some(max) = Some(max.unwrap_or(MAX_FAILURES).min(MAX_FAILURES_MAX)).filter(|max| *max > 0) else { return };
+        if let Some(wrong) = wrong.filter(|_| suppresses(account, service))
+            && self.was_tried(account, wrong)
+        {
+            return;
+        }
         let lifetime = account.effective("zimbraPasswordLockoutFailureLifetime").and_then(duration);
         if self.count(account.id, lifetime.unwrap_or(FAILURE_LIFETIME), max) < max {
             return;
@@ -57,6 +94,35 @@ impl Lockouts {
             tracing::warn!(account = %account.name, failures = max, "account locked: too many failed sign-ins");
             self.forget(account.id);
         }
+    }
+
+    /// Another node saw a failure.
+    pub(crate) fn heard(&self, account: AccountId) {
+        self.count(account, Duration::ZERO, MAX_FAILURES_MAX);
+    }
+
+    /// Another node saw a success.
+    pub(crate) fn heard_success(&self, account: AccountId) {
+        self.forget(account);
+    }
+
+    /// Whether the account failed with this very password lately: a program that keeps trying an old one guesses nothing
+    /// (`zimbraPasswordLockoutSuppressionCacheSize` of them are remembered).
+    fn was_tried(&self, account: &Account, wrong: Proof) -> bool {
+        let size = account.effective("zimbraPasswordLockoutSuppressionCacheSize").and_then(|v| v.parse().ok());
+        let size = size.unwrap_or(1_usize).min(SUPPRESSED_MAX);
+        let Ok(mut table) = self.table.lock() else { return false };
+        let table = &mut *table;
+        table.make_room(account.id, self.entries_max);
+        let failures = table.failures.entry(account.id).or_default();
+        if failures.tried.contains(&wrong) {
+            return true;
+        }
+        failures.tried.push_back(wrong);
+        while failures.tried.len() > size {
+            failures.tried.pop_front();
+        }
+        false
     }
 
     /// Forgets failures; an account whose lockout is over becomes active again.
@@ -80,14 +146,8 @@ impl Lockouts {
         let Ok(mut guard) = self.table.lock() else { return 0 };
         let table = &mut *guard;
         let now = Instant::now();
-        if !table.failures.contains_key(&account) {
-            while table.order.len() >= self.entries_max.max(1) {
-                let Some(oldest) = table.order.pop_front() else { break };
-                table.failures.remove(&oldest);
-            }
-            table.order.push_back(account);
-        }
-        let failures = table.failures.entry(account).or_default();
+        table.make_room(account, self.entries_max);
+        let failures = &mut table.failures.entry(account).or_default().at;
         failures.push_back(now);
         while failures.len() > max || !lifetime.is_zero() && failures.front().is_some_and(|at| now - *at > lifetime) {
             failures.pop_front();
@@ -99,9 +159,16 @@ impl Lockouts {
         // Its place in the order stays, so that the two always hold the same accounts.
         let Ok(mut table) = self.table.lock() else { return };
         if let Some(failures) = table.failures.get_mut(&account) {
-            failures.clear();
+            *failures = Failures::default();
         }
     }
+}
+
+/// `zimbraPasswordLockoutSuppression...`; only `zsync` is on the list by itself, which is no protocol of this server.
+fn suppresses(account: &Account, service: Service) -> bool {
+    let protocols = account.effective_all("zimbraPasswordLockoutSuppressionProtocols");
+    account.effective("zimbraPasswordLockoutSuppressionEnabled") != Some("FALSE")
+        && service.suppression().is_some_and(|name| protocols.iter().any(|p| p == name))
 }
 
 async fn write(directory: &dyn DirectoryApi, account: &Account, changes: Vec<Modification>) -> bool {

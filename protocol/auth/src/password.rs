@@ -1,14 +1,14 @@
-//! Stored password hashes: argon2id as we write it, salted SHA as Zimbra exports it, SCRAM's keys beside them.
+//! Stored password hashes: argon2id as we write it, SCRAM's keys beside it, and what other servers wrote.
 
+mod foreign;
+mod md5_crypt;
+
+use self::foreign::Foreign;
 use crate::prepare::{differently_prepared, prepared};
 use crate::scram_keys::ScramKeys;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 /// Bytes of a password; longer ones are wrong.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
@@ -76,7 +76,31 @@ pub fn hash_password_with(params: HashParams, password: &str) -> String {
 
 /// Whether a value of `userPassword` is a hash that [`verify_password`] understands (rather than a plain password).
 pub fn is_password_hash(stored: &str) -> bool {
-    bounded_argon2(stored).is_some() || salted_sha(stored).is_some() || ScramKeys::parse(stored).is_some()
+    bounded_argon2(stored).is_some() || Foreign::parse(stored).is_some() || ScramKeys::parse(stored).is_some()
+}
+
+/// The scheme of a value that is written like a hash but is none that [`verify_password`] understands: for importers, who
+/// must not take it for a password.
+pub fn scheme_not_supported(stored: &str) -> Option<String> {
+    if is_password_hash(stored) {
+        return None;
+    }
+    if let Some((scheme, _)) = foreign::scheme(stored) {
+        return Some(scheme);
+    }
+    let (name, rest) = stored.strip_prefix('$')?.split_once('$')?;
+    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    (plain && !rest.is_empty()).then(|| name.to_string())
+}
+
+/// Whether a stored hash should make room for one of ours: it is of another kind, or weaker than `params` ask for.
+pub(crate) fn is_outdated(stored: &str, params: HashParams) -> bool {
+    if ScramKeys::parse(stored).is_some() {
+        return false;
+    }
+    let ours = stored.starts_with("$argon2id$").then(|| bounded_argon2(stored)).flatten();
+    let strength = ours.and_then(|hash| Params::try_from(&hash).ok());
+    strength.is_none_or(|p| p.m_cost() < params.memory_kib || p.t_cost() < params.passes)
 }
 
 /// Whether `password` is what `stored` was made of. Costs what `stored` says: not on an event loop.
@@ -96,15 +120,11 @@ fn is_hash_of(stored: &str, password: &[u8]) -> bool {
     if let Some(hash) = bounded_argon2(stored) {
         return Argon2::default().verify_password(password, &hash).is_ok();
     }
-    salted_sha(stored).is_some_and(|(algorithm, expected, salt)| {
-        let mut context = digest::Context::new(algorithm);
-        context.update(password);
-        context.update(&salt);
-        verify_slices_are_equal(context.finish().as_ref(), &expected).is_ok()
-    })
+    Foreign::parse(stored).is_some_and(|hash| hash.is_of(password))
 }
 
 fn bounded_argon2(stored: &str) -> Option<PasswordHash> {
+    let stored = foreign::inner(stored);
     if !stored.starts_with("$argon2") {
         return None;
     }
@@ -114,26 +134,12 @@ fn bounded_argon2(stored: &str) -> Option<PasswordHash> {
     (bounded && hash.hash.is_some()).then_some(hash)
 }
 
-/// `{SSHA}` and its longer kin (RFC 2307 §5.3 style): base64 of the digest followed by the salt.
-fn salted_sha(stored: &str) -> Option<(&'static digest::Algorithm, Vec<u8>, Vec<u8>)> {
-    let (scheme, encoded) = stored.strip_prefix('{')?.split_once('}')?;
-    let algorithm = match scheme.to_ascii_uppercase().as_str() {
-        "SSHA" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-        "SSHA256" => &digest::SHA256,
-        "SSHA512" => &digest::SHA512,
-        _ => return None,
-    };
-    let mut expected = STANDARD.decode(encoded).ok()?;
-    if expected.len() <= algorithm.output_len() {
-        return None;
-    }
-    let salt = expected.split_off(algorithm.output_len());
-    Some((algorithm, expected, salt))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lc_rs::digest;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
 
     #[test]
     fn argon2_round_trip() {

@@ -48,6 +48,12 @@ impl ScramKeys {
 
     /// From a stored value.
     pub(crate) fn parse(value: &str) -> Option<Self> {
+        if let Some(dovecot) = value.strip_prefix("{SCRAM-SHA-256}") {
+            let mut parts = dovecot.split(',');
+            let mut next = || parts.next();
+            let made = Self::from_parts(next()?, next()?, next()?, next()?);
+            return if next().is_none() { made } else { None };
+        }
         let mut parts = value.split('$');
         let (Some(scheme), Some(info), Some(keys), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
@@ -57,9 +63,13 @@ impl ScramKeys {
             return None;
         }
         let (iterations, salt) = info.split_once(':')?;
+        let (stored, server) = keys.split_once(':')?;
+        Self::from_parts(iterations, salt, stored, server)
+    }
+
+    fn from_parts(iterations: &str, salt: &str, stored: &str, server: &str) -> Option<Self> {
         let iterations = iterations.parse().ok().filter(|n| ITERATIONS.contains(n))?;
         let salt = STANDARD.decode(salt).ok().filter(|s| SALT_BYTES.contains(&s.len()))?;
-        let (stored, server) = keys.split_once(':')?;
         let key = |text: &str| STANDARD.decode(text).ok()?.try_into().ok();
         Some(ScramKeys { iterations, salt, stored: key(stored)?, server: key(server)? })
     }

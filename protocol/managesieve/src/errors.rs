@@ -90,6 +90,8 @@ pub fn auth_refusal(error: &AuthError) -> Reply {
         AuthError::Invalid => Reply::no("invalid user name or password"),
         AuthError::Disabled(status) => Reply::no(format!("the account is {}", clean(status))),
         AuthError::SwitchedOff => Reply::no("managing scripts is switched off for this account"),
+        AuthError::ChangePassword => Reply::no("the password has expired and must be changed"),
+        AuthError::CodeRequired | AuthError::SetupRequired => Reply::no("a second factor is required"),
         AuthError::TryLater => Reply::no("temporary authentication failure, try again later").with(Code::TryLater),
     }
 }

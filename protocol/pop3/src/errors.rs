@@ -74,6 +74,8 @@ pub fn auth_refusal(error: &AuthError) -> Refusal {
         // Other credentials would not help, but somebody who is asked may (RFC 3206 §4).
         AuthError::Disabled(status) => format!("[SYS/PERM] account is {}", clean(status)),
         AuthError::SwitchedOff => "[SYS/PERM] POP3 is not enabled for this account".into(),
+        AuthError::ChangePassword => "[AUTH] the password has expired and must be changed".into(),
+        AuthError::CodeRequired | AuthError::SetupRequired => "[AUTH] a second factor is required".into(),
         AuthError::TryLater => "[SYS/TEMP] temporary authentication failure, try again later".into(),
     }
 }

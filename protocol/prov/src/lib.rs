@@ -24,7 +24,6 @@ mod left_out;
 mod lines;
 mod pairs;
 mod passwords;
-mod preauth;
 mod prov;
 mod reply;
 mod show;

@@ -34,6 +34,10 @@ pub(crate) async fn hash_all(changes: &mut [Modification]) -> Result<(), Failure
     for change in changes.iter_mut().filter(|m| m.name.eq_ignore_ascii_case("userPassword")) {
         let mut stored = Vec::new();
         for value in std::mem::take(&mut change.values) {
+            if let Some(scheme) = zcluster_auth::scheme_not_supported(&value) {
+                let text = format!("stored passwords of scheme {scheme} are not supported, or ask for too much work");
+                return Err(refused(text));
+            }
             if value.is_empty() || zcluster_auth::is_password_hash(&value) {
                 stored.push(value);
             } else {
@@ -45,35 +49,22 @@ pub(crate) async fn hash_all(changes: &mut [Modification]) -> Result<(), Failure
     Ok(())
 }
 
-/// Whether the account may have this password: `zimbraPasswordMinLength` and its like, of the account or its COS.
+/// Whether the account may have this password, as its attributes (`zimbraPasswordMinLength` and so on) say.
 ///
 /// # Errors
 /// `account.INVALID_PASSWORD`, with the attribute that it violates.
 pub(crate) fn check_strength(account: &Account, password: &str) -> Result<(), Failure> {
-    let limit = |name: &str| account.effective(name).and_then(|v| v.parse::<usize>().ok()).filter(|n| *n > 0);
-    let count = |is: fn(char) -> bool| password.chars().filter(|c| is(*c)).count();
-    let length = password.chars().count();
-    if let Some(max) = limit("zimbraPasswordMaxLength").filter(|max| length > *max) {
-        return Err(refused(format!("invalid password: too long (zimbraPasswordMaxLength={max})")));
-    }
-    let punctuation = |c: char| c.is_ascii_punctuation();
-    let least: [(&str, usize, &str); 7] = [
-        ("zimbraPasswordMinLength", length, "too short"),
-        ("zimbraPasswordMinUpperCaseChars", count(char::is_uppercase), "not enough upper case characters"),
-        ("zimbraPasswordMinLowerCaseChars", count(char::is_lowercase), "not enough lower case characters"),
-        ("zimbraPasswordMinNumericChars", count(|c| c.is_ascii_digit()), "not enough numeric characters"),
-        ("zimbraPasswordMinPunctuationChars", count(punctuation), "not enough punctuation characters"),
-        ("zimbraPasswordMinAlphaChars", count(char::is_alphabetic), "not enough alpha characters"),
-        (
-            "zimbraPasswordMinDigitsOrPuncs",
-            count(|c| c.is_ascii_digit() || c.is_ascii_punctuation()),
-            "not enough numeric or punctuation characters",
-        ),
-    ];
-    match least.iter().find_map(|(name, has, text)| limit(name).filter(|min| has < min).map(|min| (name, min, text))) {
-        Some((name, min, text)) => Err(refused(format!("invalid password: {text} ({name}={min})"))),
-        None => Ok(()),
-    }
+    zcluster_auth::check_password_strength(account, password).map_err(|v| Failure::new(v.code(), v.to_string()))
+}
+
+/// Everything that changes with an account's password: the history and the auth tokens, too.
+pub(crate) async fn changes(account: Account, password: &str) -> Result<Vec<Modification>, Failure> {
+    check_strength(&account, password)?;
+    let password = password.to_string();
+    let hash = move || {
+        zcluster_auth::password_changes(&account, &password, params(), zcluster_runtime::wall_ms())
+    };
+    zcluster_runtime::spawn_blocking(hash).await.map_err(|e| Failure::new("service.FAILURE", e.to_string()))
 }
 
 impl Prov {

@@ -118,15 +118,21 @@ impl Prov {
         }
     }
 
-    /// An account or resource by address, alias or id.
+    /// An account or resource by address, alias or id, with what it inherits.
     ///
     /// # Errors
     /// `account.NO_SUCH_ACCOUNT`; the directory cannot be read.
-    pub async fn account(&self, name: &str) -> Result<Object, Failure> {
+    pub async fn account(&self, name: &str) -> Result<Account, Failure> {
+        let id = self.person(name).await?.id;
+        self.full_account(id).await
+    }
+
+    /// The same without.
+    pub(crate) async fn person(&self, name: &str) -> Result<Object, Failure> {
         self.directory.named(&[ObjectKind::Account, ObjectKind::Resource], None, name).await
     }
 
-    /// The same with what it inherits, as services see it.
+    /// An account with what it inherits, as services see it.
     pub(crate) async fn full_account(&self, id: AccountId) -> Result<Account, Failure> {
         let read = self.directory.api().read(DirectoryQuery::Account(AccountBy::Id(id)), Freshness::Recent).await;
         Ok(read.map_err(|e| Failure::of(&e, ObjectKind::Account, &id.to_string()))?.into_account()?)

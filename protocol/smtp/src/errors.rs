@@ -97,6 +97,8 @@ fn auth(error: &AuthError) -> Reply {
         }
         AuthError::Disabled(status) => Reply::new(535, "5.7.13", format!("account is {status}")),
         AuthError::SwitchedOff => Reply::new(535, "5.7.13", "submission is not enabled for this account"),
+        AuthError::ChangePassword => Reply::new(535, "5.7.8", "password has expired and must be changed"),
+        AuthError::CodeRequired | AuthError::SetupRequired => Reply::new(535, "5.7.8", "a second factor is required"),
         AuthError::TryLater => Reply::new(454, "4.7.0", "temporary authentication failure"),
     }
 }

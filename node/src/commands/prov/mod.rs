@@ -4,7 +4,7 @@ mod link;
 mod script;
 mod shell;
 
-use crate::admin::client::{Client, read_password};
+use crate::admin::client::{Auth, Client, read_password};
 use crate::cli::Prov;
 use anyhow::{Result, bail};
 use link::Link;
@@ -38,13 +38,8 @@ pub async fn run(args: Prov) -> Result<u8> {
 /// The nodes to ask, in order.
 fn clients(args: &Prov) -> Result<Vec<Client>> {
     if !args.server.is_empty() {
-        let Some(account) = &args.account else { bail!("--server needs --account ADDRESS and --passfile FILE") };
-        let password = match (&args.password, &args.passfile) {
-            (Some(password), _) => password.clone(),
-            (None, Some(file)) => read_password(file)?,
-            (None, None) => bail!("--server needs --passfile FILE (or --password)"),
-        };
-        let client = |server: &String| Client::signed_in(server, account, password.clone(), args.ca.as_deref());
+        let auth = auth(args)?;
+        let client = |server: &String| Client::signed_in(server, auth.clone(), args.ca.as_deref());
         return args.server.iter().map(client).collect();
     }
     let default = Some(Path::new(DATA)).filter(|p| p.exists());
@@ -54,6 +49,22 @@ fn clients(args: &Prov) -> Result<Vec<Client>> {
             "say where the cluster is: --data DIR (of a node on this machine) or --server HOST --account ADDRESS --passfile FILE"
         ),
     }
+}
+
+/// What `--server` is shown.
+fn auth(args: &Prov) -> Result<Auth> {
+    if let Some(file) = &args.authtokenfile {
+        return Ok(Auth::Secret(read_password(file)?));
+    }
+    let Some(account) = &args.account else {
+        bail!("--server needs --account ADDRESS and --passfile FILE, or --authtokenfile FILE")
+    };
+    let password = match (&args.password, &args.passfile) {
+        (Some(password), _) => password.clone(),
+        (None, Some(file)) => read_password(file)?,
+        (None, None) => bail!("--account needs --passfile FILE (or --password)"),
+    };
+    Ok(Auth::Password(account.clone(), password))
 }
 
 /// One command.

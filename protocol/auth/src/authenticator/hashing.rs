@@ -10,26 +10,33 @@ use zeroize::Zeroizing;
 /// Values of `userPassword` that are tried: each costs a hash.
 const PASSWORDS_MAX: usize = 4;
 
+/// Which stored value a password belongs to.
+pub(super) enum Match {
+    /// None.
+    None,
+    /// This one.
+    Stored(String),
+    /// One of them: it was found a while ago.
+    Remembered,
+}
+
 impl Authenticator {
-    pub(super) async fn password_is_right(
-        &self,
-        account: Option<&Account>,
-        password: &[u8],
-    ) -> Result<bool, AuthError> {
+    /// The stored value that the password belongs to, if any; nothing is told of which one when it is remembered.
+    pub(super) async fn matching(&self, account: Option<&Account>, password: &[u8]) -> Result<Match, AuthError> {
         let stored = account.map_or(&[][..], |a| a.attrs.all("userPassword"));
         let Some(account) = account.filter(|_| !password.is_empty() && !stored.is_empty()) else {
             self.burn(password).await?;
-            return Ok(false);
+            return Ok(Match::None);
         };
         let proof = self.cache.proof(account.id, &stored.join("\0"), password);
         if self.cache.knows(&proof) {
-            return Ok(true);
+            return Ok(Match::Remembered);
         }
-        let right = self.hash_in_turn(to_try(stored), password).await?;
-        if right {
-            self.cache.remember(proof);
-        }
-        Ok(right)
+        let candidates = to_try(stored);
+        let found = self.hash_in_turn(candidates.clone(), password).await?;
+        let Some(value) = found.and_then(|at| candidates.into_iter().nth(at)) else { return Ok(Match::None) };
+        self.cache.remember(proof);
+        Ok(Match::Stored(value))
     }
 
     /// Spends the time a check would take.
@@ -37,13 +44,19 @@ impl Authenticator {
         self.hash_in_turn(vec![self.dummy.clone()], password).await.map(|_| ())
     }
 
-    async fn hash_in_turn(&self, stored: Vec<String>, password: &[u8]) -> Result<bool, AuthError> {
+    async fn hash_in_turn(&self, stored: Vec<String>, password: &[u8]) -> Result<Option<usize>, AuthError> {
+        let password = Zeroizing::new(password[..password.len().min(PASSWORD_BYTES_MAX + 1)].to_vec());
+        self.in_turn(move || stored.iter().position(|s| verify_password(s, &password))).await
+    }
+
+    /// Work that costs what a hash costs, when it is its turn.
+    pub(super) async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AuthError> {
         let _turn = Waiting::enter(&self.waiting, self.config.queue + self.config.concurrency)?;
         let _permit = self.hashing.acquire().await.map_err(|_| AuthError::TryLater)?;
-        let password = Zeroizing::new(password[..password.len().min(PASSWORD_BYTES_MAX + 1)].to_vec());
-        zcluster_runtime::spawn_blocking(move || stored.iter().any(|s| verify_password(s, &password)))
-            .await
-            .map_err(|_| AuthError::TryLater)
+        zcluster_runtime::spawn_blocking(work).await.map_err(|_| AuthError::TryLater)
     }
 }
 

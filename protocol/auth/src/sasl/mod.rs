@@ -180,7 +180,7 @@ impl Exchange {
         let found = match self.authenticator.scram_candidate(&first.user, peer).await {
             Ok(found) => found,
             Err(error) => {
-                let attempt = Attempt { begun, service, mechanism: self.mechanism.name(), peer, user: &first.user };
+                let attempt = Attempt { begun, ..Attempt::new(service, self.mechanism.name(), peer, &first.user) };
                 return Err(self.authenticator.refuse(&attempt, error).await.into());
             }
         };
@@ -204,7 +204,7 @@ impl Exchange {
         let right = outcome.is_ok() && scram.spoilt.is_none();
         let Channel { service, peer, .. } = self.channel;
         let user = scram.user.unwrap_or_default();
-        let attempt = Attempt { begun, service, mechanism: self.mechanism.name(), peer, user: &user };
+        let attempt = Attempt { begun, ..Attempt::new(service, self.mechanism.name(), peer, &user) };
         let result = self.authenticator.proven(&attempt, scram.account, right, scram.authzid.as_deref()).await;
         let account = Box::new(self.authenticator.conclude(&attempt, result).await?);
         let data = STANDARD.encode(outcome.unwrap_or_default());
@@ -221,7 +221,7 @@ impl Exchange {
         let Channel { service, peer, .. } = self.channel;
         let user = bearer.user.unwrap_or_default();
         let begun = Instant::now();
-        let attempt = Attempt { begun, service, mechanism: self.mechanism.name(), peer, user: &user };
+        let attempt = Attempt { begun, ..Attempt::new(service, self.mechanism.name(), peer, &user) };
         match self.authenticator.verify_token(&attempt, bearer.token).await {
             Ok(account) => Ok(Step::Done { account: Box::new(account), data: None }),
             Err((error, None)) => Err(error.into()),

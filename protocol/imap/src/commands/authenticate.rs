@@ -66,6 +66,8 @@ pub fn words(error: &AuthError) -> &'static str {
         AuthError::Disabled(status) if status == "maintenance" => "[UNAVAILABLE] account is under maintenance",
         AuthError::Disabled(_) => "[CONTACTADMIN] account is not active",
         AuthError::SwitchedOff => "[CONTACTADMIN] IMAP is not enabled for this account",
+        AuthError::ChangePassword => "[EXPIRED] the password has expired and must be changed",
+        AuthError::CodeRequired | AuthError::SetupRequired => "[CONTACTADMIN] a second factor is required",
         AuthError::TryLater => "[UNAVAILABLE] try again later",
     }
 }

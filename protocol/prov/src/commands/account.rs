@@ -10,6 +10,7 @@ use crate::reply::Reply;
 use crate::show::search;
 use crate::Outcome;
 use zcluster_api::directory::{Filter, Modification, ObjectBy, ObjectKind};
+use zcluster_api::DirectoryCommand;
 use zcluster_directory::Failure;
 
 const ACCOUNT: &[ObjectKind] = &[ObjectKind::Account, ObjectKind::Resource];
@@ -55,45 +56,47 @@ pub(super) async fn create(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Re
 }
 
 async fn get(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     prov.shown(account, call, call.from(1)).await
 }
 
 pub(super) async fn modify(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
     let mut changes = modifications(call.from(1))?;
     passwords::hash_all(&mut changes).await?;
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     prov.prepare_change(&account, changes).await
 }
 
 pub(super) async fn delete(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     let command = prov.directory.deletion(prov.actor, &account).await?;
     Ok(prepared_for(&account, Some(command), Reply::default()))
 }
 
 async fn set_password(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
-    let account = prov.account(call.name()).await?;
-    let full = prov.full_account(account.id).await?;
-    passwords::check_strength(&full, call.arg(1))?;
-    let values = prov.hashed(call, call.arg(1)).await?;
-    prov.prepare_change(&account, vec![passwords::change(values)]).await
+    let account = prov.person(call.name()).await?;
+    let changes = passwords::changes(prov.full_account(account.id).await?, call.arg(1)).await?;
+    // Who may change the password may change what goes with it, which nobody may change by itself.
+    let alone = changes.iter().filter(|m| m.name == "userPassword").cloned().collect();
+    prov.directory.modification(prov.actor, &account, alone).await?;
+    let command = DirectoryCommand::ModifyAccount { id: account.id, changes };
+    Ok(prepared_for(&account, Some(command), Reply::default()))
 }
 
 async fn check_strength(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     passwords::check_strength(&prov.full_account(account.id).await?, call.arg(1))?;
     Ok(Reply::text("Password passed strength check."))
 }
 
 async fn set_cos(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
     let cos = prov.directory.named(&[ObjectKind::Cos], None, call.arg(1)).await?;
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     prov.prepare_change(&account, vec![Modification::set("zimbraCOSId", cos.id.to_string())]).await
 }
 
 pub(super) async fn add_alias(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     let command = prov.directory.alias_addition(prov.actor, &account, call.arg(1)).await?;
     let mut prepared = prepared_for(&account, Some(command), Reply::default());
     (prepared.kind, prepared.name) = (ObjectKind::Alias, call.arg(1).to_string());
@@ -102,7 +105,7 @@ pub(super) async fn add_alias(prov: &Prov, call: &Call<'_>) -> Result<Prepared, 
 }
 
 pub(super) async fn remove_alias(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     let command = prov.directory.alias_removal(prov.actor, &account, call.arg(1)).await?;
     let mut prepared = prepared_for(&account, Some(command), Reply::default());
     (prepared.kind, prepared.name) = (ObjectKind::Alias, call.arg(1).to_string());
@@ -112,8 +115,8 @@ pub(super) async fn remove_alias(prov: &Prov, call: &Call<'_>) -> Result<Prepare
 /// The new name becomes the primary address; the old one stays as an alias.
 async fn change_primary(prov: &Prov, call: &Call<'_>) -> Outcome {
     let (old, new) = (call.arg(0), call.arg(1));
-    let account = match prov.account(old).await {
-        Err(_) if call.again => prov.account(new).await?,
+    let account = match prov.person(old).await {
+        Err(_) if call.again => prov.person(new).await?,
         found => found?,
     };
     let before = account.name.clone();
@@ -147,7 +150,7 @@ async fn get_all_admins(prov: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn membership(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     let account = prov.directory.find(ObjectBy::Id(account.id)).await?;
     super::list::membership_lines(prov, &account).await
 }

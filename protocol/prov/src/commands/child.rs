@@ -65,7 +65,7 @@ async fn make(
     name: &str,
     mut attrs: Vec<Modification>,
 ) -> Outcome {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     if kind == ObjectKind::Identity && name.eq_ignore_ascii_case(DEFAULT) {
         return Err(Failure::new("account.IDENTITY_EXISTS", format!("identity already exists: {DEFAULT}")));
     }
@@ -74,7 +74,7 @@ async fn make(
 }
 
 async fn named(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Result<Object, Failure> {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     if kind == ObjectKind::Identity && call.arg(1).eq_ignore_ascii_case(DEFAULT) {
         return Ok(account);
     }
@@ -95,7 +95,7 @@ async fn delete(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Outcome {
 }
 
 async fn get(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Outcome {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     let mut reply = Reply::default();
     if kind == ObjectKind::Identity {
         reply.items.push(Item::Entry(default_identity(prov, &account, call.from(1)).await?));

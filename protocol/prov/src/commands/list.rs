@@ -116,7 +116,7 @@ async fn change_alias(prov: &Prov, call: &Call<'_>, add: bool) -> Result<Prepare
 async fn membership(prov: &Prov, call: &Call<'_>) -> Outcome {
     let object = match named(prov, call.name()).await {
         Ok(list) => list,
-        Err(_) => prov.account(call.name()).await?,
+        Err(_) => prov.person(call.name()).await?,
     };
     membership_lines(prov, &object).await
 }

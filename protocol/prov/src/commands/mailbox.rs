@@ -42,7 +42,7 @@ async fn used(prov: &Prov, account: &Object) -> Result<u64, Failure> {
 }
 
 async fn info(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let account = prov.account(call.name()).await?;
+    let account = prov.person(call.name()).await?;
     let account = prov.visible(account).await?;
     let used = used(prov, &account).await?;
     let number = account.home.map_or(0, |home| home.mailbox.0);

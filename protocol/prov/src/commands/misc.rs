@@ -5,8 +5,9 @@ use crate::call::Call;
 use crate::prov::Prov;
 use crate::reply::Reply;
 use crate::show::search;
-use crate::{Outcome, preauth, table, usage};
+use crate::{Outcome, table, usage};
 use zcluster_api::directory::{Filter, Kinds, Modification, Object, ObjectKind};
+use zcluster_auth::{PreAuth, new_preauth_key};
 use zcluster_directory::Failure;
 
 pub(super) const HANDLERS: Handlers = &[
@@ -95,7 +96,7 @@ async fn preauth_key(prov: &Prov, call: &Call<'_>) -> Outcome {
         let text = format!("pre auth key exists for domain {}, use command -f option to force", domain.name);
         return Err(Failure::invalid(text));
     }
-    let key = preauth::fresh_key();
+    let key = new_preauth_key();
     prov.change(&domain, vec![Modification::set("zimbraPreAuthKey", key.clone())]).await?;
     Ok(Reply::text(format!("preAuthKey:  {key}")))
 }
@@ -109,21 +110,18 @@ async fn preauth_value(prov: &Prov, call: &Call<'_>) -> Outcome {
         return Err(usage(format!("an account is named by name, id or foreignPrincipal, not by {by:?}")));
     }
     let number = |text: &str| text.parse::<u64>().map_err(|_| usage(format!("{text:?} is no number of milliseconds")));
-    let timestamp = match number(call.arg(3))? {
+    let timestamp_ms = match number(call.arg(3))? {
         0 => zcluster_runtime::wall_ms(),
         given => given,
     };
-    let (timestamp, expires) = (timestamp.to_string(), number(call.arg(4))?.to_string());
-    let mut values = vec![name, by, &expires, &timestamp];
-    if let Some(admin) = call.args.get(5) {
-        values.insert(1, admin);
-    }
-    let value = preauth::compute(key, &values);
+    let expires_ms = number(call.arg(4))?;
+    let admin = call.args.get(5).is_some_and(|a| *a == "1");
+    let signed = PreAuth { account: name.into(), by: by.into(), timestamp_ms, expires_ms, admin };
     Ok(Reply::lines([
         format!("account: {name}"),
         format!("by: {by}"),
-        format!("timestamp: {timestamp}"),
-        format!("expires: {expires}"),
-        format!("preAuth: {value}"),
+        format!("timestamp: {timestamp_ms}"),
+        format!("expires: {expires_ms}"),
+        format!("preAuth: {}", signed.sign(key)),
     ]))
 }

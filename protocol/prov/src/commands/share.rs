@@ -22,7 +22,7 @@ pub(super) const HANDLERS: Handlers = &[("getShareInfo", |p, c| Box::pin(get(p, 
 
 /// The folders that an account shares, a line for each grant.
 async fn get(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let owner = prov.account(call.name()).await?;
+    let owner = prov.person(call.name()).await?;
     let owner = prov.visible(owner).await?;
     let folders = match ask(prov, &owner, MailboxQuery::Folders).await {
         Ok(MailboxReply::Folders(folders)) => folders,
