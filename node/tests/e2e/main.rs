@@ -31,6 +31,7 @@ mod partition;
 mod pause;
 mod postfix;
 mod postfix_in;
+mod provisioning;
 mod refusals;
 mod screen;
 mod sieve_connect;

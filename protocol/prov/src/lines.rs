@@ -35,6 +35,8 @@ pub(crate) struct Prepared {
     pub id: AccountId,
     /// Names that it uses or gives away, in lower case.
     pub names: Vec<String>,
+    /// Whether it was checked by counting what is there: it must not wait beside others that count.
+    pub alone: bool,
 }
 
 impl Prepared {
@@ -180,7 +182,7 @@ async fn line<'a>(
         None => prov.carry_out(&call).await.or_else(|f| taken_as_done(&call, f)),
         Some(prepare) => match prepare(prov, &call).await {
             // The entry may have been named in another way: by an alias, by an id.
-            Ok(prepared) if pending.concerns(&prepared) => {
+            Ok(prepared) if prepared.alone || pending.concerns(&prepared) => {
                 if !pending.flush(prov, outcomes).await {
                     return false;
                 }

@@ -97,7 +97,12 @@ impl Prov {
     /// # Errors
     /// Too many lines.
     pub async fn run_lines(&self, request: &Request) -> Result<Vec<LineOutcome>, Failure> {
-        lines::run(self, request).await
+        // One barrier for all of them: after it this node's replica holds what others wrote before, and of what these lines
+        // write it is told before they are answered.
+        self.config().await?;
+        let directory = self.directory.with_freshness(Freshness::Local);
+        let local = Prov { directory, mailboxes: self.mailboxes.clone(), actor: self.actor };
+        lines::run(&local, request).await
     }
 
     pub(crate) fn call(args: &[String], fresh: AccountId) -> Result<Call<'_>, Failure> {

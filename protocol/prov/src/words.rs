@@ -24,7 +24,7 @@ impl Script {
     /// Takes one line, its end left out; a command, if one is complete by it.
     ///
     /// # Errors
-    /// The number of the line where it began, and what is wrong. The script can go on.
+    /// The number of the line where it began, and what is wrong. What follows may be the rest of it.
     pub fn push(&mut self, line: &str) -> Result<Option<Line>, (usize, String)> {
         self.read += 1;
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -118,6 +118,7 @@ pub fn split(text: &str) -> Split {
                 }
             }
             '\\' => match chars.next() {
+                Some('\n') => {}
                 Some(c) => word.get_or_insert_default().push(c),
                 None => return Split::Continues,
             },
@@ -157,6 +158,7 @@ mod tests {
             ("ca a@b 'it''s' \"x y\"", &["ca", "a@b", "its", "x y"]),
             (r#"ma a displayName "say \"hi\" \n""#, &["ma", "a", "displayName", r#"say "hi" \n"#]),
             (r"a\ b 'c\d'", &["a b", r"c\d"]),
+            ("a \\\nb", &["a", "b"]),
             ("ma a x '' y \"\"", &["ma", "a", "x", "", "y", ""]),
             ("mcf zimbraSkinBackgroundColor #ffffff", &["mcf", "zimbraSkinBackgroundColor", "#ffffff"]),
             ("+a -b", &["+a", "-b"]),

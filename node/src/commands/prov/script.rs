@@ -96,7 +96,8 @@ async fn carry_out(link: &mut Link, batch: Vec<Read>, args: &Prov, progress: &mu
     Ok(!ends)
 }
 
-/// Reads lines until the end, or until nobody wants them.
+/// Reads lines until the end, or until nobody wants them. What cannot be read ends it: nobody knows whether the lines behind
+/// are commands or the rest of a value.
 async fn read(mut reader: Pin<Box<dyn AsyncBufRead + Send>>, lines: mpsc::Sender<Read>) {
     let mut script = Script::default();
     let mut number = 0;
@@ -106,7 +107,7 @@ async fn read(mut reader: Pin<Box<dyn AsyncBufRead + Send>>, lines: mpsc::Sender
         let limit = LINE_BYTES_MAX as u64 + 2;
         let read = (&mut reader).take(limit).read_until(b'\n', &mut bytes).await;
         number += 1;
-        let ended = matches!(read, Ok(0) | Err(_));
+        let ended = matches!(read, Ok(0));
         let line = match read {
             Err(e) => Err((number, e.to_string())),
             Ok(0) => std::mem::take(&mut script).end(),
@@ -115,11 +116,13 @@ async fn read(mut reader: Pin<Box<dyn AsyncBufRead + Send>>, lines: mpsc::Sender
                 Err(_) => Err((number, "a line that is not UTF-8".into())),
             },
         };
+        let unreadable = line.is_err();
+        let line = line.map_err(|(number, text)| (number, format!("{text}; nothing behind it is read")));
         let sent = match line.transpose() {
             Some(line) => lines.send(line).await.is_ok(),
             None => true,
         };
-        if ended || !sent {
+        if ended || unreadable || !sent {
             return;
         }
     }

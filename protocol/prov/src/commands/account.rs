@@ -52,6 +52,7 @@ pub(super) async fn create(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Re
         name: name.to_string(),
         id: call.fresh,
         names: vec![name.to_lowercase()],
+        alone: prov.is_bounded(name).await?,
     })
 }
 

@@ -126,10 +126,24 @@ impl Prov {
         }
     }
 
+    /// Whether an address's domain has a limit of accounts.
+    async fn is_bounded(&self, address: &str) -> Result<bool, Failure> {
+        const BOUNDS: [&str; 3] =
+            ["zimbraDomainMaxAccounts", "zimbraDomainCOSMaxAccounts", "zimbraDomainFeatureMaxAccounts"];
+        let name = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        match self.directory.named(&[ObjectKind::Domain], None, name).await {
+            Ok(domain) => Ok(BOUNDS.iter().any(|b| domain.attrs.has(b))),
+            Err(failure) if failure.code.contains("NO_SUCH") => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// A prepared change of attributes.
     async fn prepare_change(&self, object: &Object, changes: Vec<Modification>) -> Result<Prepared, Failure> {
+        let counts = changes.iter().any(|m| m.name.eq_ignore_ascii_case("zimbraCOSId"));
+        let alone = counts && self.is_bounded(&object.name).await?;
         let command = self.directory.modification(self.actor, object, changes).await?;
-        Ok(prepared_for(object, command, Reply::default()))
+        Ok(Prepared { alone, ..prepared_for(object, command, Reply::default()) })
     }
 }
 
@@ -137,7 +151,7 @@ impl Prov {
 fn prepared_for(object: &Object, command: Option<zcluster_api::DirectoryCommand>, reply: Reply) -> Prepared {
     let aliases = object.attrs.all("zimbraMailAlias").iter().cloned();
     let names = std::iter::once(object.name.to_lowercase()).chain(aliases).collect();
-    Prepared { command, reply, kind: object.kind, name: object.name.clone(), id: object.id, names }
+    Prepared { command, reply, kind: object.kind, name: object.name.clone(), id: object.id, names, alone: false }
 }
 
 /// The set of one kind.
