@@ -1,6 +1,7 @@
 //! The commands, a file for each category.
 
 mod account;
+mod beside;
 mod child;
 mod config;
 mod cos;
@@ -53,7 +54,7 @@ const HANDLERS: [Handlers; 13] = [
 const PREPARERS: [&[(&str, Preparer)]; 3] = [account::PREPARERS, resource::PREPARERS, list::PREPARERS];
 
 fn handlers() -> impl Iterator<Item = &'static (&'static str, Handler)> {
-    HANDLERS.into_iter().chain([server::HANDLERS, share::HANDLERS]).flatten()
+    HANDLERS.into_iter().chain([server::HANDLERS, share::HANDLERS, beside::HANDLERS]).flatten()
 }
 
 /// The names of all commands that are there.
