@@ -1,17 +1,16 @@
 //! Checked commands that are not carried out yet: for batches, each of whose commands stands for itself.
 
 use crate::access::Wish;
-use crate::{Directory, Failure, changes};
+use crate::{Directory, Failure, audit, changes, service};
 use zcluster_api::directory::{Attributes, Modification, Object, ObjectKind};
 use zcluster_api::{Actor, DirectoryCommand};
 
 /// What an entry is given when it is made, and never again: immutable for clients.
-const ONCE: [(ObjectKind, &str); 4] = [
+const ONCE: [(ObjectKind, &str); 3] = [
     (ObjectKind::Domain, "zimbraDomainType"),
     // Zimbra's maps for Postfix look for these in alias domains, though no domain may have them otherwise.
     (ObjectKind::Domain, "zimbraMailCatchAllAddress"),
     (ObjectKind::Domain, "zimbraMailCatchAllForwardingAddress"),
-    (ObjectKind::DynamicGroup, "zimbraIsACLGroup"),
 ];
 
 /// Checks what a new entry is to have.
@@ -38,21 +37,16 @@ impl Directory {
         object: &Object,
         changes: Vec<Modification>,
     ) -> Result<Option<DirectoryCommand>, Failure> {
-        let names: Vec<&str> = changes.iter().map(|m| m.name.as_str()).collect();
-        self.allow(actor, Wish::Modify { object, attrs: &names }).await?;
+        self.allow(actor, Wish::Modify { object, changes: &changes }).await?;
         let changes = changes::modifications(object.kind, &object.attrs, changes)?;
         if changes.is_empty() {
             return Ok(None);
         }
-        let name = object.name.clone();
-        Ok(Some(match object.kind {
-            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::ModifyAccount { id: object.id, changes },
-            ObjectKind::Domain => DirectoryCommand::ModifyDomain { name, changes },
-            ObjectKind::Cos => DirectoryCommand::ModifyCos { name, changes },
-            ObjectKind::Config => DirectoryCommand::ModifyConfig(changes),
-            ObjectKind::Alias => return Err(Failure::invalid("an alias has no attributes of its own")),
-            _ => DirectoryCommand::ModifyEntry { id: object.id, changes },
-        }))
+        if object.kind == ObjectKind::Account {
+            self.room_after(object, &changes).await?;
+        }
+        audit::changed(actor, "modify in a batch", object, &changes);
+        service::modification(object, changes).map(Some)
     }
 
     /// The checked command that removes an entry.
@@ -61,15 +55,8 @@ impl Directory {
     /// As [`Directory::delete`].
     pub async fn deletion(&self, actor: Actor, object: &Object) -> Result<DirectoryCommand, Failure> {
         self.allow(actor, Wish::Delete(object)).await?;
-        let name = object.name.clone();
-        Ok(match object.kind {
-            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::DeleteAccount(object.id),
-            ObjectKind::Domain => DirectoryCommand::DeleteDomain(name),
-            ObjectKind::Cos => DirectoryCommand::DeleteCos(name),
-            ObjectKind::Alias => DirectoryCommand::RemoveAlias { id: object.id, alias: name },
-            ObjectKind::Config => return Err(Failure::invalid("the global config stays")),
-            _ => DirectoryCommand::DeleteEntry(object.id),
-        })
+        audit::changed(actor, "delete in a batch", object, &[]);
+        service::deletion(object)
     }
 
     /// The checked command that gives an account or list a further address.
@@ -77,7 +64,8 @@ impl Directory {
     /// # Errors
     /// `PERM_DENIED`.
     pub async fn alias_addition(&self, actor: Actor, object: &Object, alias: &str) -> Result<DirectoryCommand, Failure> {
-        self.allow(actor, Wish::Alias { object, alias }).await?;
+        self.allow(actor, Wish::Alias { object, alias, add: true }).await?;
+        audit::done(actor, "add alias in a batch", &format!("{:?} {}", object.kind, object.name), alias);
         Ok(DirectoryCommand::AddAlias { id: object.id, alias: alias.to_string() })
     }
 
@@ -86,7 +74,8 @@ impl Directory {
     /// # Errors
     /// `PERM_DENIED`.
     pub async fn alias_removal(&self, actor: Actor, object: &Object, alias: &str) -> Result<DirectoryCommand, Failure> {
-        self.allow(actor, Wish::Alias { object, alias }).await?;
+        self.allow(actor, Wish::Alias { object, alias, add: false }).await?;
+        audit::done(actor, "remove alias in a batch", &format!("{:?} {}", object.kind, object.name), alias);
         Ok(DirectoryCommand::RemoveAlias { id: object.id, alias: alias.to_string() })
     }
 }

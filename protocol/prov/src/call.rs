@@ -12,6 +12,8 @@ pub(crate) struct Call<'a> {
     pub options: Vec<(&'a str, &'a str)>,
     /// What is left when the options are taken out.
     pub args: Vec<&'a str>,
+    /// All of them as they were given.
+    pub raw: &'a [String],
     /// Where a listing goes on.
     pub page: Option<&'a str>,
     /// The call may have been carried out before, its answer lost.
@@ -46,7 +48,7 @@ impl<'a> Call<'a> {
         if rest.len() < required {
             return Err(wrong());
         }
-        Ok(Call { command, options, args: rest, page: None, again: false, fresh, hashed: None })
+        Ok(Call { command, options, args: rest, raw: args, page: None, again: false, fresh, hashed: None })
     }
 
     /// Whether an option is given.

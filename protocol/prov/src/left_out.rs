@@ -18,22 +18,7 @@ pub(crate) const LEFT_OUT: &[(&str, &str)] = &[
     ("recalculateMailboxCounts", "counts are kept by the same step that changes a mailbox: they cannot be off"),
     ("selectMailbox", "zmmailbox is not there yet: use IMAP"),
     ("unlockMailbox", "mailboxes are never locked for maintenance"),
-    ("checkRight", RIGHTS),
-    ("getAllEffectiveRights", RIGHTS),
-    ("getAllRights", RIGHTS),
-    ("getCreateObjectAttrs", RIGHTS),
-    ("getEffectiveRights", RIGHTS),
-    ("getGrants", RIGHTS),
-    ("getRight", RIGHTS),
-    ("grantRight", RIGHTS),
-    ("revokeRight", RIGHTS),
-    ("autoCompleteGal", GAL),
-    ("searchGal", GAL),
-    ("syncGal", GAL),
 ];
-
-const RIGHTS: &str = "rights are not managed here yet";
-const GAL: &str = "the address list is not searched here yet";
 
 /// Why a command is not there; nothing, if it is.
 pub(crate) fn why(name: &str) -> Option<&'static str> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zcluster_api::directory::{Account, AccountBy, Object, ObjectBy, ObjectKind};
 use zcluster_api::{AccountId, Actor, DirectoryApi, DirectoryQuery, Freshness, MailboxApi};
+use zcluster_directory::gal::ExternalBook;
 use zcluster_directory::{Directory, Failure};
 
 /// What the commands work on.
@@ -17,6 +18,8 @@ pub struct Prov {
     pub(crate) mailboxes: Arc<dyn MailboxApi>,
     /// On whose behalf.
     pub(crate) actor: Actor,
+    /// Address lists of other directories.
+    pub(crate) book: Option<Arc<dyn ExternalBook>>,
 }
 
 /// Lines to carry out.
@@ -78,7 +81,13 @@ impl Request {
 impl Prov {
     /// Over the APIs. An administrator looks at what he has just changed through another node: reads are recent.
     pub fn new(directory: Arc<dyn DirectoryApi>, mailboxes: Arc<dyn MailboxApi>, actor: Actor) -> Prov {
-        Prov { directory: Directory::new(directory, Freshness::Recent), mailboxes, actor }
+        Prov { directory: Directory::new(directory, Freshness::Recent), mailboxes, actor, book: None }
+    }
+
+    /// With the address lists of other directories, for domains that name some.
+    #[must_use]
+    pub fn with_book(self, book: Arc<dyn ExternalBook>) -> Prov {
+        Prov { book: Some(book), ..self }
     }
 
     /// Carries out one command: its name (or alias) and arguments.
@@ -101,7 +110,8 @@ impl Prov {
         // write it is told before they are answered.
         self.config().await?;
         let directory = self.directory.with_freshness(Freshness::Local);
-        let local = Prov { directory, mailboxes: self.mailboxes.clone(), actor: self.actor };
+        let (mailboxes, book) = (self.mailboxes.clone(), self.book.clone());
+        let local = Prov { directory, mailboxes, actor: self.actor, book };
         lines::run(&local, request).await
     }
 

@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::prov::Prov;
 use crate::reply::{Entry, Item, Reply};
 use zcluster_api::directory::{Attributes, Filter, Kinds, Object, ObjectBy, ObjectKind, SEARCH_PAGE_MAX, Search};
-use zcluster_directory::{Failure, filter_text};
+use zcluster_directory::Failure;
 
 /// Names in one page of an answer.
 const NAMES: usize = 5_000;
@@ -13,8 +13,6 @@ const NAMES: usize = 5_000;
 const ENTRIES: usize = 100;
 /// Entries that are collected for a sorted answer, at most.
 pub(crate) const SORTED_MAX: usize = 100_000;
-/// Members that are told of a dynamic group, at most.
-const MEMBERS_MAX: usize = 100_000;
 
 /// A search for these kinds.
 pub(crate) fn search(kinds: Kinds, domain: Option<&str>, filter: Filter) -> Search {
@@ -126,26 +124,14 @@ impl Prov {
         }
     }
 
-    /// The addresses of a list's members, or those that a dynamic group's `memberURL` finds.
+    /// The addresses of a list's members, or those that a dynamic group finds.
     pub(crate) async fn members(&self, list: &Object) -> Result<Vec<String>, Failure> {
-        let mut members = match list.kind {
-            ObjectKind::DynamicGroup => {
-                let mut found = Vec::new();
-                for url in list.attrs.all("memberURL") {
-                    // `ldap:///base?attributes?scope?filter`
-                    let Some(filter) = url.splitn(4, '?').nth(3) else { continue };
-                    let filter = filter_text::parse(filter)
-                        .map_err(|e| Failure::new("service.INVALID_REQUEST", format!("memberURL: {e}")))?;
-                    let accounts = self.all(search(Kinds::ACCOUNTS, None, filter), MEMBERS_MAX).await?;
-                    found.extend(accounts.into_iter().map(|a| a.name));
-                }
-                found
-            }
-            _ => list.attrs.all("zimbraMailForwardingAddress").to_vec(),
-        };
-        members.sort();
-        members.dedup();
-        Ok(members)
+        if list.kind == ObjectKind::DistributionList {
+            let mut members = list.attrs.all("zimbraMailForwardingAddress").to_vec();
+            members.sort();
+            return Ok(members);
+        }
+        Ok(self.directory.members_of(list, false).await?.into_iter().map(|m| m.address).collect())
     }
 }
 

@@ -44,15 +44,7 @@ async fn create(prov: &Prov, call: &Call<'_>) -> Outcome {
 
 /// Without a `memberURL` of its own, a group's members are the accounts that hold its id in `zimbraMemberOf`.
 async fn create_dynamic(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let mut attrs = modifications(call.from(1))?;
-    let has = |attrs: &[Modification], name: &str| attrs.iter().any(|m| m.name.eq_ignore_ascii_case(name));
-    let own_url = has(&attrs, "memberURL");
-    if !own_url {
-        attrs.push(Modification::set("memberURL", format!("ldap:///??sub?(zimbraMemberOf={})", call.fresh)));
-    }
-    if !has(&attrs, "zimbraIsACLGroup") {
-        attrs.push(Modification::set("zimbraIsACLGroup", if own_url { "FALSE" } else { "TRUE" }));
-    }
+    let attrs = modifications(call.from(1))?;
     prov.make(call, ObjectKind::DynamicGroup, call.name(), None, attrs).await
 }
 
@@ -78,14 +70,18 @@ async fn delete(prov: &Prov, call: &Call<'_>) -> Outcome {
 
 async fn change_members(prov: &Prov, call: &Call<'_>, kind: ModifyKind) -> Result<Prepared, Failure> {
     let list = named(prov, call.name()).await?;
-    if list.kind == ObjectKind::DynamicGroup {
-        let text = format!("{} is a dynamic group: its memberURL says who its members are", list.name);
-        return Err(Failure::invalid(text));
-    }
     let mut values = Vec::new();
     for member in call.from(1) {
         let (local, domain) = split_address(member).map_err(|e| usage(e.to_string()))?;
         values.push(format!("{local}@{domain}"));
+    }
+    if list.kind == ObjectKind::DynamicGroup {
+        // Its members' entries change, not its own.
+        match kind {
+            ModifyKind::Add => prov.directory.add_members(prov.actor, &list, &values).await?,
+            _ => prov.directory.remove_members(prov.actor, &list, &values).await?,
+        }
+        return Ok(prepared_for(&list, None, Reply::default()));
     }
     let members = list.attrs.all("zimbraMailForwardingAddress");
     if kind == ModifyKind::Remove
@@ -149,6 +145,9 @@ async fn memberships(prov: &Prov, object: &Object) -> Result<BTreeMap<String, Op
                 return Err(Failure::invalid(format!("in more than {MEMBERSHIPS_MAX} lists")));
             }
         }
+    }
+    for membership in prov.directory.memberships_of(object).await? {
+        found.entry(membership.group.name).or_insert(None);
     }
     Ok(found)
 }

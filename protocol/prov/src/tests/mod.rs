@@ -8,13 +8,14 @@ use std::sync::Arc;
 use zcluster_api::Actor;
 use zcluster_state::memory::Memory;
 
-const TRANSCRIPTS: [(&str, &str); 7] = [
+const TRANSCRIPTS: [(&str, &str); 8] = [
     ("accounts", include_str!("accounts.txt")),
     ("children", include_str!("children.txt")),
     ("config and cos", include_str!("config_and_cos.txt")),
     ("domains", include_str!("domains.txt")),
     ("lists", include_str!("lists.txt")),
     ("misc", include_str!("misc.txt")),
+    ("rights and address list", include_str!("rights.txt")),
     ("servers and mailboxes", include_str!("servers_and_mailboxes.txt")),
 ];
 
