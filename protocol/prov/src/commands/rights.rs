@@ -85,7 +85,8 @@ async fn wanted<'a>(prov: &Prov, call: &Call<'a>) -> Result<Wanted<'a>, Failure>
         (_, [grantee]) => (*grantee, None),
         _ => return Err(call.wrong()),
     };
-    Ok(Wanted { target, kind, grantee: grantee, secret, right })
+    let right = *right;
+    Ok(Wanted { target, kind, grantee, secret, right })
 }
 
 async fn grant(prov: &Prov, call: &Call<'_>) -> Outcome {
