@@ -44,8 +44,7 @@ impl<'a> Call<'a> {
                 None => rest.push(arg),
             }
         }
-        let required = command.arguments.split(['[', '|']).next().unwrap_or_default().matches('<').count();
-        if rest.len() < required {
+        if rest.len() < required(command.arguments) {
             return Err(wrong());
         }
         Ok(Call { command, options, args: rest, raw: args, page: None, again: false, fresh, hashed: None })
@@ -75,6 +74,20 @@ impl<'a> Call<'a> {
     pub fn wrong(&self) -> Failure {
         usage(format!("usage: {}", self.command.usage()))
     }
+}
+
+/// Arguments that stand in no brackets.
+fn required(arguments: &str) -> usize {
+    let (mut depth, mut count) = (0, 0);
+    for c in arguments.chars() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            '<' if depth == 0 => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 #[cfg(test)]
