@@ -5,6 +5,7 @@ use super::{refusal, show};
 use crate::cli::Prov;
 use anyhow::{Context, Result};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
@@ -36,7 +37,10 @@ type Read = Result<Line, (usize, String)>;
 /// The file cannot be read; no node can be reached.
 pub async fn run(link: &mut Link, source: Source, args: &Prov) -> Result<u8> {
     let reader: Pin<Box<dyn AsyncBufRead + Send>> = match source {
-        Source::Stdin => Box::pin(BufReader::new(tokio::io::stdin())),
+        Source::Stdin => {
+            let own = io::stdin().as_fd().try_clone_to_owned().context("cannot read stdin")?;
+            Box::pin(BufReader::new(tokio::fs::File::from_std(own.into())))
+        }
         Source::File(path) => {
             let file = tokio::fs::File::open(&path).await;
             Box::pin(BufReader::new(file.with_context(|| format!("cannot read {}", path.display()))?))
