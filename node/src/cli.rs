@@ -561,16 +561,58 @@ pub enum AuthCommand {
     },
 }
 
-/// `zcluster prov`.
+/// `zcluster prov`: zmprov's options, and those of the other commands.
 #[derive(Debug, Args)]
 pub struct Prov {
-    /// How to reach the cluster.
-    #[command(flatten)]
-    pub reach: Reach,
+    /// Data directory of a node on this machine (default: /var/lib/zcluster, if it is one)
+    #[arg(long, value_name = "DIR", env = "ZCLUSTER_DATA")]
+    pub data: Option<PathBuf>,
+    /// A node's admin service, host or host:port (7071); several with commas: the next one is asked when one is gone
+    #[arg(short, long, value_name = "HOST[:PORT]", value_delimiter = ',')]
+    pub server: Vec<String>,
+    /// Administrator account to sign in with
+    #[arg(short, long, value_name = "ADDRESS", alias = "admin", requires = "server")]
+    pub account: Option<String>,
+    /// The administrator's password; others can see it in the list of processes: better -P
+    #[arg(short, long, value_name = "PASSWORD", requires = "server")]
+    pub password: Option<String>,
+    /// File with the administrator's password
+    #[arg(short = 'P', long, value_name = "FILE", alias = "password-file", requires = "server")]
+    pub passfile: Option<PathBuf>,
+    /// File with an auth token (`zcluster auth login`) to sign in with
+    #[arg(short = 'Y', long, value_name = "FILE", alias = "token-file", requires = "server")]
+    pub authtokenfile: Option<PathBuf>,
+    /// Certificate (PEM) to trust besides the system's; for self-signed ones
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub ca: Option<PathBuf>,
+    /// Sign in as this machine's node does (what is done without --server)
+    #[arg(short, long, conflicts_with = "server")]
+    pub zadmin: bool,
+    /// Straight to the directory: every command goes there, with it or without
+    #[arg(short, long)]
+    pub ldap: bool,
+    /// Read what was written last: always done
+    #[arg(short, long)]
+    pub master: bool,
+    /// Read commands from a file, a line each
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Print each line before its answer
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Tell on stderr which calls are made, and how long they take
+    #[arg(short, long)]
+    pub debug: bool,
+    /// The same, with the answers
+    #[arg(short = 'D', long)]
+    pub debughigh: bool,
+    /// Zimbra's configuration file for logging: taken and not read
+    #[arg(short = 'L', long, value_name = "FILE")]
+    pub logpropertyfile: Option<PathBuf>,
     /// Write JSON
     #[arg(long)]
     pub json: bool,
-    /// Command and arguments; `help` lists the commands
+    /// Command and arguments; `help` lists the commands. None: lines are read from stdin
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub args: Vec<String>,
 }
@@ -602,5 +644,17 @@ mod tests {
             Cli::parse_from(["zcluster", "prov", "--data", "d", "ma", "a@b.c", "+zimbraMailAlias", "x", "-y", "--z"]);
         let Command::Prov(prov) = cli.command else { panic!("another command") };
         assert_eq!(prov.args, ["ma", "a@b.c", "+zimbraMailAlias", "x", "-y", "--z"]);
+    }
+
+    #[test]
+    fn prov_takes_zmprovs_options() {
+        let cli = Cli::parse_from(["zcluster", "prov", "-l", "-m", "-v", "gaa", "-v", "-e"]);
+        let Command::Prov(prov) = cli.command else { panic!("another command") };
+        assert!(prov.ldap && prov.master && prov.verbose);
+        assert_eq!(prov.args, ["gaa", "-v", "-e"]);
+        let cli = Cli::parse_from(["zcluster", "prov", "-s", "a,b:7", "-a", "admin@x", "-p", "secret", "-f", "batch"]);
+        let Command::Prov(prov) = cli.command else { panic!("another command") };
+        assert_eq!((prov.server, prov.account), (vec!["a".to_string(), "b:7".into()], Some("admin@x".into())));
+        assert_eq!((prov.password, prov.file), (Some("secret".into()), Some(PathBuf::from("batch"))));
     }
 }

@@ -17,7 +17,6 @@ mod lessons;
 mod oauth;
 mod pki;
 mod ports;
-mod prov;
 mod relay;
 mod telemetry;
 mod token;

@@ -5,8 +5,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-const PROTOCOLS: [&str; 5] =
-    ["zcluster-imap", "zcluster-ldap", "zcluster-managesieve", "zcluster-pop3", "zcluster-smtp"];
+const PROTOCOLS: [&str; 6] =
+    ["zcluster-imap", "zcluster-ldap", "zcluster-managesieve", "zcluster-pop3", "zcluster-prov", "zcluster-smtp"];
 /// What a protocol may import of ours.
 const BELOW_PROTOCOLS: &[&str] = &[
     "zcluster-schema",
@@ -46,7 +46,10 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             ],
         ),
         ("zcluster-directory", &["zcluster-schema", "zcluster-api", "zcluster-runtime"]),
-        ("zcluster-delivery", &["zcluster-api", "zcluster-mail", "zcluster-sieve", "zcluster-runtime"]),
+        (
+            "zcluster-delivery",
+            &["zcluster-api", "zcluster-directory", "zcluster-mail", "zcluster-sieve", "zcluster-runtime"],
+        ),
         ("zcluster-relay", &["zcluster-api", "zcluster-mail", "zcluster-delivery", "zcluster-runtime"]),
         ("zcluster-screen", &["zcluster-api", "zcluster-mail", "zcluster-runtime"]),
         ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),

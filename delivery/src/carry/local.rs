@@ -5,7 +5,7 @@ use super::site::Site;
 use super::transport::{self, Transport};
 use crate::arrival::{Arrival, Identity};
 use crate::deliverer::{Deliverer, Fate, Recipient};
-use zcluster_api::directory::{Account, AccountBy, Domain, split_address};
+use zcluster_api::directory::{Account, AccountBy, Domain, Kinds, Object, ObjectBy, split_address};
 use zcluster_api::queue::domain_of;
 use zcluster_api::{DirectoryQuery, DirectoryReply, Error, Freshness, Letter, Result};
 use zcluster_runtime::wall_ms;
@@ -16,6 +16,8 @@ const NAME_CONTEXT: &str = "zcluster outgoing message: shard, number; v1";
 /// Where a recipient is.
 pub(super) enum Place {
     Account(Box<Account>),
+    /// A list or group.
+    List(Box<Object>),
     /// A domain of ours has no such account, or it takes no mail.
     Nobody(Failure),
     /// Another host has it: by the way that the account or the domain names, or whichever there is.
@@ -37,9 +39,15 @@ async fn find(deliverer: &Deliverer, site: &Site, recipient: &str) -> Result<Pla
     let bare = site.without_tag(&local).map(|bare| format!("{bare}@{domain}"));
     for name in [Some(format!("{local}@{domain}")), bare].into_iter().flatten() {
         if let Some(DirectoryReply::Account(account)) =
-            read(deliverer, DirectoryQuery::Account(AccountBy::Address(name))).await?
+            read(deliverer, DirectoryQuery::Account(AccountBy::Address(name.clone()))).await?
         {
             return of_account(deliverer, account).await;
+        }
+        if let Some(DirectoryReply::Object(list)) =
+            read(deliverer, DirectoryQuery::Object(ObjectBy::Address(name))).await?
+            && Kinds::GROUPS.has(list.kind)
+        {
+            return Ok(Place::List(list));
         }
     }
     match read(deliverer, DirectoryQuery::Domain(domain)).await? {
@@ -101,7 +109,7 @@ fn refusal(account: &Account) -> Option<Failure> {
 }
 
 /// The letter's own name: handed over twice, it arrives once.
-fn name(letter: &Letter) -> [u8; 32] {
+pub(super) fn name(letter: &Letter) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(NAME_CONTEXT);
     hasher.update(&letter.group.0.to_le_bytes());
     hasher.update(&letter.message.number.to_le_bytes());

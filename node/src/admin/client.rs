@@ -27,9 +27,12 @@ pub struct Client {
     auth: Auth,
 }
 
+/// What a node is shown of who asks.
 #[derive(Clone)]
-enum Auth {
+pub enum Auth {
+    /// The node's own secret, or an auth token.
     Secret(String),
+    /// An administrator's address and password.
     Password(String, String),
     /// Only for calls that need no sign-in.
     None,
@@ -88,8 +91,16 @@ impl Client {
             (None, Some(admin), Some(file)) => Auth::Password(admin.clone(), read_password(file)?),
             _ => bail!("--server needs --admin ADDRESS and --password-file FILE, or --token-file FILE"),
         };
+        Self::signed_in(server, auth, reach.ca.as_deref())
+    }
+
+    /// A node that is asked over the network.
+    ///
+    /// # Errors
+    /// The certificate to trust is not readable.
+    pub fn signed_in(server: &str, auth: Auth, ca: Option<&Path>) -> Result<Client> {
         let mut http = builder();
-        if let Some(path) = &reach.ca {
+        if let Some(path) = ca {
             let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             http = http.tls_certs_only(Certificate::from_pem_bundle(&pem)?);
         }
@@ -128,6 +139,19 @@ impl Client {
     /// See [`get`](Self::get).
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body)).await
+    }
+
+    /// The same for what may take longer.
+    ///
+    /// # Errors
+    /// See [`get`](Self::get).
+    pub async fn post_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T> {
+        self.send(self.http.post(format!("{}{path}", self.base)).json(body).timeout(timeout)).await
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {

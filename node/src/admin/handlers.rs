@@ -7,7 +7,6 @@ use super::{
     WantedState,
 };
 use crate::join::request_id;
-use crate::prov::{Failure, Reply};
 use crate::token::Token;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -17,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::NodeState;
 use zcluster_api::{Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness};
+use zcluster_prov::{Failure, LineOutcome, Reply, Request};
 use zcluster_router::admission;
 
 /// How long each node may take to report.
@@ -93,6 +93,15 @@ pub async fn prov(
     Json(request): Json<ProvRequest>,
 ) -> Result<Json<Reply>, Refused> {
     Ok(Json(admin.prov(actor).run(&request.args).await?))
+}
+
+/// `POST /v1/prov/lines`.
+pub async fn prov_lines(
+    Allowed(actor): Allowed,
+    State(admin): State<Arc<Admin>>,
+    Json(request): Json<Request>,
+) -> Result<Json<Vec<LineOutcome>>, Refused> {
+    Ok(Json(admin.prov(actor).run_lines(&request).await?))
 }
 
 /// `GET /v1/locate`.

@@ -13,7 +13,6 @@ mod tls;
 pub use auth::PeerAddress;
 pub use tls::{AdminTls, TlsListener};
 
-use crate::prov::Prov;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -26,6 +25,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use zcluster_api::{Actor, DirectoryApi, NodeId};
 use zcluster_auth::Authenticator;
+use zcluster_prov::Prov;
 use zcluster_rpc::FaultSwitch;
 
 /// What the handlers work on.
@@ -48,8 +48,7 @@ pub struct Admin {
 
 impl Admin {
     fn prov(&self, actor: Actor) -> Prov {
-        let router = self.router.clone();
-        Prov { directory: self.directory(), choose_shard: Arc::new(move || router.choose_shard()), actor }
+        Prov::new(self.directory(), self.router.clone(), actor)
     }
     fn directory(&self) -> Arc<dyn DirectoryApi> {
         self.router.clone()
@@ -78,6 +77,7 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/status", get(handlers::status))
         .route("/v1/token", post(handlers::token))
         .route("/v1/prov", post(handlers::prov))
+        .route("/v1/prov/lines", post(handlers::prov_lines))
         .route("/v1/locate", get(handlers::locate))
         .route("/v1/node", post(handlers::node))
         .route("/v1/queue/list", post(queue::list))
@@ -114,7 +114,8 @@ pub struct TokenReply {
     pub address: String,
 }
 
-/// `POST /v1/prov`; the answer is [`crate::prov::Reply`].
+/// `POST /v1/prov`: one command; the answer is [`zcluster_prov::Reply`], its first page. For many, and for further pages,
+/// there is `POST /v1/prov/lines` ([`zcluster_prov::Request`]).
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ProvRequest {
     /// Command and arguments.

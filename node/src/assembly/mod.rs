@@ -4,6 +4,7 @@ pub mod bootstrap;
 mod membership;
 mod network;
 mod process;
+mod server_entry;
 mod services;
 mod storage;
 
@@ -85,6 +86,7 @@ pub async fn run(dir: DataDir, mut node: NodeFile, config: Config, options: Opti
         bootstrap::finish(&dir, &node, &config, &router).await?;
         router.run_background();
         let has_left = membership::start(&dir, &node, &config, &router, &storage.replicas, &peers.network);
+        server_entry::start(node.number, &config, router.clone());
         let services =
             services::start(&dir, &node, &config, router.clone(), &peers, admin_listener, metrics, faults.clone())
                 .await?;

@@ -11,13 +11,13 @@ use crate::commands::{init, join};
 use crate::config::Overrides;
 use crate::datadir::DataDir;
 use crate::ports::Ports;
-use crate::prov::Reply;
 use anyhow::{Context, Result, bail};
 use futures::future::select_all;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
+use zcluster_prov::Reply;
 use zcluster_runtime::{Instant, sleep};
 
 /// Distance between two nodes' base ports.

@@ -36,6 +36,7 @@ mod pause;
 mod postfix;
 mod postfix_in;
 mod published_tls;
+mod provisioning;
 mod refusals;
 mod reports;
 mod screen;

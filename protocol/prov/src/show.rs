@@ -1,0 +1,165 @@
+//! Entries and pages of entries as answers.
+
+use crate::Outcome;
+use crate::call::Call;
+use crate::prov::Prov;
+use crate::reply::{Entry, Item, Reply};
+use zcluster_api::directory::{Attributes, Filter, Kinds, Object, ObjectBy, ObjectKind, SEARCH_PAGE_MAX, Search};
+use zcluster_directory::Failure;
+
+/// Names in one page of an answer.
+const NAMES: usize = 5_000;
+/// Entries with their attributes in one page of an answer.
+const ENTRIES: usize = 100;
+/// Entries that are collected for a sorted answer, at most.
+pub(crate) const SORTED_MAX: usize = 100_000;
+
+/// A search for these kinds.
+pub(crate) fn search(kinds: Kinds, domain: Option<&str>, filter: Filter) -> Search {
+    let domain = domain.map(str::to_lowercase);
+    Search { kinds, domain, parent: None, filter, after: None, limit: SEARCH_PAGE_MAX }
+}
+
+impl Prov {
+    /// The entry as an answer: `own` leaves out what it inherits, `only` (when not empty) names what is wanted.
+    pub(crate) async fn entry(&self, object: &Object, own: bool, only: &[&str]) -> Result<Entry, Failure> {
+        let mut attrs = if own { object.attrs.clone() } else { self.directory.effective(object).await? };
+        if object.kind == ObjectKind::Config {
+            return Ok(Entry::new("", &attrs, only));
+        }
+        let classes = object.kind.object_classes().iter().map(|c| (*c).to_string()).collect();
+        attrs.set("objectClass", classes);
+        for (name, value) in [("zimbraId", object.id.to_string()), (name_attribute(object.kind), object.name.clone())] {
+            if !attrs.has(name) {
+                attrs.set(name, vec![value]);
+            }
+        }
+        let mut entry = Entry::new(&object.name, &attrs, only);
+        if Kinds::GROUPS.has(object.kind) {
+            entry.members = Some(self.members(object).await?);
+        }
+        Ok(entry)
+    }
+
+    /// What the caller may see of an entry.
+    pub(crate) async fn visible(&self, object: Object) -> Result<Object, Failure> {
+        let by = match object.kind {
+            ObjectKind::Config | ObjectKind::GlobalGrant => {
+                ObjectBy::Name { kind: object.kind, name: object.name, parent: None }
+            }
+            _ => ObjectBy::Id(object.id),
+        };
+        self.directory.get(self.actor, by).await
+    }
+
+    /// The answer of a `get...` command.
+    pub(crate) async fn shown(&self, object: Object, call: &Call<'_>, only: &[&str]) -> Outcome {
+        let object = self.visible(object).await?;
+        Ok(Reply::entry(self.entry(&object, call.has("-e"), only).await?))
+    }
+
+    /// A page of an answer: names, or with `-v` entries.
+    pub(crate) async fn list(&self, call: &Call<'_>, search: Search, only: &[&str]) -> Outcome {
+        self.list_if(call, search, only, |_| true).await
+    }
+
+    /// The same, less what is not wanted although it fits.
+    pub(crate) async fn list_if(
+        &self,
+        call: &Call<'_>,
+        mut search: Search,
+        only: &[&str],
+        wanted: impl Fn(&Object) -> bool,
+    ) -> Outcome {
+        let verbose = call.has("-v");
+        let most = if verbose { ENTRIES } else { NAMES };
+        search.limit = SEARCH_PAGE_MAX.min(most as u32);
+        search.after = call.page.map(cursor).transpose()?;
+        let mut reply = Reply::default();
+        loop {
+            let page = self.directory.search(self.actor, search.clone()).await?;
+            for object in page.objects.iter().filter(|o| wanted(o)) {
+                reply.items.push(match verbose {
+                    true => Item::Entry(self.entry(object, call.has("-e"), only).await?),
+                    false => Item::Text(object.name.clone()),
+                });
+            }
+            match page.next {
+                None => return Ok(reply),
+                Some(next) if reply.items.len() >= most => {
+                    reply.more = Some(mark(&next));
+                    return Ok(reply);
+                }
+                next => search.after = next,
+            }
+        }
+    }
+
+    /// Everything that fits, up to `most` entries.
+    pub(crate) async fn all(&self, mut search: Search, most: usize) -> Result<Vec<Object>, Failure> {
+        let mut out = Vec::new();
+        loop {
+            let page = self.directory.search(self.actor, search.clone()).await?;
+            out.extend(page.objects);
+            if out.len() > most {
+                return Err(Failure::new("account.TOO_MANY_SEARCH_RESULTS", format!("more than {most} entries")));
+            }
+            search.after = page.next;
+            if search.after.is_none() {
+                return Ok(out);
+            }
+        }
+    }
+
+    /// How many fit.
+    pub(crate) async fn count(&self, mut search: Search, wanted: impl Fn(&Object) -> bool) -> Result<u64, Failure> {
+        let mut count = 0;
+        loop {
+            let page = self.directory.search(self.actor, search.clone()).await?;
+            count += page.objects.iter().filter(|o| wanted(o)).count() as u64;
+            search.after = page.next;
+            if search.after.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// The addresses of a list's members, or those that a dynamic group finds.
+    pub(crate) async fn members(&self, list: &Object) -> Result<Vec<String>, Failure> {
+        if list.kind == ObjectKind::DistributionList {
+            let mut members = list.attrs.all("zimbraMailForwardingAddress").to_vec();
+            members.sort();
+            return Ok(members);
+        }
+        Ok(self.directory.members_of(list, false).await?.into_iter().map(|m| m.address).collect())
+    }
+}
+
+/// The attribute that says an entry's name, where the entry may not have it by itself.
+fn name_attribute(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Domain => "zimbraDomainName",
+        kind if kind.has_address() => "mail",
+        ObjectKind::DataSource => "zimbraDataSourceName",
+        ObjectKind::Identity => "zimbraPrefIdentityName",
+        ObjectKind::Signature => "zimbraSignatureName",
+        _ => "cn",
+    }
+}
+
+/// What [`Reply::more`] says.
+pub(crate) fn mark(cursor: &[u8]) -> String {
+    cursor.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Reads what [`Reply::more`] said.
+pub(crate) fn cursor(text: &str) -> Result<Vec<u8>, Failure> {
+    let pair = |at: usize| text.get(at..at + 2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(pair).collect();
+    bytes.ok_or_else(|| Failure::invalid("the page that is asked for has no such mark"))
+}
+
+/// Only attributes for which this holds.
+pub(crate) fn keep(attrs: Attributes, wanted: impl Fn(&'static zcluster_schema::Definition) -> bool) -> Attributes {
+    attrs.keep(|name| zcluster_schema::find(name).is_some_and(&wanted))
+}
