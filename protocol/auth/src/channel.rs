@@ -38,7 +38,7 @@ impl Service {
             Service::Imap => Some("imap"),
             Service::Pop3 => Some("pop3"),
             Service::Admin => Some("soap"),
-            Service::Submission | Service::ManageSieve => None,
+            Service::Submission | Service::ManageSieve | Service::Ldap => None,
         }
     }
 
@@ -47,7 +47,7 @@ impl Service {
     pub(crate) fn asks_for_codes(self) -> bool {
         match self {
             Service::Admin => true,
-            Service::Imap | Service::Pop3 | Service::Submission | Service::ManageSieve => false,
+            Service::Imap | Service::Pop3 | Service::Submission | Service::ManageSieve | Service::Ldap => false,
         }
     }
 

@@ -4,7 +4,6 @@ use super::hashing::to_try;
 use super::{Attempt, AuthError, Authenticator};
 use crate::channel::Service;
 use std::net::IpAddr;
-use zcluster_runtime::Instant;
 
 impl Authenticator {
     /// Whether `password` is one of `stored` (hashes, as `userPassword` has them), with the same throttle, queue and
@@ -20,7 +19,7 @@ impl Authenticator {
         peer: IpAddr,
         service: Service,
     ) -> Result<(), AuthError> {
-        let attempt = Attempt { begun: Instant::now(), service, mechanism: "password", peer, user: name };
+        let attempt = Attempt::new(service, "password", peer, name);
         match self.check_stored(&attempt, stored, password).await {
             Ok(()) => {
                 self.count(&attempt, "ok");
@@ -41,13 +40,15 @@ impl Authenticator {
             self.burn(password).await?;
             false
         } else {
-            self.hash_in_turn(values, password).await?
+            self.hash_in_turn(values, password).await?.is_some()
         };
         if right {
-            self.throttle.succeeded(name, peer);
+            if self.throttle.succeeded(name, peer) {
+                self.tell(name, peer, None, true);
+            }
             return Ok(());
         }
-        self.throttle.failed(name, peer);
+        self.count_failure(name, peer, None);
         Err(AuthError::Invalid)
     }
 }
