@@ -216,6 +216,10 @@ pub fn auth_refusal(error: &AuthError) -> Outcome {
             Outcome::new(Code::InvalidCredentials, format!("the account is {}", clean(status)))
         }
         AuthError::SwitchedOff => Outcome::new(Code::InvalidCredentials, "LDAP is switched off for this account"),
+        AuthError::ChangePassword => Outcome::new(Code::InvalidCredentials, "the password must be changed first"),
+        AuthError::CodeRequired | AuthError::SetupRequired => {
+            Outcome::new(Code::InvalidCredentials, "a second factor is required: use an app password")
+        }
         AuthError::TryLater => Outcome::new(Code::Busy, "try again later"),
     }
 }
