@@ -7,22 +7,35 @@
 //! |---|---|
 //! | `service` | find, create, change, remove, rename |
 //! | `changes` | a change checked against the schema |
-//! | `access` | who may |
+//! | `access` | who may see and do what |
+//! | `rights` | Zimbra's rights: grants, and whether they suffice |
+//! | `limits` | how many accounts a domain may have |
+//! | `groups` | who is in lists and groups |
+//! | `sending` | who may write to a list |
+//! | `gal` | the address list |
+//! | `audit` | what administrators did |
 //! | `failure` | Zimbra's codes |
 //! | `inherit` | what an entry inherits |
 //! | `filter_text` | filters as text (RFC 4515) |
 //! | `defaults` | what a new cluster's config and COS hold |
 
 mod access;
+mod audit;
 mod changes;
 pub mod defaults;
 mod failure;
 pub mod filter_text;
+pub mod gal;
+pub mod groups;
 mod inherit;
+mod limits;
+pub mod rights;
+mod sending;
 mod service;
 
 pub use changes::{modifications, place_of};
 pub use failure::Failure;
+pub use sending::Sender;
 pub use service::Directory;
 
 use zcluster_api::AccountId;

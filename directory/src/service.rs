@@ -1,7 +1,7 @@
 //! Finding and changing entries, whatever their kind.
 
 use crate::access::Wish;
-use crate::{Failure, changes, fresh_id, request_id};
+use crate::{Failure, audit, changes, fresh_id, request_id};
 use std::sync::Arc;
 use zcluster_api::directory::{Attributes, Modification, Object, ObjectBy, ObjectKind, Page, Search};
 use zcluster_api::{
@@ -141,12 +141,16 @@ impl Directory {
         parent: Option<AccountId>,
         attrs: Vec<Modification>,
     ) -> Result<Object, Failure> {
-        let command = self.creation(actor, kind, id, name, parent, attrs).await?;
+        let told = attrs.clone();
+        let command = self.checked_creation(actor, kind, id, name, parent, attrs).await?;
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, kind, name))?;
-        object_of(reply)
+        let object = object_of(reply)?;
+        audit::changed(actor, "create", &object, &told);
+        Ok(object)
     }
 
-    /// The checked command that makes an entry: for batches.
+    /// The checked command that makes an entry: for batches. A batch may pass the bounds on accounts of a domain by its
+    /// own length: what it makes itself is not counted yet.
     ///
     /// # Errors
     /// As [`Directory::create`].
@@ -157,14 +161,34 @@ impl Directory {
         id: AccountId,
         name: &str,
         parent: Option<AccountId>,
+        attrs: Vec<Modification>,
+    ) -> Result<DirectoryCommand, Failure> {
+        let told = attrs.clone();
+        let command = self.checked_creation(actor, kind, id, name, parent, attrs).await?;
+        let object = Object { kind, id, name: name.to_string(), parent, attrs: Attributes::new(), home: None };
+        audit::changed(actor, "create in a batch", &object, &told);
+        Ok(command)
+    }
+
+    async fn checked_creation(
+        &self,
+        actor: Actor,
+        kind: ObjectKind,
+        id: AccountId,
+        name: &str,
+        parent: Option<AccountId>,
         mut attrs: Vec<Modification>,
     ) -> Result<DirectoryCommand, Failure> {
-        let names: Vec<&str> = attrs.iter().map(|m| m.name.as_str()).collect();
-        self.allow(actor, Wish::Create { kind, name, parent, attrs: &names }).await?;
+        self.allow(actor, Wish::Create { kind, name, parent, attrs: &attrs }).await?;
         if kind == ObjectKind::Resource {
             resource_defaults(&mut attrs);
         }
-        let attrs = changes::modifications(kind, &Attributes::new(), attrs)?;
+        let more = self.defaults_of(actor, kind, id, &mut attrs).await?;
+        let mut attrs = changes::modifications(kind, &Attributes::new(), attrs)?;
+        attrs.extend(more);
+        if kind == ObjectKind::Account {
+            self.room_for(name, &attrs).await?;
+        }
         let name = name.to_string();
         Ok(match kind {
             ObjectKind::Account | ObjectKind::Resource => {
@@ -188,27 +212,23 @@ impl Directory {
     /// # Errors
     /// `INVALID_ATTR_...`, `PERM_DENIED`, `NO_SUCH_...`.
     pub async fn modify(&self, actor: Actor, object: &Object, changes: Vec<Modification>) -> Result<Object, Failure> {
-        let names: Vec<&str> = changes.iter().map(|m| m.name.as_str()).collect();
-        self.allow(actor, Wish::Modify { object, attrs: &names }).await?;
+        self.allow(actor, Wish::Modify { object, changes: &changes }).await?;
         let changes = changes::modifications(object.kind, &object.attrs, changes)?;
         if changes.is_empty() {
             return Ok(object.clone());
         }
-        let name = object.name.clone();
-        let command = match object.kind {
-            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::ModifyAccount { id: object.id, changes },
-            ObjectKind::Domain => DirectoryCommand::ModifyDomain { name, changes },
-            ObjectKind::Cos => DirectoryCommand::ModifyCos { name, changes },
-            ObjectKind::Config => DirectoryCommand::ModifyConfig(changes),
-            ObjectKind::Alias => return Err(Failure::invalid("an alias has no attributes of its own")),
-            _ => DirectoryCommand::ModifyEntry { id: object.id, changes },
-        };
-        match self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))? {
+        if object.kind == ObjectKind::Account {
+            self.room_after(object, &changes).await?;
+        }
+        let command = modification(object, changes.clone())?;
+        let changed = match self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))? {
             DirectoryReply::Done => {
                 self.find(ObjectBy::Name { kind: object.kind, name: object.name.clone(), parent: object.parent }).await
             }
             reply => object_of(reply),
-        }
+        };
+        audit::changed(actor, "modify", object, &changes);
+        changed
     }
 
     /// Removes an entry, and what belongs to it.
@@ -226,7 +246,9 @@ impl Directory {
             ObjectKind::Config => return Err(Failure::invalid("the global config stays")),
             _ => DirectoryCommand::DeleteEntry(object.id),
         };
-        self.write(command).await.map(|_| ()).map_err(|e| Failure::of(&e, object.kind, &object.name))
+        self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))?;
+        audit::changed(actor, "delete", object, &[]);
+        Ok(())
     }
 
     /// Gives an entry another name. A domain's addresses follow in steps, all of which are done when this returns;
@@ -236,6 +258,12 @@ impl Directory {
     /// `PERM_DENIED`, `..._EXISTS`, `NO_SUCH_...`.
     pub async fn rename(&self, actor: Actor, object: &Object, name: &str) -> Result<Object, Failure> {
         self.allow(actor, Wish::Rename { object, name }).await?;
+        let renamed = self.renamed(object, name).await?;
+        audit::done(actor, "rename", &format!("{:?} {}", object.kind, object.name), name);
+        Ok(renamed)
+    }
+
+    async fn renamed(&self, object: &Object, name: &str) -> Result<Object, Failure> {
         let (id, name) = (object.id, name.to_string());
         let command = match object.kind {
             ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::RenameAccount { id, name: name.clone() },
@@ -269,9 +297,10 @@ impl Directory {
     /// # Errors
     /// `ACCOUNT_EXISTS`, `NO_SUCH_DOMAIN`, `PERM_DENIED`.
     pub async fn add_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<Object, Failure> {
-        self.allow(actor, Wish::Alias { object, alias }).await?;
+        self.allow(actor, Wish::Alias { object, alias, add: true }).await?;
         let command = DirectoryCommand::AddAlias { id: object.id, alias: alias.to_string() };
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
+        audit::done(actor, "add alias", &format!("{:?} {}", object.kind, object.name), alias);
         object_of(reply)
     }
 
@@ -280,9 +309,10 @@ impl Directory {
     /// # Errors
     /// `NO_SUCH_ALIAS`, `PERM_DENIED`.
     pub async fn remove_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<Object, Failure> {
-        self.allow(actor, Wish::Alias { object, alias }).await?;
+        self.allow(actor, Wish::Alias { object, alias, add: false }).await?;
         let command = DirectoryCommand::RemoveAlias { id: object.id, alias: alias.to_string() };
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
+        audit::done(actor, "remove alias", &format!("{:?} {}", object.kind, object.name), alias);
         object_of(reply)
     }
 
@@ -296,6 +326,19 @@ impl Directory {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// The command that changes an entry.
+pub(crate) fn modification(object: &Object, changes: Vec<Modification>) -> Result<DirectoryCommand, Failure> {
+    let name = object.name.clone();
+    Ok(match object.kind {
+        ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::ModifyAccount { id: object.id, changes },
+        ObjectKind::Domain => DirectoryCommand::ModifyDomain { name, changes },
+        ObjectKind::Cos => DirectoryCommand::ModifyCos { name, changes },
+        ObjectKind::Config => DirectoryCommand::ModifyConfig(changes),
+        ObjectKind::Alias => return Err(Failure::invalid("an alias has no attributes of its own")),
+        _ => DirectoryCommand::ModifyEntry { id: object.id, changes },
+    })
 }
 
 /// What a resource is without being told.
