@@ -297,7 +297,7 @@ pub(crate) fn vacation_id(vacation: &sieve::Vacation) -> SeenId {
 
 /// The message as it leaves for another host: without the Return-Path of our delivery (RFC 5321 §4.4), with the
 /// address it was delivered to, by which it is known if it comes round again.
-fn on_its_way(raw: &[u8], address: &str) -> Bytes {
+pub(crate) fn on_its_way(raw: &[u8], address: &str) -> Bytes {
     let mut out = format!("Delivered-To: {address}\r\n").into_bytes();
     let rest = match raw.get(..12) {
         Some(start) if start.eq_ignore_ascii_case(b"Return-Path:") => {

@@ -499,3 +499,68 @@ async fn an_account_without_antispam_has_it_in_the_inbox() {
     site.deliver(judged("X-Spam-Flag: YES\r\n")).await;
     assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_list_becomes_its_members() {
+    use zcluster_api::directory::ObjectKind;
+    use zcluster_api::directory::Shard;
+    use zcluster_delivery::Submission;
+    let site = Site::new();
+    let shard = Shard { group: GroupId(1), replicas: vec![NodeId::new(1, 0)], version: 1 };
+    site.memory.command(DirectoryCommand::PutShard { shard, expect: 0 }).unwrap();
+    let list = |name: &str, members: &[&str]| {
+        let values = members.iter().map(ToString::to_string).collect();
+        let attrs = vec![Modification { values, ..Modification::set("zimbraMailForwardingAddress", "") }];
+        let (kind, id) = (ObjectKind::DistributionList, AccountId(zcluster_runtime::random_bytes()));
+        let command = DirectoryCommand::CreateEntry { kind, id, name: name.into(), parent: None, attrs };
+        site.memory.command(command).unwrap();
+        id
+    };
+    let all = list("all@example.org", &["inner@example.org", BOB, "x@elsewhere.net"]);
+    list("inner@example.org", &[EVE, BOB, "all@example.org"]);
+    let courier = Courier::new(site.deliverer.clone(), None);
+    let queue = zcluster_api::queue::queue_account(GroupId(1));
+    let submit = |subject: &str, to: &[&str]| {
+        let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+        let key = zcluster_runtime::random_bytes();
+        let raw = message(subject, "all@example.org");
+        site.deliverer.submit(Submission::new(None, "sender@elsewhere.net", to, raw, key))
+    };
+    submit("news", &["ALL@example.org"]).await.unwrap();
+    site.carry(queue, &courier).await;
+    let waiting: Vec<String> = site.outbox(queue).await.into_iter().flat_map(|m| m.recipients).collect();
+    let mut sorted = waiting.clone();
+    sorted.sort();
+    assert_eq!(sorted, [BOB, EVE, "x@elsewhere.net"], "each once");
+    site.carry(queue, &courier).await;
+    for account in [site.bob, site.eve] {
+        let inbox = site.messages(account, folders::INBOX).await;
+        assert_eq!(inbox.len(), 1);
+        assert!(inbox[0].1.starts_with("Return-Path: <sender@elsewhere.net>\r\n"), "{}", inbox[0].1);
+        assert!(inbox[0].1.contains("Delivered-To: all@example.org\r\n"));
+    }
+    let left = site.outbox(queue).await;
+    let recipients = left.iter().map(|m| m.recipients.clone()).collect::<Vec<_>>();
+    assert_eq!(recipients, [["x@elsewhere.net"]], "no way out of this node: it waits");
+    let round = left.into_iter().next().unwrap();
+    // It comes back to the list: a loop. Who is named beside the list has it once.
+    let raw: Bytes = site.body(queue, round.blob.clone()).await.into();
+    let key = zcluster_runtime::random_bytes();
+    let to = ["all@example.org".to_string()];
+    site.deliverer.submit(Submission::new(None, EVE, to, raw, key)).await.unwrap();
+    site.carry(queue, &courier).await;
+    site.carry(queue, &courier).await;
+    let report = site.messages(site.eve, folders::INBOX).await.pop().unwrap().1;
+    assert!(report.contains("a mail loop"), "{report}");
+    submit("beside", &["all@example.org", BOB]).await.unwrap();
+    site.carry(queue, &courier).await;
+    site.carry(queue, &courier).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 2);
+    // Closed.
+    let changes = vec![Modification::set("zimbraMailStatus", "disabled")];
+    site.memory.command(DirectoryCommand::ModifyEntry { id: all, changes }).unwrap();
+    submit("late", &["all@example.org"]).await.unwrap();
+    site.carry(queue, &courier).await;
+    site.carry(queue, &courier).await;
+    assert_eq!(site.messages(site.bob, folders::INBOX).await.len(), 2);
+}

@@ -45,7 +45,10 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             ],
         ),
         ("zcluster-directory", &["zcluster-schema", "zcluster-api", "zcluster-runtime"]),
-        ("zcluster-delivery", &["zcluster-api", "zcluster-mail", "zcluster-sieve", "zcluster-runtime"]),
+        (
+            "zcluster-delivery",
+            &["zcluster-api", "zcluster-directory", "zcluster-mail", "zcluster-sieve", "zcluster-runtime"],
+        ),
         ("zcluster-relay", &["zcluster-api", "zcluster-mail", "zcluster-delivery", "zcluster-runtime"]),
         ("zcluster-screen", &["zcluster-api", "zcluster-mail", "zcluster-runtime"]),
         ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),

@@ -4,7 +4,7 @@ use super::Failure;
 use super::transport::{NextHop, Speech, Transport};
 use crate::arrival::{Arrival, Identity};
 use crate::deliverer::{Deliverer, Fate, Recipient};
-use zcluster_api::directory::{Account, AccountBy, split_address};
+use zcluster_api::directory::{Account, AccountBy, Kinds, Object, ObjectBy, split_address};
 use zcluster_api::{DirectoryQuery, DirectoryReply, Error, Freshness, Letter};
 use zcluster_runtime::wall_ms;
 
@@ -17,6 +17,8 @@ const TRANSPORT: &str = "zimbraMailTransport";
 /// Where a recipient is.
 pub(super) enum Place {
     Account(Box<Account>),
+    /// A list or group.
+    List(Box<Object>),
     /// A domain of ours has no such account, or it takes no mail.
     Nobody(Failure),
     /// Another host has it: by the way that the account or the domain names, or whichever there is.
@@ -37,6 +39,12 @@ pub(super) async fn place(deliverer: &Deliverer, recipient: &str) -> Place {
             (None, None) => Place::Account(Box::new(account)),
         },
         Err(Error::NotFound(_) | Error::Invalid(_)) => {
+            let list = DirectoryQuery::Object(ObjectBy::Address(format!("{local}@{domain}")));
+            match directory.read(list, Freshness::Local).await.and_then(DirectoryReply::into_object) {
+                Ok(list) if Kinds::GROUPS.has(list.kind) => return Place::List(Box::new(list)),
+                Ok(_) | Err(Error::NotFound(_) | Error::Invalid(_)) => {}
+                Err(e) => return Place::Nobody(Failure::near("4.3.0", e.to_string())),
+            }
             match directory.read(DirectoryQuery::Domain(domain), Freshness::Local).await {
                 Ok(DirectoryReply::Domain(domain)) => match way(deliverer, domain.attrs.get(TRANSPORT)).await {
                     Some(way) => Place::Elsewhere(Some(way)),
@@ -90,7 +98,7 @@ fn refusal(account: &Account) -> Option<Failure> {
 }
 
 /// The letter's own name: handed over twice, it arrives once.
-fn name(letter: &Letter) -> [u8; 32] {
+pub(super) fn name(letter: &Letter) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(NAME_CONTEXT);
     hasher.update(&letter.group.0.to_le_bytes());
     hasher.update(&letter.message.number.to_le_bytes());

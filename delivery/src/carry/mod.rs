@@ -1,5 +1,6 @@
 //! Carrying the outbox: to mailboxes here, or to other hosts through a [`Relay`]; and telling senders what became of it.
 
+mod lists;
 mod local;
 mod report;
 mod schedule;
@@ -110,6 +111,10 @@ impl Courier {
             match local::place(&self.deliverer, recipient).await {
                 local::Place::Account(account) => {
                     let result = local::hand_over(&self.deliverer, letter, recipient, account).await;
+                    results.push((recipient.clone(), result.map(|()| Taken::default())));
+                }
+                local::Place::List(list) => {
+                    let result = Box::pin(lists::spread(&self.deliverer, letter, recipient, &list)).await;
                     results.push((recipient.clone(), result.map(|()| Taken::default())));
                 }
                 local::Place::Nobody(failure) => results.push((recipient.clone(), Err(failure))),

@@ -4,7 +4,7 @@ use crate::codec::Reply;
 use crate::errors;
 use crate::service::Service;
 use crate::session::Session;
-use zcluster_api::directory::{Account, AccountBy, Attributes, split_address};
+use zcluster_api::directory::{Account, AccountBy, Attributes, Kinds, Object, ObjectBy, split_address};
 use zcluster_api::{DirectoryQuery, DirectoryReply, Error, Freshness, Result};
 
 /// How often one address is rewritten.
@@ -19,6 +19,8 @@ pub enum Found {
         /// Its domain's attributes.
         domain: Attributes,
     },
+    /// A list's or group's.
+    List(Box<Object>),
     /// Of a domain, or an account, of ours whose mailboxes are on another host (`zimbraMailTransport`).
     Transport {
         /// The address after all rewriting.
@@ -52,11 +54,14 @@ impl Session {
             };
             let tag = self.policy.without_tag(&local).map(|bare| format!("{bare}@{domain}"));
             for name in [Some(format!("{local}@{domain}")), tag].into_iter().flatten() {
-                if let Some(account) = self.account_of(name).await? {
+                if let Some(account) = self.account_of(name.clone()).await? {
                     if let Some(elsewhere) = self.elsewhere(&account.attrs, address.clone()).await? {
                         return Ok(elsewhere);
                     }
                     return Ok(Found::Account { account, domain: attrs });
+                }
+                if let Some(list) = self.list_of(name).await? {
+                    return Ok(Found::List(list));
                 }
             }
             if let Some(elsewhere) = self.elsewhere(&attrs, address.clone()).await? {
@@ -78,6 +83,13 @@ impl Session {
     async fn account_of(&self, address: String) -> Result<Option<Box<Account>>> {
         match self.directory(DirectoryQuery::Account(AccountBy::Address(address))).await? {
             Some(DirectoryReply::Account(account)) => Ok(Some(account)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn list_of(&self, address: String) -> Result<Option<Box<Object>>> {
+        match self.directory(DirectoryQuery::Object(ObjectBy::Address(address))).await? {
+            Some(DirectoryReply::Object(object)) if Kinds::GROUPS.has(object.kind) => Ok(Some(object)),
             _ => Ok(None),
         }
     }

@@ -40,6 +40,8 @@ pub enum Place {
     Here(AccountId),
     /// On another host: it goes into the queue.
     Away,
+    /// With its members: it goes into the queue, where the list becomes them.
+    List,
 }
 
 /// One recipient that was accepted.

@@ -175,7 +175,7 @@ impl Session {
                 (Outcome::Here(result), Place::Here(account)) => {
                     self.recipient_reply(transaction, account, result).await
                 }
-                (Outcome::Here(_), Place::Away) => errors::api(&Error::Internal(String::new()), config),
+                (Outcome::Here(_), Place::Away | Place::List) => errors::api(&Error::Internal(String::new()), config),
                 (Outcome::Queued(Ok(())), _) => ok(transaction),
                 (Outcome::Queued(Err(error)), _) => errors::queue(error),
             });
@@ -261,7 +261,10 @@ impl Session {
     async fn hand_over(&self, transaction: &Transaction, mail: &Mail) -> Vec<Outcome> {
         let all = &transaction.recipients;
         let wants_report = |r: &Recipient| self.service() != Service::Lmtp && r.notify.is_some_and(|n| n.success);
-        let queued_first = |r: &Recipient| transaction.hold_until_ms.is_some() || wants_report(r);
+        // Who is also in a list that the message is for shall have it once: the queue sees both.
+        let answers = self.may_relay() || self.service() == Service::Lmtp;
+        let spreads = answers && all.iter().any(|r| r.place == Place::List);
+        let queued_first = |r: &Recipient| spreads || transaction.hold_until_ms.is_some() || wants_report(r);
         let here: Vec<(usize, AccountId)> = all
             .iter()
             .enumerate()

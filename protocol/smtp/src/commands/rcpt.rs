@@ -8,8 +8,9 @@ use crate::route::Found;
 use crate::service::Service;
 use crate::session::{Place, Recipient, Session};
 use std::time::Duration;
-use zcluster_api::directory::{Account, Attributes, split_address};
+use zcluster_api::directory::{Account, Attributes, Object, split_address};
 use zcluster_api::{Actor, Call, DirectoryQuery, DirectoryReply, Freshness, MailboxQuery, MailboxReply, RequestId};
+use zcluster_directory::{Directory, Sender};
 use zcluster_runtime::random_bytes;
 
 /// How long a mailbox may take to say how full it is; one that takes longer is asked when the message is delivered.
@@ -79,6 +80,13 @@ impl Session {
                 let (address, place) = (to.path.clone(), Place::Here(account.id));
                 Recipient { address, place, queued_as: account.name, notify, orcpt, archives }
             }
+            Found::List(list) => {
+                if let Some(refusal) = self.list_refusal(&list).await {
+                    return Err(refusal);
+                }
+                let (address, place) = (to.path.clone(), Place::List);
+                Recipient { address, place, queued_as: list.name, notify, orcpt, archives: Vec::new() }
+            }
             Found::Transport { address } => away(address, notify, orcpt),
             Found::Elsewhere if self.may_relay() && is_relayable(&path) => away(path, notify, orcpt),
             other => {
@@ -90,6 +98,28 @@ impl Session {
         };
         self.pace_recipient(stranger, &recipient.address).await?;
         Ok(recipient)
+    }
+
+    /// A closed list; a sender who may not write to it (`sendToDistList`).
+    async fn list_refusal(&self, list: &Object) -> Option<Reply> {
+        if list.attrs.get("zimbraMailStatus") == Some("disabled") {
+            return Some(Reply::new(550, "5.2.1", "the list is closed"));
+        }
+        let envelope = self.transaction.as_ref().map_or("", |t| t.sender.as_str());
+        let sender = match &self.account {
+            Some(account) => Sender::Account(account.id),
+            // The MTA in front of LMTP, or a host of ours, answers for its senders.
+            None if self.service() == Service::Lmtp || self.may_relay() => Sender::Trusted(envelope),
+            None => Sender::Stranger(envelope),
+        };
+        match Directory::nearby(self.smtp.backend.directory.clone()).may_send_to(sender, list).await {
+            Ok(true) => None,
+            Ok(false) => Some(Reply::new(550, "5.7.1", "you may not write to this list")),
+            Err(error) => {
+                tracing::warn!(%error, "cannot look up a list's rights");
+                Some(Reply::new(451, "4.3.0", "cannot look up the list, try again later"))
+            }
+        }
     }
 
     fn recipient_refused(&mut self, address: &str, reply: &Reply) {
