@@ -147,8 +147,10 @@ impl Directory {
             Actor::Account(id) => {
                 let Some(account) = self.account(id).await? else { return Ok(View::None) };
                 let domain = account.domain().unwrap_or_default().to_string();
-                let asker = self.asker(account).await?;
-                let admin = asker.who.delegated.then(|| Box::new(asker));
+                let admin = match account.attrs.get("zimbraIsDelegatedAdminAccount") {
+                    Some("TRUE") => Some(Box::new(self.asker(account).await?)),
+                    _ => None,
+                };
                 Ok(View::Own { id, domain, admin })
             }
         }
@@ -325,4 +327,3 @@ fn is_own(id: AccountId, wish: &Wish<'_>) -> bool {
         Wish::Alias { .. } => false,
     }
 }
-

@@ -341,7 +341,15 @@ mod tests {
         };
         assert_eq!(of("ldap:///??sub?(title=boss)").as_deref(), Some("(title=boss)"));
         assert_eq!(of("LDAP://host:389/dc=x?cn?sub?%28title%3Dboss%29").as_deref(), Some("(title=boss)"));
-        for bad in ["", "ldap:///", "ldap:///??sub", "ldap:///??sub?", "ldap:///??sub?(", "http://x/??sub?(a=b)", "ldap:///???%zz"] {
+        for bad in [
+            "",
+            "ldap:///",
+            "ldap:///??sub",
+            "ldap:///??sub?",
+            "ldap:///??sub?(",
+            "http://x/??sub?(a=b)",
+            "ldap:///???%zz",
+        ] {
             assert_eq!(of(bad), None, "{bad}");
         }
     }

@@ -92,14 +92,18 @@ fn who_may_write_to_a_list() {
         let al = s.get(AL).await.id;
         let s = &s;
         let may = |sender| async move { s.d.may_send_to(sender, &s.get("list@example.com").await).await.unwrap() };
-        assert!(may(Sender::Account(al)).await && may(Sender::Stranger("x@y")).await && may(Sender::Stranger("")).await);
+        assert!(
+            may(Sender::Account(al)).await && may(Sender::Stranger("x@y")).await && may(Sender::Stranger("")).await
+        );
         s.grant("list@example.com", "boss@example.com", "sendToDistList").await;
         let boss = s.get("boss@example.com").await.id;
         assert!(may(Sender::Account(boss)).await && may(Sender::Trusted("Boss@example.com")).await);
         assert!(!may(Sender::Stranger("boss@example.com")).await, "anybody can say so");
         assert!(!may(Sender::Account(al)).await && !may(Sender::Stranger("")).await);
         s.grant("list@example.com", "guest@elsewhere.test", "sendToDistList").await;
-        assert!(may(Sender::Stranger("guest@elsewhere.test")).await && !may(Sender::Stranger("x@elsewhere.test")).await);
+        assert!(
+            may(Sender::Stranger("guest@elsewhere.test")).await && !may(Sender::Stranger("x@elsewhere.test")).await
+        );
         s.grant("list@example.com", "example.com", "sendToDistList").await;
         assert!(may(Sender::Account(al)).await);
         s.grant("list@example.com", AL, "-sendToDistList").await;
@@ -146,10 +150,14 @@ fn the_address_list() {
         }
         s.make(DistributionList, "smiths@example.com", vec![set("displayName", "All Smiths")]).await;
         s.make(Resource, "smithy@example.com", vec![set("displayName", "Smithy")]).await;
-        s.make(Account, "hidden@example.com", vec![set("displayName", "H Smith"), set("zimbraHideInGal", "TRUE")]).await;
+        s.make(Account, "hidden@example.com", vec![set("displayName", "H Smith"), set("zimbraHideInGal", "TRUE")])
+            .await;
         s.make(Domain, "other.org", vec![]).await;
         s.make(Account, "dee@other.org", vec![set("displayName", "Dee Smith")]).await;
         let me = s.actor(AL).await;
+        let map = vec!["displayName,cn=fullName,fullName2".to_string(), "mail=email,email2".to_string()];
+        let map = Modification { values: map, ..set("zimbraGalLdapAttrMap", "") };
+        s.d.modify(Actor::System, &s.get("example.com").await, vec![map]).await.unwrap();
         let found = s.d.gal_autocomplete(me, query("smi"), None).await.unwrap();
         assert_eq!(shown(&found), ["smiths@example.com", "bo@example.com", "smithy@example.com"], "by name");
         let found = s.d.gal_search(me, query("smith"), None).await.unwrap();
@@ -194,6 +202,13 @@ fn the_address_list() {
         assert_eq!(shown(&s.d.gal_search(me, query("smith"), Some(&Other)).await.unwrap()), ["eve@corp.test"]);
         assert_eq!(code(s.d.gal_search(me, query("gold"), Some(&Other)).await), "account.GAL_UNAVAILABLE");
         s.set("example.com", "zimbraGalMode", "zimbra").await;
+        // Who is in a list.
+        s.members("smiths@example.com", &["bo@example.com"]).await;
+        let (chief, bo) = (s.actor("chief@example.com").await, s.actor("bo@example.com").await);
+        assert_eq!(s.d.gal_members(chief, "smiths@example.com").await.unwrap().len(), 1);
+        s.set("smiths@example.com", "zimbraHideInGal", "TRUE").await;
+        assert_eq!(code(s.d.gal_members(chief, "smiths@example.com").await), "account.NO_SUCH_DISTRIBUTION_LIST");
+        assert_eq!(s.d.gal_members(bo, "smiths@example.com").await.unwrap().len(), 1);
         let off = Modification { kind: ModifyKind::Replace, ..set("zimbraFeatureGalEnabled", "FALSE") };
         s.d.modify(Actor::System, &s.get(AL).await, vec![off]).await.unwrap();
         assert_eq!(code(s.d.gal_search(me, query("smith"), None).await), "service.PERM_DENIED");

@@ -2,8 +2,8 @@
 //! attributes, in order, into the fields, in order.
 
 use std::collections::BTreeMap;
-use zcluster_api::directory::{Attributes, Object, ObjectKind};
 use zcluster_api::AccountId;
+use zcluster_api::directory::{Attributes, Object, ObjectKind};
 
 /// Lines of a map.
 const LINES_MAX: usize = 500;

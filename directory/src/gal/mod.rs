@@ -9,6 +9,7 @@ pub use external::{ExternalBook, ExternalQuery};
 pub use fields::Contact;
 pub use sync::Sync;
 
+use crate::groups::Member;
 use crate::rights::{Applied, Want};
 use crate::{Directory, Failure};
 use external::Way;
@@ -130,8 +131,12 @@ fn words(text: &str) -> Result<Vec<String>, Failure> {
     if text.len() > TEXT_MAX {
         return Err(Failure::invalid(format!("more than {TEXT_MAX} bytes are looked for")));
     }
-    let words: Vec<String> =
-        text.split([' ', '\t', '*', ',']).map(str::trim).filter(|w| !w.is_empty() && *w != ".").map(str::to_lowercase).collect();
+    let words: Vec<String> = text
+        .split([' ', '\t', '*', ','])
+        .map(str::trim)
+        .filter(|w| !w.is_empty() && *w != ".")
+        .map(str::to_lowercase)
+        .collect();
     Ok(words.into_iter().take(WORDS_MAX).collect())
 }
 
@@ -164,7 +169,8 @@ impl Directory {
     async fn book(&self, actor: Actor, domain: Option<&str>, feature: &str) -> Result<Book, Failure> {
         let (account, own) = match actor {
             Actor::Account(id) => {
-                let account = self.account(id).await?.ok_or_else(|| Failure::denied("permission denied: no account"))?;
+                let account =
+                    self.account(id).await?.ok_or_else(|| Failure::denied("permission denied: no account"))?;
                 let own = account.domain().unwrap_or_default().to_string();
                 (Some(account), own)
             }
@@ -231,6 +237,27 @@ impl Directory {
         self.gal(&book, query, Way::Complete, external).await
     }
 
+    /// Who is in a list of the address list, for those who write to it: its own members. Of a hidden list
+    /// (`zimbraHideInGal`) only its members and owners are told.
+    ///
+    /// # Errors
+    /// `PERM_DENIED` (also where `zimbraFeatureDistributionListExpandMembersEnabled` is FALSE),
+    /// `NO_SUCH_DISTRIBUTION_LIST`; the directory cannot be read.
+    pub async fn gal_members(&self, actor: Actor, list: &str) -> Result<Vec<Member>, Failure> {
+        let kinds = [ObjectKind::DistributionList, ObjectKind::DynamicGroup];
+        let object = self.named(&kinds, None, list).await?;
+        self.book(actor, object.domain(), "zimbraFeatureDistributionListExpandMembersEnabled").await?;
+        if let (Actor::Account(id), Some("TRUE")) = (actor, object.attrs.get("zimbraHideInGal")) {
+            let owns = self.granted(id, &object, &["ownDistList"]).await?.is_some();
+            let account = self.account(id).await?.ok_or_else(|| Failure::denied("permission denied: no account"))?;
+            let is_in = self.memberships_of(&account).await?.iter().any(|m| m.group.id == object.id);
+            if !owns && !is_in {
+                return Err(Failure::missing(object.kind, list));
+            }
+        }
+        self.members_of(&object, false).await
+    }
+
     async fn gal(
         &self,
         book: &Book,
@@ -249,7 +276,9 @@ impl Directory {
             let left = wanted.saturating_sub(found.contacts.len());
             match external::look(book, external, query.kind, &words, way, left).await {
                 Ok((contacts, more)) => {
-                    let known = |c: &Contact| found.contacts.iter().any(|k| k.address().is_some() && k.address() == c.address());
+                    let known = |c: &Contact| {
+                        found.contacts.iter().any(|k| k.address().is_some() && k.address() == c.address())
+                    };
                     let new: Vec<Contact> = contacts.into_iter().filter(|c| !known(c)).collect();
                     found.contacts.extend(new);
                     found.more |= more;
@@ -299,8 +328,7 @@ impl Directory {
             let query = zcluster_api::DirectoryQuery::Search(Box::new(search.clone()));
             let page = self.read(query).await?.into_page()?;
             let known = |o: &Object, out: &[Object]| out.iter().any(|k| k.id == o.id);
-            let mut new: Vec<Object> =
-                page.objects.into_iter().filter(|o| book.has(o) && !known(o, out)).collect();
+            let mut new: Vec<Object> = page.objects.into_iter().filter(|o| book.has(o) && !known(o, out)).collect();
             new.sort_by_cached_key(|o| fields::name_of(&o.attrs, &o.name).to_lowercase());
             out.extend(new);
             match page.next {

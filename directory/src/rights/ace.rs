@@ -236,7 +236,9 @@ mod tests {
 
     #[test]
     fn what_is_no_grant_is_refused() {
-        for bad in ["", "x", "x usr", "x odd sendAs", "x usr a b", "x usr --sendAs", "x usr 1", "\"x usr sendAs", "x usr a/b"] {
+        for bad in
+            ["", "x", "x usr", "x odd sendAs", "x usr a b", "x usr --sendAs", "x usr 1", "\"x usr sendAs", "x usr a/b"]
+        {
             assert!(Ace::parse(bad).is_err(), "{bad}");
         }
     }

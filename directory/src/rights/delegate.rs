@@ -97,8 +97,8 @@ impl Directory {
         let with_grants = Filter::Present("zimbraACE".into());
         for object in self.find_all(Kinds::ALL, domain.clone(), with_grants, BELOW_MAX).await? {
             self.not_denied(asker, &object, wants).await?;
-            // What is refused on a list is refused on its members, who may be here without grants of their own.
-            if Kinds::GROUPS.has(object.kind) {
+            // What is refused on a list or domain is refused on all in it, with grants of their own or without.
+            if Kinds::GROUPS.has(object.kind) || object.kind == ObjectKind::Domain {
                 self.none_refused_by(asker, &object, wants)?;
             }
         }
@@ -195,9 +195,10 @@ pub(super) fn fits(ace: &Ace, target: &Object, grantee: Option<&Object>) -> Resu
             ace.grantee
         )),
         GranteeKind::Group if true_on("zimbraIsAdminGroup") || ace.denies() => Ok(()),
-        GranteeKind::Group => {
-            invalid(format!("right {right} is for administrators: {} is none of theirs (zimbraIsAdminGroup)", ace.grantee))
-        }
+        GranteeKind::Group => invalid(format!(
+            "right {right} is for administrators: {} is none of theirs (zimbraIsAdminGroup)",
+            ace.grantee
+        )),
         GranteeKind::Domain if right == "crossDomainAdmin" => Ok(()),
         kind => invalid(format!("right {right} cannot be granted to grantee type {}", kind.code())),
     }

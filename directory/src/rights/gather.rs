@@ -57,7 +57,8 @@ impl Directory {
         };
         let admin = |group: &Object| group.attrs.get("zimbraIsAdminGroup") == Some("TRUE");
         let groups = self.static_memberships(account).await?;
-        let groups = groups.iter().filter(|m| m.group.kind != ObjectKind::DynamicGroup || crate::groups::is_acl_group(&m.group));
+        let groups =
+            groups.iter().filter(|m| m.group.kind != ObjectKind::DynamicGroup || crate::groups::is_acl_group(&m.group));
         Ok(Who {
             id: Some(account.id),
             address: account.name.to_lowercase(),

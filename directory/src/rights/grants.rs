@@ -140,9 +140,8 @@ impl Directory {
             }
             Err(e) => return Err(e),
         };
-        let fits = |other: &Ace| {
-            other.is_about(&ace) && (ace.modifier == Modifier::None || ace.modifier == other.modifier)
-        };
+        let fits =
+            |other: &Ace| other.is_about(&ace) && (ace.modifier == Modifier::None || ace.modifier == other.modifier);
         let values = target.attrs.all("zimbraACE");
         let old: Vec<String> = values.iter().filter(|v| Ace::parse(v).is_ok_and(|a| fits(&a))).cloned().collect();
         let Some(found) = old.first().and_then(|v| Ace::parse(v).ok()) else {

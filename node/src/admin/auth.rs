@@ -32,10 +32,28 @@ impl Connected<IncomingStream<'_, TlsListener>> for PeerAddress {
     }
 }
 
-/// A request that may be carried out, and on whose behalf.
+/// A request of somebody who may everything: the node's own commands, a global administrator.
 pub struct Allowed(pub Actor);
 
+/// The same, or a request of a delegated administrator (`zimbraIsDelegatedAdminAccount`), who comes as his account:
+/// what is done for him asks for his rights.
+pub struct Signed(pub Actor);
+
 impl FromRequestParts<Arc<Admin>> for Allowed {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Refused> {
+        match Signed::from_request_parts(parts, admin).await? {
+            Signed(Actor::Account(_)) => {
+                let text = "permission denied: this is for global administrators";
+                Err(Refused::new(StatusCode::FORBIDDEN, "service.PERM_DENIED", text))
+            }
+            Signed(actor) => Ok(Allowed(actor)),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Admin>> for Signed {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Refused> {
@@ -44,7 +62,7 @@ impl FromRequestParts<Arc<Admin>> for Allowed {
         let (scheme, value) = header.and_then(|h| h.split_once(' ')).ok_or_else(unsigned)?;
         if scheme.eq_ignore_ascii_case("bearer") {
             return if same(value.as_bytes(), admin.secret.as_bytes()) {
-                Ok(Allowed(Actor::System))
+                Ok(Signed(Actor::System))
             } else {
                 by_token(admin, value).await
             };
@@ -57,11 +75,17 @@ impl FromRequestParts<Arc<Admin>> for Allowed {
         let peer = parts.extensions.get::<ConnectInfo<PeerAddress>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.0);
         match admin.authenticator.verify(user, password.as_bytes(), peer, Service::Admin).await {
-            Ok(account) if account.is_admin() => Ok(Allowed(Actor::Admin(account.id))),
+            Ok(account) if account.is_admin() => Ok(Signed(Actor::Admin(account.id))),
+            Ok(account) if account.effective("zimbraIsDelegatedAdminAccount") == Some("TRUE") => {
+                Ok(Signed(Actor::Account(account.id)))
+            }
             Ok(account) => Err(Refused::new(
                 StatusCode::FORBIDDEN,
                 "service.PERM_DENIED",
-                &format!("{} is not an administrator (zimbraIsAdminAccount is not TRUE)", account.name),
+                &format!(
+                    "{} is not an administrator (zimbraIsAdminAccount, zimbraIsDelegatedAdminAccount)",
+                    account.name
+                ),
             )),
             Err(e) => Err(refusal(&e)),
         }

@@ -1,6 +1,6 @@
 //! The calls.
 
-use super::auth::Allowed;
+use super::auth::{Allowed, Signed};
 use super::status::StatusReply;
 use super::{
     Admin, FaultRequest, LocateReply, LocateRequest, NodeRequest, Problem, ProvRequest, TokenReply, TokenRequest,
@@ -106,11 +106,21 @@ pub async fn prov_lines(
 
 /// `GET /v1/locate`.
 pub async fn locate(
-    Allowed(actor): Allowed,
+    Signed(actor): Signed,
     State(admin): State<Arc<Admin>>,
     Query(request): Query<LocateRequest>,
 ) -> Result<Json<LocateReply>, Refused> {
     let account = admin.prov(actor).account(&request.account).await?;
+    if let Actor::Account(id) = actor {
+        let directory = zcluster_directory::Directory::new(admin.directory(), Freshness::Recent);
+        let target = zcluster_api::directory::Object::from(account.clone());
+        let may = directory.granted(id, &target, &["getAccountInfo"]).await;
+        let may = may.map_err(|e| Refused::new(StatusCode::BAD_REQUEST, &e.code, &e.text))?;
+        if may.is_none() {
+            let text = format!("permission denied: need right getAccountInfo on {}", request.account);
+            return Err(Refused::new(StatusCode::FORBIDDEN, "service.PERM_DENIED", &text));
+        }
+    }
     Ok(Json(LocateReply {
         account: account.name,
         id: account.id.to_string(),

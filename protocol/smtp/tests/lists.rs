@@ -56,7 +56,8 @@ async fn a_message_for_a_list_is_queued() {
     assert_eq!(to, [BOB, TEAM], "who is also a member has it once");
     assert!(site.inbox(site.bob).await.is_empty());
     // A stranger's goes to the other recipients at once.
-    let envelope = format!("EHLO x\r\nMAIL FROM:<x@y.org>\r\nRCPT TO:<{TEAM}>\r\nRCPT TO:<{BOB}>\r\nDATA\r\n{TEXT}.\r\n");
+    let envelope =
+        format!("EHLO x\r\nMAIL FROM:<x@y.org>\r\nRCPT TO:<{TEAM}>\r\nRCPT TO:<{BOB}>\r\nDATA\r\n{TEXT}.\r\n");
     assert_eq!(site.codes(Mx, envelope).await.last().unwrap(), "250 2.0.0");
     assert_eq!((site.inbox(site.bob).await.len(), site.outbox(None).await.len()), (1, 1));
 }
