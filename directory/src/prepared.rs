@@ -63,7 +63,12 @@ impl Directory {
     ///
     /// # Errors
     /// `PERM_DENIED`.
-    pub async fn alias_addition(&self, actor: Actor, object: &Object, alias: &str) -> Result<DirectoryCommand, Failure> {
+    pub async fn alias_addition(
+        &self,
+        actor: Actor,
+        object: &Object,
+        alias: &str,
+    ) -> Result<DirectoryCommand, Failure> {
         self.allow(actor, Wish::Alias { object, alias, add: true }).await?;
         audit::done(actor, "add alias in a batch", &format!("{:?} {}", object.kind, object.name), alias);
         Ok(DirectoryCommand::AddAlias { id: object.id, alias: alias.to_string() })

@@ -108,8 +108,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn piped(mut command: Command, input: &str) -> Output {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }
@@ -197,8 +196,7 @@ fn a_batch_survives_the_death_of_the_directorys_leader() {
     let through = cluster.another(victim);
     let mut command = Command::new(ZCLUSTER);
     command.args(["prov", "--data", path(&cluster.node(through).data)]);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let reader = std::thread::spawn(move || child.wait_with_output().unwrap());
     for number in 0..LINES / 2 {
