@@ -37,7 +37,7 @@ pub async fn run(args: Prov) -> Result<u8> {
 
 /// The nodes to ask, in order.
 fn clients(args: &Prov) -> Result<Vec<Client>> {
-    if !args.server.is_empty() {
+    if !args.server.is_empty() && !args.zadmin {
         let auth = auth(args)?;
         let client = |server: &String| Client::signed_in(server, auth.clone(), args.ca.as_deref());
         return args.server.iter().map(client).collect();
