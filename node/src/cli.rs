@@ -585,8 +585,8 @@ pub struct Prov {
     /// Certificate (PEM) to trust besides the system's; for self-signed ones
     #[arg(long, value_name = "FILE", requires = "server")]
     pub ca: Option<PathBuf>,
-    /// Sign in as this machine's node does (what is done without --server)
-    #[arg(short, long, conflicts_with = "server")]
+    /// Ask this machine's node, as itself, whatever --server says (what is done without --server)
+    #[arg(short, long)]
     pub zadmin: bool,
     /// Straight to the directory: every command goes there, with it or without
     #[arg(short, long)]

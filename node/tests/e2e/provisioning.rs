@@ -108,8 +108,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn piped(mut command: Command, input: &str) -> Output {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }
@@ -138,8 +137,7 @@ fn a_sites_script_is_carried_out() {
         "zimbraPrefMailSignature: With kind regards\nCarl\n",
         "# name anna@customer.example\nzimbraMailQuota: 53687091200\n\n",
         "Password passed strength check.\n",
-        "everybody@customer.example\nteam@customer.example\n",
-        "everybody@customer.example (via team@customer.example)\nteam@customer.example\n",
+        "everybody@customer.example\neverybody@customer.example (via team@customer.example)\nteam@customer.example\n",
         "# distributionList team@customer.example memberCount=2\ndisplayName: Team\n\nmembers\nanna@customer.example\nbert@customer.example\n\n",
         "# distributionList premiums@customer.example memberCount=1\n\nmembers\nanna@customer.example\n",
         "room1@customer.example\nroom1@customer.example\n",
@@ -197,8 +195,7 @@ fn a_batch_survives_the_death_of_the_directorys_leader() {
     let through = cluster.another(victim);
     let mut command = Command::new(ZCLUSTER);
     command.args(["prov", "--data", path(&cluster.node(through).data)]);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let reader = std::thread::spawn(move || child.wait_with_output().unwrap());
     for number in 0..LINES / 2 {

@@ -8,7 +8,8 @@ const ATTRIBUTE_LETTERS: usize = 2;
 
 /// Where the word that is being written begins (a byte of `line`), and how it may go on.
 pub fn complete(line: &str) -> (usize, Vec<String>) {
-    let begin = line.rfind(char::is_whitespace).map_or(0, |at| at + line[at..].chars().next().map_or(0, char::len_utf8));
+    let begin =
+        line.rfind(char::is_whitespace).map_or(0, |at| at + line[at..].chars().next().map_or(0, char::len_utf8));
     let word = &line[begin..];
     let before = line[..begin].trim();
     if before.is_empty() {
@@ -44,7 +45,8 @@ fn attributes(begin: usize, word: &str) -> (usize, Vec<String>) {
 
 /// Whether a line holds a password: it is kept in no history.
 pub fn is_secret(line: &str) -> bool {
-    const WITH_PASSWORD: [&str; 4] = ["createAccount", "createCalendarResource", "setPassword", "checkPasswordStrength"];
+    const WITH_PASSWORD: [&str; 4] =
+        ["createAccount", "createCalendarResource", "setPassword", "checkPasswordStrength"];
     let words = match split(line) {
         Split::Words(words) => words,
         // What is not complete is not remembered.
@@ -73,7 +75,9 @@ mod tests {
 
     #[test]
     fn passwords_are_not_remembered() {
-        for secret in ["ca a@b c", "setPassword a b", "ma a userPassword x", "mds a b zimbraDataSourcePassword x", "ga 'x"] {
+        for secret in
+            ["ca a@b c", "setPassword a b", "ma a userPassword x", "mds a b zimbraDataSourcePassword x", "ga 'x"]
+        {
             assert!(is_secret(secret), "{secret}");
         }
         assert!(!is_secret("ga a@b") && !is_secret("mc default zimbraMailQuota 5"));

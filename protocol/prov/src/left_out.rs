@@ -1,6 +1,6 @@
 //! Commands of Zimbra's that sites use and that are not there, each with its reason: it is told to whoever calls them.
 
-const LOGGERS: &str = "what is logged is set for each node (`RUST_LOG`), not for single accounts";
+const LOGGERS: &str = "what is logged is set for each node (`ZCLUSTER_LOG`), not for single accounts";
 const PROXY: &str = "there is no reverse proxy to configure: any node takes any connection";
 const INDEX: &str = "there is no index that could be stale: searches read the mailbox itself";
 

@@ -3,12 +3,12 @@
 //! What costs time is made to cost it once: passwords are hashed side by side before anything else, and changes that do not
 //! depend on each other go to the directory together. A line that speaks of what an earlier one changes waits for it.
 
+use crate::Outcome;
 use crate::call::Call;
 use crate::commands;
 use crate::passwords;
 use crate::prov::{LineOutcome, Prov, Request};
 use crate::reply::Reply;
-use crate::Outcome;
 use futures::stream::{self, StreamExt};
 use zcluster_api::directory::{ObjectBy, ObjectKind};
 use zcluster_api::{AccountId, DirectoryCommand, Error};
@@ -53,16 +53,21 @@ async fn is_done_already(prov: &Prov, call: &Call<'_>, prepared: &Prepared, erro
     let command = prepared.command.as_ref();
     match (error, command) {
         // Nobody else draws this id.
-        (Error::Exists(_), Some(DirectoryCommand::CreateAccount { id, .. } | DirectoryCommand::CreateEntry { id, .. })) => {
-            *id == call.fresh && prov.directory.find(ObjectBy::Id(*id)).await.is_ok()
-        }
+        (
+            Error::Exists(_),
+            Some(DirectoryCommand::CreateAccount { id, .. } | DirectoryCommand::CreateEntry { id, .. }),
+        ) => *id == call.fresh && prov.directory.find(ObjectBy::Id(*id)).await.is_ok(),
         (Error::Exists(_), Some(DirectoryCommand::AddAlias { id, alias })) => {
             let owner = prov.directory.find(ObjectBy::Address(alias.clone())).await;
             call.again && owner.is_ok_and(|o| o.id == *id && !o.name.eq_ignore_ascii_case(alias))
         }
         (
             Error::NotFound(_),
-            Some(DirectoryCommand::RemoveAlias { .. } | DirectoryCommand::DeleteAccount(_) | DirectoryCommand::DeleteEntry(_)),
+            Some(
+                DirectoryCommand::RemoveAlias { .. }
+                | DirectoryCommand::DeleteAccount(_)
+                | DirectoryCommand::DeleteEntry(_),
+            ),
         ) => call.again,
         _ => false,
     }
@@ -96,9 +101,7 @@ struct Pending<'a> {
 impl Pending<'_> {
     /// Whether a line speaks of what a waiting one changes.
     fn concerns(&self, prepared: &Prepared) -> bool {
-        self.lines.iter().any(|(.., p)| {
-            p.id == prepared.id || p.names.iter().any(|n| prepared.names.contains(n))
-        })
+        self.lines.iter().any(|(.., p)| p.id == prepared.id || p.names.iter().any(|n| prepared.names.contains(n)))
     }
 
     /// Whether one of a line's arguments names what a waiting one changes.

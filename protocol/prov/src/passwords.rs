@@ -61,19 +61,13 @@ pub(crate) fn check_strength(account: &Account, password: &str) -> Result<(), Fa
 pub(crate) async fn changes(account: Account, password: &str) -> Result<Vec<Modification>, Failure> {
     check_strength(&account, password)?;
     let password = password.to_string();
-    let hash = move || {
-        zcluster_auth::password_changes(&account, &password, params(), zcluster_runtime::wall_ms())
-    };
+    let hash = move || zcluster_auth::password_changes(&account, &password, params(), zcluster_runtime::wall_ms());
     zcluster_runtime::spawn_blocking(hash).await.map_err(|e| Failure::new("service.FAILURE", e.to_string()))
 }
 
 impl Prov {
     /// What is stored of a password that a call gives, computed before or now.
-    pub(crate) async fn hashed(
-        &self,
-        call: &crate::call::Call<'_>,
-        password: &str,
-    ) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn hashed(&self, call: &crate::call::Call<'_>, password: &str) -> Result<Vec<String>, Failure> {
         match &call.hashed {
             Some(hashed) => hashed.clone(),
             None => values(password).await,

@@ -36,13 +36,8 @@ impl Link {
     /// # Errors
     /// No node could be reached, or none knew of a leader, for long.
     pub async fn send(&mut self, lines: &[Vec<String>]) -> Result<Vec<LineOutcome>> {
-        let mut request = Request {
-            lines: lines.to_vec(),
-            page: None,
-            key: Some(self.key.clone()),
-            first: self.sent,
-            again: false,
-        };
+        let mut request =
+            Request { lines: lines.to_vec(), page: None, key: Some(self.key.clone()), first: self.sent, again: false };
         let until = Instant::now() + GIVE_UP_AFTER;
         loop {
             let why = match self.call(&request).await {
@@ -89,13 +84,19 @@ impl Link {
 
     async fn call(&self, request: &Request) -> Result<Vec<LineOutcome>> {
         let begun = Instant::now();
-        let answer = self.clients[self.at].post_within::<Vec<LineOutcome>>("/v1/prov/lines", request, CALL_TIMEOUT).await;
+        let answer =
+            self.clients[self.at].post_within::<Vec<LineOutcome>>("/v1/prov/lines", request, CALL_TIMEOUT).await;
         if self.debug {
             let said = match &answer {
                 Ok(outcomes) => format!("{} outcomes", outcomes.len()),
                 Err(e) => format!("{e:#}"),
             };
-            eprintln!("{} lines from {}: {said}, {} ms", request.lines.len(), request.first, begun.elapsed().as_millis());
+            eprintln!(
+                "{} lines from {}: {said}, {} ms",
+                request.lines.len(),
+                request.first,
+                begun.elapsed().as_millis()
+            );
         }
         if self.answers
             && let Ok(outcomes) = &answer

@@ -37,7 +37,7 @@ pub async fn run(args: Prov) -> Result<u8> {
 
 /// The nodes to ask, in order.
 fn clients(args: &Prov) -> Result<Vec<Client>> {
-    if !args.server.is_empty() {
+    if !args.server.is_empty() && !args.zadmin {
         let auth = auth(args)?;
         let client = |server: &String| Client::signed_in(server, auth.clone(), args.ca.as_deref());
         return args.server.iter().map(client).collect();
@@ -135,7 +135,10 @@ mod tests {
     fn refusals_look_like_zmprovs() {
         let refusal = super::refusal;
         let text = "no such account: a@b";
-        assert_eq!(refusal("account.NO_SUCH_ACCOUNT", text, None), "ERROR: account.NO_SUCH_ACCOUNT (no such account: a@b)");
+        assert_eq!(
+            refusal("account.NO_SUCH_ACCOUNT", text, None),
+            "ERROR: account.NO_SUCH_ACCOUNT (no such account: a@b)"
+        );
         assert!(refusal("account.NO_SUCH_ACCOUNT", text, Some(3)).ends_with(") at line 3"));
         assert_eq!(refusal("usage", "usage: help", None), "usage: help");
     }

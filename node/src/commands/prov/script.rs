@@ -17,7 +17,7 @@ use zcluster_runtime::{Instant, spawn};
 /// Lines that are sent together.
 const TOGETHER: usize = 100;
 /// Bytes of their words.
-const TOGETHER_BYTES: usize = 512 * 1024;
+const TOGETHER_BYTES: usize = 128 * 1024;
 /// Lines read ahead.
 const AHEAD: usize = 1_000;
 /// How often progress is told.

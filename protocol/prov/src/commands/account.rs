@@ -1,6 +1,7 @@
 //! Commands about accounts.
 
 use super::{Handlers, Preparer, only, prepared_for};
+use crate::Outcome;
 use crate::call::Call;
 use crate::lines::Prepared;
 use crate::pairs::modifications;
@@ -8,9 +9,8 @@ use crate::passwords;
 use crate::prov::Prov;
 use crate::reply::Reply;
 use crate::show::search;
-use crate::Outcome;
-use zcluster_api::directory::{Filter, Modification, ObjectBy, ObjectKind};
 use zcluster_api::DirectoryCommand;
+use zcluster_api::directory::{Filter, Modification, ObjectBy, ObjectKind};
 use zcluster_directory::Failure;
 
 const ACCOUNT: &[ObjectKind] = &[ObjectKind::Account, ObjectKind::Resource];

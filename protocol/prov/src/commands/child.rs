@@ -58,13 +58,7 @@ async fn create_data_source(prov: &Prov, call: &Call<'_>) -> Outcome {
     make(prov, call, ObjectKind::DataSource, call.arg(2), attrs).await
 }
 
-async fn make(
-    prov: &Prov,
-    call: &Call<'_>,
-    kind: ObjectKind,
-    name: &str,
-    mut attrs: Vec<Modification>,
-) -> Outcome {
+async fn make(prov: &Prov, call: &Call<'_>, kind: ObjectKind, name: &str, mut attrs: Vec<Modification>) -> Outcome {
     let account = prov.person(call.name()).await?;
     if kind == ObjectKind::Identity && name.eq_ignore_ascii_case(DEFAULT) {
         return Err(Failure::new("account.IDENTITY_EXISTS", format!("identity already exists: {DEFAULT}")));

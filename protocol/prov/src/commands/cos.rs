@@ -31,7 +31,8 @@ async fn copy(prov: &Prov, call: &Call<'_>) -> Outcome {
         !own && zcluster_schema::check_name(name).is_ok()
     };
     let values = from.attrs.iter().filter(|a| copied(&a.name));
-    let attrs = values.map(|a| Modification { name: a.name.clone(), kind: ModifyKind::Replace, values: a.values.clone() });
+    let attrs =
+        values.map(|a| Modification { name: a.name.clone(), kind: ModifyKind::Replace, values: a.values.clone() });
     prov.make(call, ObjectKind::Cos, call.arg(1), None, attrs.collect()).await
 }
 

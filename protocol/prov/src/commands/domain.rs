@@ -86,7 +86,8 @@ async fn count_accounts(prov: &Prov, call: &Call<'_>) -> Outcome {
     let domain = prov.directory.named(DOMAIN, None, call.name()).await?;
     let by_cos = accounts_by_cos(prov, &domain).await?;
     let row = |name: &str, id: &str, count: &str| format!("{name:<20} {id:<40} {count}");
-    let mut lines = vec![row("cos name", "cos id", "# of accounts"), row(&"-".repeat(20), &"-".repeat(40), &"-".repeat(20))];
+    let mut lines =
+        vec![row("cos name", "cos id", "# of accounts"), row(&"-".repeat(20), &"-".repeat(40), &"-".repeat(20))];
     for (cos, count) in by_cos {
         lines.push(row(&cos.name, &cos.id.to_string(), &count.to_string()));
     }

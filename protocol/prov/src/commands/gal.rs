@@ -17,8 +17,7 @@ pub(super) const HANDLERS: Handlers = &[
 
 /// `limit <limit> offset <offset> sortBy <attr>`: contacts come by name, whatever order is wished for.
 fn query<'a>(call: &Call<'a>) -> Result<GalQuery<'a>, Failure> {
-    let mut query =
-        GalQuery { domain: Some(call.arg(0)), text: call.arg(1), kind: GalKind::All, limit: 0, offset: 0 };
+    let mut query = GalQuery { domain: Some(call.arg(0)), text: call.arg(1), kind: GalKind::All, limit: 0, offset: 0 };
     for pair in call.from(2).chunks(2) {
         let [name, value] = pair else { return Err(call.wrong()) };
         let number = || value.parse().map_err(|_| usage(format!("{value:?} is no number")));

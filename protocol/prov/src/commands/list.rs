@@ -90,7 +90,7 @@ async fn change_members(prov: &Prov, call: &Call<'_>, kind: ModifyKind) -> Resul
         let text = format!("no such member: {missing} in list {}", list.name);
         return Err(Failure::new("account.NO_SUCH_MEMBER", text));
     }
-    if kind == ModifyKind::Add && values.iter().any(|v| *v == list.name) {
+    if kind == ModifyKind::Add && values.contains(&list.name) {
         return Err(Failure::invalid(format!("Cannot add self as a member: {}", list.name)));
     }
     prov.prepare_change(&list, vec![Modification { name: "zimbraMailForwardingAddress".into(), kind, values }]).await

@@ -19,10 +19,8 @@ const AT_A_TIME: usize = 32;
 /// Accounts of one page of an answer.
 const PAGE: u32 = 500;
 
-pub(super) const HANDLERS: Handlers = &[
-    ("getMailboxInfo", |p, c| Box::pin(info(p, c))),
-    ("getQuotaUsage", |p, c| Box::pin(quota_usage(p, c))),
-];
+pub(super) const HANDLERS: Handlers =
+    &[("getMailboxInfo", |p, c| Box::pin(info(p, c))), ("getQuotaUsage", |p, c| Box::pin(quota_usage(p, c)))];
 
 /// Bytes used; 0 of a mailbox that nothing has come to yet.
 async fn used(prov: &Prov, account: &Object) -> Result<u64, Failure> {

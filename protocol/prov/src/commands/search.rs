@@ -49,7 +49,8 @@ impl<'a> Wishes<'a> {
 
 /// Accounts, resources, lists and groups that the filter fits. Without limit, offset and order the answer comes in pages.
 async fn accounts(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let filter = filter_text::parse(call.name()).map_err(|e| Failure::invalid(format!("invalid search filter: {e}")))?;
+    let filter =
+        filter_text::parse(call.name()).map_err(|e| Failure::invalid(format!("invalid search filter: {e}")))?;
     let wishes = Wishes::parse(call.from(1))?;
     let search = search(Kinds::ACCOUNTS.and(Kinds::GROUPS), wishes.domain, filter);
     if wishes.is_plain() {
@@ -64,7 +65,8 @@ async fn accounts(prov: &Prov, call: &Call<'_>) -> Outcome {
     if wishes.descending {
         found.reverse();
     }
-    let wanted = found.iter().skip(wishes.offset.unwrap_or(0)).take(wishes.limit.filter(|l| *l > 0).unwrap_or(usize::MAX));
+    let wanted =
+        found.iter().skip(wishes.offset.unwrap_or(0)).take(wishes.limit.filter(|l| *l > 0).unwrap_or(usize::MAX));
     let mut reply = Reply::default();
     for object in wanted {
         reply.items.push(match call.has("-v") {

@@ -1,12 +1,12 @@
 //! Commands about servers. Each node has an entry (`zclusterNodeNumber`); others may be made for what runs beside.
 
 use super::{Handlers, only};
+use crate::Outcome;
 use crate::call::Call;
 use crate::pairs::modifications;
 use crate::prov::Prov;
 use crate::reply::Reply;
 use crate::show::search;
-use crate::Outcome;
 use zcluster_api::directory::{Attributes, Filter, Modification, Object, ObjectKind};
 use zcluster_directory::Failure;
 
@@ -77,7 +77,8 @@ async fn mta_auth_urls(prov: &Prov, _: &Call<'_>) -> Outcome {
 
 async fn memcached(prov: &Prov, _: &Call<'_>) -> Outcome {
     let servers = effective(prov).await?;
-    let running = servers.iter().filter(|(_, attrs)| attrs.all("zimbraServiceEnabled").iter().any(|s| s == "memcached"));
+    let running =
+        servers.iter().filter(|(_, attrs)| attrs.all("zimbraServiceEnabled").iter().any(|s| s == "memcached"));
     let place = |(server, attrs): &(Object, Attributes)| {
         format!("{}:{}", host(server, attrs), attrs.get("zimbraMemcachedBindPort").unwrap_or("11211"))
     };

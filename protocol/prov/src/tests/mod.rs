@@ -159,16 +159,24 @@ fn lines_that_are_sent_twice_are_carried_out_once() {
     let twice = run(prov.run_lines(&request)).unwrap();
     // Lines that speak of names which later lines took away are refused; nothing is made twice.
     for (at, (one, two)) in first.iter().zip(&twice).enumerate() {
-        let later = matches!(two, LineOutcome::Refused { code, .. } if code.contains("NO_SUCH") || code.contains("EXISTS"));
+        let later =
+            matches!(two, LineOutcome::Refused { code, .. } if code.contains("NO_SUCH") || code.contains("EXISTS"));
         assert!(one == two || later, "{}: {two:?}", text[at]);
     }
     let accounts = run(prov.run(&words("gaa"))).unwrap().print();
     assert!(accounts.contains("admin@example.com\n") && accounts.contains("c@example.com\n"), "{accounts}");
     // Where nothing came between, the second answer is the first.
-    let key = |again| Request { key: Some("other".into()), again, lines: vec![words("ca z@example.com secret1"), words("aaa z@example.com y@example.com")], ..Request::default() };
+    let key = |again| Request {
+        key: Some("other".into()),
+        again,
+        lines: vec![words("ca z@example.com secret1"), words("aaa z@example.com y@example.com")],
+        ..Request::default()
+    };
     assert_eq!(run(prov.run_lines(&key(false))).unwrap(), run(prov.run_lines(&key(true))).unwrap());
-    let again = run(prov.run_lines(&Request { lines: vec![words("da z@example.com")], again: true, ..Request::default() }));
-    let once_more = run(prov.run_lines(&Request { lines: vec![words("da z@example.com")], again: true, ..Request::default() }));
+    let again =
+        run(prov.run_lines(&Request { lines: vec![words("da z@example.com")], again: true, ..Request::default() }));
+    let once_more =
+        run(prov.run_lines(&Request { lines: vec![words("da z@example.com")], again: true, ..Request::default() }));
     assert_eq!((failed(&again.unwrap()), failed(&once_more.unwrap())), (0, 0));
 }
 
@@ -199,7 +207,8 @@ fn long_answers_come_in_pages() {
         }
     }
     assert_eq!((names.len(), pages), (151, 2));
-    let bad = run(prov.run_lines(&Request { lines: vec![words("gaa")], page: Some("zz".into()), ..Request::default() }));
+    let bad =
+        run(prov.run_lines(&Request { lines: vec![words("gaa")], page: Some("zz".into()), ..Request::default() }));
     assert!(matches!(&bad.unwrap()[0], LineOutcome::Refused { .. }));
 }
 
@@ -209,7 +218,13 @@ fn an_account_administers_nothing() {
     let memory = Arc::new(Memory::with_account("al@example.com", ""));
     let id = run(Prov::new(memory.clone(), memory.clone(), Actor::System).account("al@example.com")).unwrap().id;
     let prov = Prov::new(memory.clone(), memory, Actor::Account(id));
-    for line in ["ca x@example.com secret1", "ma al@example.com zimbraMailQuota 1", "da al@example.com", "cd x.test", "mcf zimbraMtaMyHostname x"] {
+    for line in [
+        "ca x@example.com secret1",
+        "ma al@example.com zimbraMailQuota 1",
+        "da al@example.com",
+        "cd x.test",
+        "mcf zimbraMtaMyHostname x",
+    ] {
         let outcome = run(prov.run(&words(line)));
         assert!(outcome.as_ref().is_err_and(|f| f.code == "service.PERM_DENIED"), "{line}: {outcome:?}");
     }
