@@ -188,20 +188,8 @@ impl Directory {
     /// # Errors
     /// `INVALID_ATTR_...`, `PERM_DENIED`, `NO_SUCH_...`.
     pub async fn modify(&self, actor: Actor, object: &Object, changes: Vec<Modification>) -> Result<Object, Failure> {
-        let names: Vec<&str> = changes.iter().map(|m| m.name.as_str()).collect();
-        self.allow(actor, Wish::Modify { object, attrs: &names }).await?;
-        let changes = changes::modifications(object.kind, &object.attrs, changes)?;
-        if changes.is_empty() {
+        let Some(command) = self.change_of(actor, object, changes, Vec::new()).await? else {
             return Ok(object.clone());
-        }
-        let name = object.name.clone();
-        let command = match object.kind {
-            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::ModifyAccount { id: object.id, changes },
-            ObjectKind::Domain => DirectoryCommand::ModifyDomain { name, changes },
-            ObjectKind::Cos => DirectoryCommand::ModifyCos { name, changes },
-            ObjectKind::Config => DirectoryCommand::ModifyConfig(changes),
-            ObjectKind::Alias => return Err(Failure::invalid("an alias has no attributes of its own")),
-            _ => DirectoryCommand::ModifyEntry { id: object.id, changes },
         };
         match self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))? {
             DirectoryReply::Done => {
@@ -209,6 +197,33 @@ impl Directory {
             }
             reply => object_of(reply),
         }
+    }
+
+    /// The checked command that changes an entry; nothing if there is nothing to change. What is `trusted` is not held
+    /// against the schema.
+    pub(crate) async fn change_of(
+        &self,
+        actor: Actor,
+        object: &Object,
+        changes: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<Option<DirectoryCommand>, Failure> {
+        let names: Vec<&str> = changes.iter().map(|m| m.name.as_str()).collect();
+        self.allow(actor, Wish::Modify { object, attrs: &names }).await?;
+        let mut changes = changes::modifications(object.kind, &object.attrs, changes)?;
+        changes.extend(trusted);
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let name = object.name.clone();
+        Ok(Some(match object.kind {
+            ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::ModifyAccount { id: object.id, changes },
+            ObjectKind::Domain => DirectoryCommand::ModifyDomain { name, changes },
+            ObjectKind::Cos => DirectoryCommand::ModifyCos { name, changes },
+            ObjectKind::Config => DirectoryCommand::ModifyConfig(changes),
+            ObjectKind::Alias => return Err(Failure::invalid("an alias has no attributes of its own")),
+            _ => DirectoryCommand::ModifyEntry { id: object.id, changes },
+        }))
     }
 
     /// Removes an entry, and what belongs to it.
