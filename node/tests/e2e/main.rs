@@ -36,3 +36,4 @@ mod screen;
 mod sieve_connect;
 mod smtp_edge;
 mod submission;
+mod zimbra_import;
