@@ -18,12 +18,17 @@
 //! | `failure` | Zimbra's codes |
 //! | `inherit` | what an entry inherits |
 //! | `filter_text` | filters as text (RFC 4515) |
+//! | `bring`, `wanted` | many entries brought in, again and again |
+//! | `ldif`, `dn`, `tree`, `shown` | entries as text (RFC 2849), their names in Zimbra's tree |
+//! | `zimbra` | the dump of a Zimbra site, read |
 //! | `defaults` | what a new cluster's config and COS hold |
 
 mod access;
 mod audit;
+mod bring;
 mod changes;
 pub mod defaults;
+pub mod dn;
 mod failure;
 pub mod filter_text;
 pub mod gal;
@@ -33,7 +38,12 @@ mod limits;
 mod prepared;
 pub mod rights;
 mod sending;
+pub mod ldif;
 mod service;
+pub mod shown;
+pub mod tree;
+pub mod wanted;
+pub mod zimbra;
 
 pub use changes::{modifications, place_of};
 pub use failure::Failure;

@@ -231,6 +231,28 @@ impl Directory {
         changed
     }
 
+    /// The checked command that changes an entry; nothing if there is nothing to change. What is `trusted` is not held
+    /// against the schema.
+    pub(crate) async fn change_of(
+        &self,
+        actor: Actor,
+        object: &Object,
+        changes: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<Option<DirectoryCommand>, Failure> {
+        self.allow(actor, Wish::Modify { object, changes: &changes }).await?;
+        let mut changes = changes::modifications(object.kind, &object.attrs, changes)?;
+        changes.extend(trusted);
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        if object.kind == ObjectKind::Account {
+            self.room_after(object, &changes).await?;
+        }
+        audit::changed(actor, "modify in a batch", object, &changes);
+        modification(object, changes).map(Some)
+    }
+
     /// Removes an entry, and what belongs to it.
     ///
     /// # Errors

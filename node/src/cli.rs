@@ -47,6 +47,10 @@ pub enum Command {
     Auth(Auth),
     /// Manage domains, accounts and settings with zmprov's commands
     Prov(Prov),
+    /// Read and write directory entries as LDIF (RFC 2849)
+    Ldif(crate::commands::ldif::Ldif),
+    /// Bring the directory of a Zimbra site in from the dump of its LDAP (slapcat)
+    ImportZimbra(crate::commands::import_zimbra::ImportZimbra),
     /// Cut this node off from others (tests only)
     #[command(hide = true)]
     Fault(Fault),

@@ -26,16 +26,31 @@ impl Inner {
     /// # Errors
     /// `Unavailable` when there is no shard yet.
     pub fn choose_shard(&self) -> Result<GroupId> {
+        self.choose_shards(1)?.pop().ok_or_else(none_yet)
+    }
+
+    /// Shards for so many new mailboxes, as if each had been chosen when those before it were there.
+    pub fn choose_shards(&self, many: usize) -> Result<Vec<GroupId>> {
         let shards: Vec<GroupId> = match self.replicas.read_directory(&DirectoryQuery::Shards)? {
             DirectoryReply::Shards(s) => s.into_iter().map(|s| s.group).collect(),
             other => return Err(Error::Internal(format!("expected shards, got {other:?}"))),
         };
-        let counts = match self.replicas.read_directory(&DirectoryQuery::MailboxCounts)? {
+        let mut counts: BTreeMap<GroupId, u64> = match self.replicas.read_directory(&DirectoryQuery::MailboxCounts)? {
             DirectoryReply::Counts(c) => c.into_iter().collect(),
             other => return Err(Error::Internal(format!("expected counts, got {other:?}"))),
         };
-        choose(&shards, &counts, random_below).ok_or_else(|| Error::Unavailable("there is no shard yet".into()))
+        (0..many)
+            .map(|_| {
+                let chosen = choose(&shards, &counts, random_below).ok_or_else(none_yet)?;
+                *counts.entry(chosen).or_default() += 1;
+                Ok(chosen)
+            })
+            .collect()
     }
+}
+
+fn none_yet() -> Error {
+    Error::Unavailable("there is no shard yet".into())
 }
 
 #[cfg(test)]

@@ -100,12 +100,14 @@ impl Inner {
             DirectoryCommand::Batch(commands) => commands.as_mut_slice(),
             one => std::slice::from_mut(one),
         };
-        for one in several {
-            if let DirectoryCommand::CreateAccount { group, .. } = one
-                && *group == GroupId::DIRECTORY
-            {
-                *group = self.choose_shard()?;
-            }
+        let homeless = several.iter_mut().filter_map(|one| match one {
+            DirectoryCommand::CreateAccount { group, .. } if *group == GroupId::DIRECTORY => Some(group),
+            _ => None,
+        });
+        let homeless: Vec<&mut GroupId> = homeless.collect();
+        if !homeless.is_empty() {
+            let chosen = self.choose_shards(homeless.len())?;
+            homeless.into_iter().zip(chosen).for_each(|(group, chosen)| *group = chosen);
         }
         let account = account_of(&command);
         let deadline = Instant::now() + TIMEOUT;

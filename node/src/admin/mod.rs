@@ -2,6 +2,7 @@
 
 mod auth;
 pub mod client;
+pub mod directory;
 pub mod dkim;
 mod handlers;
 pub mod queue;
@@ -93,7 +94,17 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/fault", post(handlers::fault))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn(whole))
+        .merge(directory_routes())
         .with_state(admin)
+}
+
+/// Calls with many entries, and so with larger bodies.
+fn directory_routes() -> Router<Arc<Admin>> {
+    Router::new()
+        .route("/v1/directory/bring", post(directory::bring))
+        .route("/v1/directory/change", post(directory::change))
+        .route("/v1/directory/list", post(directory::list))
+        .layer(axum::extract::DefaultBodyLimit::max(directory::BODY_BYTES_MAX))
 }
 
 /// `POST /v1/token`.

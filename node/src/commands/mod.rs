@@ -1,9 +1,12 @@
 //! What the command line asks for, one file per command.
 
+mod carry_in;
 mod dkim;
 mod fault;
+pub mod import_zimbra;
 pub mod init;
 pub mod join;
+pub mod ldif;
 mod leave;
 mod mailbox;
 mod prov;
@@ -38,6 +41,8 @@ pub async fn run(command: Command) -> Result<u8> {
         Command::Report(args) => done(report::run(args).await),
         Command::Auth(args) => done(signin::run(args).await),
         Command::Prov(args) => prov::run(args).await,
+        Command::Ldif(args) => ldif::run(args).await,
+        Command::ImportZimbra(args) => import_zimbra::run(args).await,
         Command::Fault(args) => done(fault::run(args).await),
     }
 }

@@ -45,3 +45,4 @@ mod smart_host;
 mod signing_in;
 mod smtp_edge;
 mod submission;
+mod zimbra_import;

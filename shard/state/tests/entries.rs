@@ -129,6 +129,7 @@ fn addresses_are_unique_over_accounts_lists_and_groups() {
 #[test]
 fn what_belongs_to_an_account_goes_with_it() {
     let mut rig = Rig::new();
+    let indexed = rig.rows(Table::Index);
     rig.ok(account(1, "al@x.test", vec![]));
     let before = (rig.rows(Table::Entry), rig.rows(Table::EntryName));
     let signature =
@@ -143,13 +144,52 @@ fn what_belongs_to_an_account_goes_with_it() {
     let named =
         |name: &str| rig.object(ObjectBy::Name { kind: ObjectKind::Signature, name: name.into(), parent: Some(id(1)) });
     assert_eq!(named("work").unwrap().attrs.get("zimbraSignatureName"), Some("Work"));
+    rig.ok(account(2, "bo@x.test", vec![]));
+    rig.ok(entry(ObjectKind::Signature, 14, "Work", Some(2), vec![]));
+    for (limit, kinds, want) in [(1, Kinds::ALL, 2), (5, Kinds::ALL, 2), (5, Kinds::of(&[ObjectKind::Identity]), 1)] {
+        let (domain, parent) = (None, Some(id(1)));
+        let mut search = Search { kinds, domain, parent, filter: Filter::all(), after: None, limit };
+        let mut found = 0;
+        loop {
+            let reply = read_directory(&rig.kv, &DirectoryQuery::Search(Box::new(search.clone()))).unwrap();
+            let page = reply.into_page().unwrap();
+            assert!(page.objects.iter().all(|o| o.parent == parent));
+            found += page.objects.len();
+            search.after = page.next;
+            if search.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, want, "{limit} a page");
+    }
+    rig.ok(DirectoryCommand::DeleteAccount(id(2)));
     rig.ok(DirectoryCommand::RenameEntry { id: id(10), name: "Home".into() });
     let changes = vec![set("zimbraSignatureName", &["Nonsense"]), set("zimbraPrefMailSignature", &["Bye!"])];
     let DirectoryReply::Object(home) = rig.ok(DirectoryCommand::ModifyEntry { id: id(10), changes }) else { panic!() };
     assert_eq!((home.name.as_str(), home.attrs.get("zimbraSignatureName")), ("Home", Some("Home")));
     rig.ok(DirectoryCommand::DeleteAccount(id(1)));
     assert_eq!((rig.rows(Table::Entry), rig.rows(Table::EntryName)), before);
-    assert_eq!((rig.rows(Table::Index), rig.rows(Table::AccountCount)), (0, 0));
+    assert_eq!((rig.rows(Table::Index), rig.rows(Table::AccountCount)), (indexed, 0));
+}
+
+#[test]
+fn a_new_entry_may_say_when_it_was_made() {
+    let mut rig = Rig::new();
+    let made = |at: &str| vec![set("zimbraCreateTimestamp", &[at])];
+    for (n, at, good) in [(1, "20190312081522.104Z", true), (2, "20190312081522Z", true), (3, "yesterday", false)] {
+        let name = format!("u{n}@x.test");
+        match rig.run(account(n, &name, made(at))) {
+            Ok(DirectoryReply::Account(a)) => {
+                assert_eq!((a.attrs.get("zimbraCreateTimestamp"), good), (Some(at), true))
+            }
+            other => assert!(!good && matches!(other, Err(Error::Invalid(_))), "{other:?}"),
+        }
+    }
+    let later = DirectoryCommand::ModifyAccount { id: id(1), changes: made("20200101000000Z") };
+    assert!(matches!(rig.run(later), Err(Error::Invalid(_))), "and never changes");
+    let made = DirectoryCommand::CreateCos { id: id(9), name: "old".into(), attrs: made("20180101000000Z") };
+    let DirectoryReply::Cos(cos) = rig.ok(made) else { panic!() };
+    assert_eq!(cos.attrs.get("zimbraCreateTimestamp"), Some("20180101000000Z"));
 }
 
 #[test]

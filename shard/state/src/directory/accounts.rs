@@ -24,9 +24,10 @@ pub(super) fn create(
     let mut attrs = Attributes::new();
     attrs.set("zimbraAccountStatus", vec!["active".into()]);
     attrs.set("zimbraMailStatus", vec!["enabled".into()]);
-    edit(work.kv, &mut attrs, changes)?;
+    let (created, changes) = attributes::created(changes, work.stamp.wall_ms)?;
+    edit(work.kv, &mut attrs, &changes)?;
     attrs.set("zimbraId", vec![id.to_string()]);
-    attrs.set("zimbraCreateTimestamp", vec![attributes::generalized_time(work.stamp.wall_ms)]);
+    attrs.set("zimbraCreateTimestamp", vec![created]);
     set_name(&mut attrs, &address, None);
     catch_all::change(work.kv, id, &Attributes::new(), &attrs)?;
 

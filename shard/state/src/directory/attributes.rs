@@ -1,6 +1,7 @@
 //! Changing attributes. What values an attribute may have is checked where a change enters (`zcluster-schema`), not here:
 //! nodes of two versions, which may know different attributes, must not disagree about a change.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use zcluster_api::directory::{Attributes, Modification, ModifyKind};
 use zcluster_api::{Error, Result};
@@ -39,6 +40,25 @@ pub(super) fn modify(attrs: &mut Attributes, changes: &[Modification]) -> Result
         return Err(Error::TooLarge(format!("entry of {bytes} bytes")));
     }
     Ok(())
+}
+
+/// When a new entry was made, by its `zimbraCreateTimestamp` (an import keeps it) or `wall_ms`; and the other changes.
+pub(super) fn created(changes: &[Modification], wall_ms: u64) -> Result<(String, Cow<'_, [Modification]>)> {
+    let names_it = |c: &Modification| c.name.eq_ignore_ascii_case("zimbraCreateTimestamp");
+    let Some(given) = changes.iter().find(|c| names_it(c)) else {
+        return Ok((generalized_time(wall_ms), Cow::Borrowed(changes)));
+    };
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    let is_time = |v: &str| {
+        let (whole, fraction) = v.strip_suffix('Z').map(|v| v.split_once('.').unwrap_or((v, "0"))).unwrap_or_default();
+        whole.len() == 14 && fraction.len() <= 9 && digits(whole) && digits(fraction)
+    };
+    match given.values.as_slice() {
+        [one] if is_time(one) => {
+            Ok((one.clone(), changes.iter().filter(|c| !names_it(c)).cloned().collect::<Vec<_>>().into()))
+        }
+        _ => Err(Error::Invalid("zimbraCreateTimestamp is one generalized time".into())),
+    }
 }
 
 /// Lower case; refuses what is no attribute's name or not for a client to write.

@@ -1,10 +1,10 @@
 //! Domains and classes of service.
 
 use super::rows::{self, DEFAULT_COS, cos_key};
-use super::{Work, attributes, entries};
+use super::{Work, attributes, entries, index};
 use crate::kv::{Kv, KvRead, Table, load, save};
 use crate::proposal::Stamp;
-use zcluster_api::directory::{Attributes, Cos, Domain, Modification};
+use zcluster_api::directory::{Attributes, Cos, Domain, Modification, ObjectKind};
 use zcluster_api::{AccountId, DirectoryReply, Error, Result};
 
 /// Bytes of a COS name at most.
@@ -48,21 +48,23 @@ pub(super) fn create_domain(
     let mut attrs = Attributes::new();
     attrs.set("zimbraDomainStatus", vec!["active".into()]);
     attrs.set("zimbraDomainType", vec!["local".into()]);
-    attributes::modify(&mut attrs, changes)?;
+    let (created, changes) = attributes::created(changes, work.stamp.wall_ms)?;
+    attributes::modify(&mut attrs, &changes)?;
     check_default_cos(work.kv, &attrs)?;
     attrs.set("zimbraId", vec![id.to_string()]);
     attrs.set("zimbraDomainName", vec![name.clone()]);
-    attrs.set("zimbraCreateTimestamp", vec![attributes::generalized_time(work.stamp.wall_ms)]);
+    attrs.set("zimbraCreateTimestamp", vec![created]);
     let domain = Domain { id, name, attrs };
-    rows::save_domain(work.kv, &domain);
+    rows::save_domain(work.kv, None, &domain);
     Ok(DirectoryReply::Domain(domain))
 }
 
 pub(super) fn modify_domain(work: &mut Work<'_>, name: &str, changes: &[Modification]) -> Result<DirectoryReply> {
     let mut domain = existing_domain(work, name)?;
+    let before = domain.attrs.clone();
     attributes::modify(&mut domain.attrs, changes)?;
     check_default_cos(work.kv, &domain.attrs)?;
-    rows::save_domain(work.kv, &domain);
+    rows::save_domain(work.kv, Some(&before), &domain);
     Ok(DirectoryReply::Domain(domain))
 }
 
@@ -72,6 +74,7 @@ pub(super) fn delete_domain(work: &mut Work<'_>, name: &str) -> Result<Directory
         return Err(Error::Conflict(format!("domain {} has accounts or aliases", domain.name)));
     }
     entries::delete_children(work, domain.id)?;
+    index::update(work.kv, ObjectKind::Domain, domain.id, &domain.attrs, &Attributes::new());
     work.kv.delete(Table::Domain, domain.name.as_bytes());
     work.kv.delete(Table::DomainId, &domain.id.0);
     Ok(DirectoryReply::Done)
@@ -92,9 +95,10 @@ fn check_default_cos(kv: &dyn KvRead, attrs: &Attributes) -> Result<()> {
 /// # Errors
 /// `NotFound` otherwise.
 pub(super) fn check_cos_id(kv: &dyn KvRead, id: &str) -> Result<()> {
-    match cos_by_id(kv, id)? {
-        Some(_) => Ok(()),
-        None => Err(Error::NotFound(format!("COS {id}"))),
+    // Its row is long and need not be read: both come and go together.
+    match id.parse::<AccountId>() {
+        Ok(known) if kv.get(Table::CosId, &known.0).is_some() => Ok(()),
+        _ => Err(Error::NotFound(format!("COS {id}"))),
     }
 }
 
@@ -118,7 +122,9 @@ pub(super) fn create_cos(
         return Err(Error::Exists(format!("COS {name}")));
     }
     let mut attrs = Attributes::new();
-    attributes::modify(&mut attrs, changes)?;
+    let (created, changes) = attributes::created(changes, work.stamp.wall_ms)?;
+    attributes::modify(&mut attrs, &changes)?;
+    attrs.set("zimbraCreateTimestamp", vec![created]);
     Ok(DirectoryReply::Cos(put_cos(work.kv, work.stamp, id, name, attrs)))
 }
 
@@ -126,8 +132,11 @@ pub(super) fn create_cos(
 pub(super) fn put_cos(kv: &mut dyn Kv, stamp: Stamp, id: AccountId, name: &str, mut attrs: Attributes) -> Cos {
     attrs.set("cn", vec![name.into()]);
     attrs.set("zimbraId", vec![id.to_string()]);
-    attrs.set("zimbraCreateTimestamp", vec![attributes::generalized_time(stamp.wall_ms)]);
+    if !attrs.has("zimbraCreateTimestamp") {
+        attrs.set("zimbraCreateTimestamp", vec![attributes::generalized_time(stamp.wall_ms)]);
+    }
     let cos = Cos { id, name: name.into(), attrs };
+    index::update(kv, ObjectKind::Cos, id, &Attributes::new(), &cos.attrs);
     save(kv, Table::Cos, &cos_key(name), &cos);
     kv.put(Table::CosId, &id.0, cos_key(name));
     cos
@@ -135,7 +144,9 @@ pub(super) fn put_cos(kv: &mut dyn Kv, stamp: Stamp, id: AccountId, name: &str, 
 
 pub(super) fn modify_cos(work: &mut Work<'_>, name: &str, changes: &[Modification]) -> Result<DirectoryReply> {
     let mut cos = existing_cos(work, name)?;
+    let before = cos.attrs.clone();
     attributes::modify(&mut cos.attrs, changes)?;
+    index::update(work.kv, ObjectKind::Cos, cos.id, &before, &cos.attrs);
     save(work.kv, Table::Cos, &cos_key(name), &cos);
     Ok(DirectoryReply::Cos(cos))
 }
@@ -146,6 +157,7 @@ pub(super) fn delete_cos(work: &mut Work<'_>, name: &str) -> Result<DirectoryRep
     if cos_key(name) == DEFAULT_COS.as_bytes() {
         return Err(Error::Denied("COS default always exists".into()));
     }
+    index::update(work.kv, ObjectKind::Cos, cos.id, &cos.attrs, &Attributes::new());
     work.kv.delete(Table::Cos, &cos_key(name));
     work.kv.delete(Table::CosId, &cos.id.0);
     Ok(DirectoryReply::Done)
@@ -162,7 +174,9 @@ pub(super) fn rename_cos(work: &mut Work<'_>, name: &str, new_name: &str) -> Res
     }
     work.kv.delete(Table::Cos, &cos_key(name));
     cos.name = new_name.to_string();
+    let before = cos.attrs.clone();
     cos.attrs.set("cn", vec![new_name.into()]);
+    index::update(work.kv, ObjectKind::Cos, cos.id, &before, &cos.attrs);
     save(work.kv, Table::Cos, &cos_key(new_name), &cos);
     work.kv.put(Table::CosId, &cos.id.0, cos_key(new_name));
     Ok(DirectoryReply::Cos(cos))

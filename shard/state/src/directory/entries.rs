@@ -57,9 +57,10 @@ pub(super) fn create(
     if kind.has_address() {
         attrs.set("zimbraMailStatus", vec!["enabled".into()]);
     }
-    attributes::modify(&mut attrs, changes)?;
+    let (created, changes) = attributes::created(changes, work.stamp.wall_ms)?;
+    attributes::modify(&mut attrs, &changes)?;
     attrs.set("zimbraId", vec![id.to_string()]);
-    attrs.set("zimbraCreateTimestamp", vec![attributes::generalized_time(work.stamp.wall_ms)]);
+    attrs.set("zimbraCreateTimestamp", vec![created]);
     let name = address.as_ref().map_or_else(|| name.trim().to_string(), Address::text);
     let mut entry = Object { kind, id, name, parent, attrs, home: None };
     set_name(work.kv, &mut entry, address.as_ref(), None);

@@ -130,13 +130,19 @@ pub(super) fn build(work: &mut Work<'_>, limit: u32) -> Result<DirectoryReply> {
         accounts::index_anew(work, account)?;
     }
     if work.counters.indexed.is_none() {
-        // Domains had no rows by id before.
+        // Domains had no rows by id before, and neither they nor COS were in the index.
         let mut domains: Vec<zcluster_api::directory::Domain> = Vec::new();
         each(work.kv, Table::Domain, &[], &[u8::MAX; 40], |_, domain| {
             domains.push(domain);
             Ok(true)
         })?;
-        domains.iter().for_each(|d| rows::save_domain(work.kv, d));
+        domains.iter().for_each(|d| rows::save_domain(work.kv, None, d));
+        let mut all: Vec<zcluster_api::directory::Cos> = Vec::new();
+        each(work.kv, Table::Cos, &[], &[u8::MAX; 257], |_, cos| {
+            all.push(cos);
+            Ok(true)
+        })?;
+        all.iter().for_each(|c| update(work.kv, ObjectKind::Cos, c.id, &Attributes::new(), &c.attrs));
     }
     work.counters.indexed = match accounts.last() {
         Some(last) => Some(Indexed::UpTo(last.id)),

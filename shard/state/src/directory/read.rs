@@ -154,7 +154,7 @@ pub fn read_account(kv: &dyn KvRead, by: &AccountBy) -> Result<Bare> {
     };
     let cos = match cos {
         Some(id) => Some(id),
-        None => rows::cos(kv, DEFAULT_COS)?.map(|c| c.id),
+        None => rows::cos_id(kv, DEFAULT_COS)?,
     };
     Ok(Bare { account, cos, domain })
 }

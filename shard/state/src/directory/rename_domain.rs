@@ -26,13 +26,15 @@ pub(super) fn begin(work: &mut Work<'_>, name: &str, new_name: &str) -> Result<D
     if old.attrs.has(INFO) {
         return Err(Error::Conflict(format!("domain {} is being renamed", old.name)));
     }
+    // The index knows both by the one id that they share.
+    let before = old.attrs.clone();
     let mut new = Domain { id: old.id, name: new_name.clone(), attrs: old.attrs.clone() };
     new.attrs.set("zimbraDomainName", vec![new_name.clone()]);
     new.attrs.set(INFO, vec![format!("FROM:{}", old.name)]);
     old.attrs.set(INFO, vec![format!("TO:{new_name}")]);
     old.attrs.set("zimbraDomainStatus", vec!["shutdown".into()]);
     save(work.kv, Table::Domain, old.name.as_bytes(), &old);
-    rows::save_domain(work.kv, &new);
+    rows::save_domain(work.kv, Some(&before), &new);
     Ok(DirectoryReply::Domain(new))
 }
 
@@ -54,8 +56,9 @@ pub(super) fn step(work: &mut Work<'_>, name: &str, limit: u32) -> Result<Direct
     if addresses.is_empty() {
         work.kv.delete(Table::Domain, old.name.as_bytes());
         if let Some(mut new) = rows::domain(work.kv, &to)? {
+            let before = new.attrs.clone();
             new.attrs.set(INFO, Vec::new());
-            rows::save_domain(work.kv, &new);
+            rows::save_domain(work.kv, Some(&before), &new);
         }
     }
     Ok(DirectoryReply::Number(u32::try_from(addresses.len()).unwrap_or(u32::MAX)))

@@ -1,8 +1,9 @@
 //! What the directory's tables hold, and under which keys.
 
+use super::index;
 use crate::kv::{Kv, KvRead, Table, behind, load, save};
-use minicbor::{Decode, Encode};
-use zcluster_api::directory::{Account, Cluster, Cos, Domain, Object, ObjectKind, split_address};
+use minicbor::{Decode, Decoder, Encode};
+use zcluster_api::directory::{Account, Attributes, Cluster, Cos, Domain, Object, ObjectKind, split_address};
 use zcluster_api::{AccountId, Error, Result};
 
 /// Name of the class of service that always exists.
@@ -107,6 +108,18 @@ pub(super) fn cos(kv: &dyn KvRead, name: &str) -> Result<Option<Cos>> {
     load(kv, Table::Cos, &cos_key(name))
 }
 
+/// The id of a class of service, of which hardly more than the beginning is read: it is long.
+pub(super) fn cos_id(kv: &dyn KvRead, name: &str) -> Result<Option<AccountId>> {
+    struct Head(AccountId);
+    impl<'b, C> Decode<'b, C> for Head {
+        fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> std::result::Result<Self, minicbor::decode::Error> {
+            d.array()?;
+            d.decode_with(ctx).map(Head)
+        }
+    }
+    Ok(load::<Head>(kv, Table::Cos, &cos_key(name))?.map(|head| head.0))
+}
+
 pub(super) fn account(kv: &dyn KvRead, id: AccountId) -> Result<Account> {
     load(kv, Table::Account, &id.0)?.ok_or_else(|| Error::NotFound(format!("account {id}")))
 }
@@ -123,7 +136,9 @@ pub(super) fn domain_by_id(kv: &dyn KvRead, id: AccountId) -> Result<Option<Doma
     }
 }
 
-pub(super) fn save_domain(kv: &mut dyn Kv, domain: &Domain) {
+/// Writes a domain; `before` is what is indexed under its id.
+pub(super) fn save_domain(kv: &mut dyn Kv, before: Option<&Attributes>, domain: &Domain) {
+    index::update(kv, ObjectKind::Domain, domain.id, before.unwrap_or(&Attributes::new()), &domain.attrs);
     save(kv, Table::Domain, domain.name.as_bytes(), domain);
     kv.put(Table::DomainId, &domain.id.0, domain.name.clone().into_bytes());
 }

@@ -2,7 +2,7 @@
 //!
 //! A search goes one of two ways. If the filter demands a value of an indexed attribute, and not too many entries have
 //! it, those are looked at, by rising id. Otherwise all entries of the wanted kinds are, in the order of their names:
-//! first what has an address, then what has none, domains, COS, config. Either way the cursor of a page says where the
+//! first what has an address, then what has none, domains, COS, config; of what belongs to one entry, only that. Either way the cursor of a page says where the
 //! next one begins, so that a search of any size runs in bounded steps and memory.
 
 use super::rows::{self, Address, Owner};
@@ -21,8 +21,8 @@ const CANDIDATES_MAX: usize = 20_000;
 const BY_ID: u8 = 0xFF;
 /// The sections of a search without an index, in order.
 const SECTIONS: [Table; 5] = [Table::Address, Table::EntryName, Table::Domain, Table::Cos, Table::Cluster];
-/// The first section of what is not in the index.
-const NOT_INDEXED: u8 = 2;
+/// The first section of what is not in the index: the global config.
+const NOT_INDEXED: u8 = 4;
 
 /// One entry.
 pub(super) fn object(kv: &dyn KvRead, by: &ObjectBy) -> Result<Object> {
@@ -217,7 +217,7 @@ impl Work<'_> {
                 return Ok(());
             }
         }
-        // Domains, COS and config are few, and not in the index.
+        // The config is one, and not in the index.
         self.all(&[NOT_INDEXED])
     }
 
@@ -254,21 +254,41 @@ impl Work<'_> {
 
     /// Looks at the rows of a table; whether the page is over then.
     fn section(&mut self, number: u8, table: Table, after: Option<&[u8]>) -> Result<bool> {
-        let (mut from, to) = match (&self.domain, table) {
-            (Some(domain), Table::Address) => {
-                let prefix = rows::domain_prefix(domain);
-                let end = behind(&prefix);
-                (prefix, end)
+        for (from, to) in self.ranges(table) {
+            if self.range(number, table, from, &to, after)? {
+                return Ok(true);
             }
-            _ => (Vec::new(), vec![u8::MAX; 320]),
+        }
+        Ok(false)
+    }
+
+    /// Where rows of a table can be that are wanted, in order.
+    fn ranges(&self, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let below = |prefix: Vec<u8>| {
+            let end = behind(&prefix);
+            (prefix, end)
         };
+        match (table, &self.domain, self.search.parent) {
+            (Table::Address, Some(domain), _) => vec![below(rows::domain_prefix(domain))],
+            (Table::EntryName, _, Some(parent)) => {
+                let kinds = ObjectKind::ALL.into_iter().filter(|k| k.has_parent() && self.search.kinds.has(*k));
+                kinds.map(|k| below(entries::name_key(k, Some(parent), ""))).collect()
+            }
+            _ => vec![(Vec::new(), vec![u8::MAX; 320])],
+        }
+    }
+
+    fn range(&mut self, number: u8, table: Table, mut from: Vec<u8>, to: &[u8], after: Option<&[u8]>) -> Result<bool> {
         if let Some(after) = after {
             from = from.max(after.to_vec());
+        }
+        if from.as_slice() >= to {
+            return Ok(false);
         }
         loop {
             // Rows first, then what they lead to: a store does not like to be read while it is scanned.
             let mut rows: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-            self.kv.scan(table, &from, &to, &mut |key, value| {
+            self.kv.scan(table, &from, to, &mut |key, value| {
                 rows.push((key.to_vec(), value.to_vec()));
                 rows.len() < 256
             });
