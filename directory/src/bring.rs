@@ -216,7 +216,7 @@ impl Directory {
         }
         match self.find(ObjectBy::Id(target)).await {
             Ok(object) if object.kind.has_address() => {
-                self.allow(actor, Wish::Alias { object: &object, alias: &one.name }).await?;
+                self.allow(actor, Wish::Alias { object: &object, alias: &one.name, add: true }).await?;
                 let mut plan = Plan::of(Done::Created);
                 plan.commands.push(DirectoryCommand::AddAlias { id: target, alias: one.name.clone() });
                 Ok(plan)
