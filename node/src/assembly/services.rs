@@ -9,16 +9,12 @@ use crate::dns::Resolving;
 use crate::lessons::Letters;
 use anyhow::{Context, Result, anyhow};
 use axum::routing::get;
-use futures::future::{BoxFuture, FutureExt};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use zcluster_api::{
-    Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Freshness, GroupId, MailboxApi, NodeId,
-    RequestId,
-};
+use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness, MailboxApi, NodeId};
 use zcluster_auth::{AuthConfig, Authenticator};
 use zcluster_delivery::carry::Courier;
 use zcluster_delivery::{Deliverer, DeliveryConfig};
@@ -137,36 +133,10 @@ fn ldap(config: &Config, router: &Arc<Router>, authenticator: &Arc<Authenticator
         version: env!("CARGO_PKG_VERSION").into(),
         ..zcluster_ldap::Config::default()
     };
-    let directory = Directory::new(Arc::new(Choosing(router.clone())), Freshness::Local);
+    let directory = Directory::new(router.clone(), Freshness::Local);
     let router = router.clone();
     let served = Served::new(directory, Box::new(move || Some(router.directory_version())));
     Arc::new(Ldap::new(Arc::new(served), authenticator.clone(), settings))
-}
-
-/// The router, which finds a shard for the mailboxes of accounts that are made.
-struct Choosing(Arc<Router>);
-
-impl DirectoryApi for Choosing {
-    fn read(&self, query: DirectoryQuery, freshness: Freshness) -> BoxFuture<'_, zcluster_api::Result<DirectoryReply>> {
-        DirectoryApi::read(&*self.0, query, freshness)
-    }
-
-    fn write(
-        &self,
-        actor: Actor,
-        request: RequestId,
-        mut command: DirectoryCommand,
-    ) -> BoxFuture<'_, zcluster_api::Result<DirectoryReply>> {
-        if let DirectoryCommand::CreateAccount { group, .. } = &mut command
-            && *group == GroupId::DIRECTORY
-        {
-            match self.0.choose_shard() {
-                Ok(chosen) => *group = chosen,
-                Err(error) => return std::future::ready(Err(error)).boxed(),
-            }
-        }
-        DirectoryApi::write(&*self.0, actor, request, command)
-    }
 }
 
 /// Certificates by host name.
