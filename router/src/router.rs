@@ -79,6 +79,12 @@ impl Router {
         self.0.leads_directory()
     }
 
+    /// A number that rises with every change of this node's copy of the directory, and is the same on every node that has
+    /// the same.
+    pub fn directory_version(&self) -> u64 {
+        self.0.directory_version()
+    }
+
     /// A shard for a new mailbox. (`CreateAccount` with group 0 makes the router choose by itself.)
     ///
     /// # Errors

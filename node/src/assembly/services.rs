@@ -12,16 +12,12 @@ use crate::lessons::Letters;
 use crate::relay::Counting;
 use anyhow::{Context, Result, anyhow};
 use axum::routing::get;
-use futures::future::{BoxFuture, FutureExt};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use zcluster_api::{
-    Actor, DirectoryApi, DirectoryCommand, DirectoryQuery, DirectoryReply, Freshness, GroupId, MailboxApi, NodeId,
-    RequestId,
-};
+use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness, MailboxApi, NodeId};
 use zcluster_auth::{AuthConfig, Authenticator};
 use zcluster_delivery::carry::Courier;
 use zcluster_delivery::{Deliverer, DeliveryConfig};

@@ -30,14 +30,12 @@ pub use commands::bind::ADMIN_PASSWORD_ATTRIBUTE;
 pub use config::Config;
 pub use served::{Served, Version};
 
-use codec::reply;
 use domains::Domains;
-use errors::Code;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use zcluster_auth::Authenticator;
-use zcluster_listener::{Connection, Protocol, Refusal};
+use zcluster_listener::{Connection, Protocol};
 
 /// The service behind LDAP ports.
 pub struct Ldap {
@@ -63,15 +61,5 @@ impl Protocol for Ldap {
 
     fn serve(self: Arc<Self>, connection: Connection) -> BoxFuture<'static, ()> {
         Box::pin(session::serve(self, connection))
-    }
-
-    fn refuse_text(&self, why: Refusal) -> String {
-        let text = match why {
-            Refusal::TooMany => "too many connections",
-            Refusal::TooManyFromAddress => "too many connections from your address",
-            Refusal::ShuttingDown => "shutting down",
-        };
-        // All of it is below 0x80: the text and the message are short.
-        String::from_utf8(reply::notice_of_disconnection(Code::Busy, text)).unwrap_or_default()
     }
 }
