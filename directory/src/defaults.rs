@@ -37,7 +37,8 @@ pub fn cos() -> Vec<Modification> {
 /// What the COS `defaultExternal` holds.
 pub fn external_cos() -> Vec<Modification> {
     let of = |d: &zcluster_schema::Definition| d.external_cos_default.clone().unwrap_or_else(|| d.cos_default.clone());
-    let all = zcluster_schema::all().map(|d| (d, of(d))).filter(|(d, values)| !values.is_empty() && !is_left_out(d, values));
+    let all =
+        zcluster_schema::all().map(|d| (d, of(d))).filter(|(d, values)| !values.is_empty() && !is_left_out(d, values));
     all.map(|(d, values)| change(d.name, stored(d, &values))).collect()
 }
 
