@@ -62,6 +62,7 @@ async fn get_info(prov: &Prov, call: &Call<'_>) -> Outcome {
         }
         _ => return Err(usage(format!("domains are named by name, id or virtualHostname, not by {by:?}"))),
     };
+    let domain = prov.visible(domain).await?;
     let attrs = prov.directory.effective(&domain).await?;
     let told = ["zimbraDomainName", "zimbraId"];
     let attrs = keep(attrs, |d| d.has(Flag::DomainInfo) || told.contains(&d.name));
@@ -84,6 +85,7 @@ async fn delete(prov: &Prov, call: &Call<'_>) -> Outcome {
 /// Accounts by COS: those without one of their own have the domain's, else `default`.
 async fn count_accounts(prov: &Prov, call: &Call<'_>) -> Outcome {
     let domain = prov.directory.named(DOMAIN, None, call.name()).await?;
+    let domain = prov.visible(domain).await?;
     let by_cos = accounts_by_cos(prov, &domain).await?;
     let row = |name: &str, id: &str, count: &str| format!("{name:<20} {id:<40} {count}");
     let mut lines =

@@ -103,6 +103,8 @@ async fn preauth_key(prov: &Prov, call: &Call<'_>) -> Outcome {
 
 async fn preauth_value(prov: &Prov, call: &Call<'_>) -> Outcome {
     let domain = prov.directory.named(&[ObjectKind::Domain], None, call.name()).await?;
+    // The key must be his to see, who has something signed with it.
+    let domain = prov.visible(domain).await?;
     let key = domain.attrs.get("zimbraPreAuthKey");
     let key = key.ok_or_else(|| Failure::invalid("domain not configured for preauth"))?;
     let (name, by) = (call.arg(1), call.arg(2));
