@@ -96,9 +96,6 @@ impl FromRequestParts<Arc<Admin>> for Signed {
 async fn by_token(admin: &Admin, token: &str) -> Result<Signed, Refused> {
     match admin.authenticator.redeem_token(token).await {
         Ok((account, token)) if token.admin && account.is_admin() => Ok(Signed(Actor::Admin(account.id))),
-        Ok((account, token)) if token.admin && account.effective("zimbraIsDelegatedAdminAccount") == Some("TRUE") => {
-            Ok(Signed(Actor::Account(account.id)))
-        }
         Ok(_) => Err(Refused::new(StatusCode::FORBIDDEN, "service.PERM_DENIED", "not a token for administration")),
         Err(AuthError::Invalid) => {
             Err(Refused::new(StatusCode::UNAUTHORIZED, "service.AUTH_EXPIRED", "the token is not valid, or no longer"))
