@@ -35,8 +35,16 @@ fn main() -> ! {
         // SAFETY: sets a disposition before any thread exists.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     }
+    let short = cli.command.is_short();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => run(&runtime, cli.command),
+        Ok(runtime) => {
+            let code = run(&runtime, cli.command);
+            if short {
+                // A thread may still wait for a line from stdin: nobody waits for it.
+                runtime.shutdown_background();
+            }
+            code
+        }
         Err(e) => {
             eprintln!("zcluster: cannot start threads: {e}");
             1
