@@ -21,6 +21,8 @@ pub struct Link {
     /// Names all lines of this run, with their numbers: a line that is sent twice makes nothing twice.
     key: String,
     sent: usize,
+    /// A node has answered: until then nothing can be half done, and what is wrong is told at once.
+    met: bool,
     debug: bool,
     answers: bool,
 }
@@ -28,7 +30,7 @@ pub struct Link {
 impl Link {
     pub fn new(clients: Vec<Client>, debug: bool, answers: bool) -> Link {
         let key = zcluster_runtime::random_bytes::<16>().iter().map(|b| format!("{b:02x}")).collect();
-        Link { clients, at: 0, key, sent: 0, debug, answers }
+        Link { clients, at: 0, key, sent: 0, met: false, debug, answers }
     }
 
     /// Sends lines; the outcomes of the first of them, at least one. The next call must begin with the line behind those.
@@ -39,16 +41,24 @@ impl Link {
         let mut request =
             Request { lines: lines.to_vec(), page: None, key: Some(self.key.clone()), first: self.sent, again: false };
         let until = Instant::now() + GIVE_UP_AFTER;
+        let mut tried = 0;
         loop {
-            let why = match self.call(&request).await {
+            let answer = self.call(&request).await;
+            let answered = answer.as_ref().map_or_else(|e| e.is::<CallError>(), |_| true);
+            let why = match answer {
                 Ok(outcomes) if !outcomes.is_empty() => {
-                    self.sent += outcomes.len();
+                    (self.sent, self.met) = (self.sent + outcomes.len(), true);
                     return Ok(outcomes);
                 }
                 Ok(_) => anyhow::anyhow!("the directory has no leader in reach"),
                 Err(e) if is_final(&e) => return Err(e),
                 Err(e) => e,
             };
+            tried += 1;
+            self.met |= answered;
+            if !self.met && tried >= self.clients.len() {
+                return Err(why);
+            }
             if until.remaining().is_zero() {
                 return Err(why.context("it is not known whether the last line was carried out"));
             }
