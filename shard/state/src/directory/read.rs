@@ -170,17 +170,26 @@ impl Known {
     fn fill(&mut self, kv: &dyn KvRead, bare: Bare) -> Result<Account> {
         let Bare { mut account, cos, domain } = bare;
         if let Some(id) = cos {
-            if !self.cos.contains_key(&id) {
-                let cos = containers::cos_by_id(kv, &id.to_string())?;
-                self.cos.insert(id, Arc::new(cos.map_or_else(Attributes::new, |c| inheritable(c.attrs))));
+            let known = match self.cos.get(&id) {
+                Some(known) => known.clone(),
+                None => {
+                    let cos = containers::cos_by_id(kv, &id.to_string())?;
+                    let attrs = Arc::new(cos.map_or_else(Attributes::new, |c| inheritable(c.attrs)));
+                    self.cos.insert(id, attrs.clone());
+                    attrs
+                }
+            };
+            account.cos = Some(known);
+        }
+        let known = match self.domains.get(&domain) {
+            Some(known) => known.clone(),
+            None => {
+                let attrs = Arc::new(rows::domain(kv, &domain)?.map_or_else(Attributes::new, |d| d.attrs));
+                self.domains.insert(domain, attrs.clone());
+                attrs
             }
-            account.cos = self.cos.get(&id).cloned();
-        }
-        if !self.domains.contains_key(&domain) {
-            let attrs = rows::domain(kv, &domain)?.map_or_else(Attributes::new, |d| d.attrs);
-            self.domains.insert(domain.clone(), Arc::new(attrs));
-        }
-        account.domain = self.domains.get(&domain).cloned();
+        };
+        account.domain = Some(known);
         Ok(account)
     }
 }
