@@ -86,6 +86,7 @@ impl Services {
 ///
 /// # Errors
 /// A port that cannot be taken, unusable certificates.
+#[allow(clippy::too_many_arguments)] // Each is another part of the node; one place calls this.
 pub async fn start(
     dir: &DataDir,
     node: &NodeFile,

@@ -195,12 +195,12 @@ async fn lockouts_count_what_all_nodes_see_and_a_success_is_told() {
     set(&memory, id, "zimbraPasswordLockoutEnabled", &["TRUE"]);
     set(&memory, id, "zimbraPasswordLockoutMaxFailures", &["4"]);
     let nodes = three_nodes(&memory);
-    for n in 0..3 {
-        assert_eq!(sign_in(&nodes[n], "wrong").await, Err(AuthError::Invalid));
+    for node in &nodes {
+        assert_eq!(sign_in(node, "wrong").await, Err(AuthError::Invalid));
     }
     assert_eq!(sign_in(&nodes[0], "right").await, Ok(id), "all nodes forget");
-    for n in 0..3 {
-        assert_eq!(sign_in(&nodes[n], "wrong").await, Err(AuthError::Invalid));
+    for node in &nodes {
+        assert_eq!(sign_in(node, "wrong").await, Err(AuthError::Invalid));
     }
     assert_eq!(account(&memory, NAME).status(), "active");
     assert_eq!(sign_in(&nodes[0], "wrong").await, Err(AuthError::Invalid));

@@ -6,13 +6,18 @@ use std::sync::Mutex;
 use std::time::Duration;
 use zcluster_runtime::Instant;
 
+/// URL, and whether StartTLS is wanted.
+type Server = (String, bool);
+/// Since when it is idle.
+type Idle = (Instant, Ldap);
+
 /// Servers that connections are kept to.
 const SERVERS_MAX: usize = 256;
 
 pub(crate) struct Pool {
     idle_max: usize,
     idle_time: Duration,
-    idle: Mutex<BTreeMap<(String, bool), VecDeque<(Instant, Ldap)>>>,
+    idle: Mutex<BTreeMap<Server, VecDeque<Idle>>>,
 }
 
 impl Pool {

@@ -22,7 +22,7 @@ impl Session {
             return Ok(message);
         }
         loop {
-            if let Some((_, message)) = self.from_buffer()? {
+            if let Some((_, message)) = self.take_buffered()? {
                 return Ok(message);
             }
             self.conn.fill_between().await?;
@@ -30,7 +30,7 @@ impl Session {
     }
 
     /// A message that is there completely, and its bytes.
-    fn from_buffer(&mut self) -> Result<Option<(usize, Incoming)>, End> {
+    fn take_buffered(&mut self) -> Result<Option<(usize, Incoming)>, End> {
         let buffered = self.conn.buffered();
         let bad = |e: crate::codec::ber::Malformed| End::Notice(Code::ProtocolError, e.0.into());
         match frame(buffered).map_err(bad)? {
@@ -74,7 +74,7 @@ impl Session {
     fn look_ahead(&mut self, id: u32) -> Result<(), Stop> {
         while self.waiting_bytes <= PIPELINE_BYTES_MAX {
             // What is no message stays in the buffer until it is its turn.
-            let Ok(Some((bytes, message))) = self.from_buffer() else { break };
+            let Ok(Some((bytes, message))) = self.take_buffered() else { break };
             let about = match &message {
                 Ok(Message { operation: Operation::Unbind, .. }) => return Err(Stop::End(End::Lost)),
                 Ok(Message { operation: Operation::Abandon(other), .. }) => Some((*other, None)),

@@ -72,7 +72,7 @@ impl Cluster {
         let peer: SocketAddr = peer.parse().expect("address");
         let conn = Connection::new(server, peer, peer, tls, &Shutdown::new());
         let served = spawn(Arc::new(ldap).serve(conn));
-        Client { stream: client, buffer: BytesMut::new(), codec: codec(), next: 1, served }
+        Client { stream: client, buffer: BytesMut::new(), codec: codec(), next: 1, _served: served }
     }
 
     pub async fn as_admin(&self) -> Client {
@@ -97,7 +97,8 @@ pub struct Client {
     pub buffer: BytesMut,
     pub codec: LdapCodec,
     pub next: i32,
-    pub served: JoinHandle<()>,
+    /// Ends with the client.
+    _served: JoinHandle<()>,
 }
 
 /// What a search brought.

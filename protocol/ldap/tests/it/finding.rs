@@ -81,7 +81,7 @@ async fn the_tree() {
     // Everything that is found can be found by its name.
     for dn in &all {
         let found = c.search(scoped(LdapSearchScope::Base, dn, "(objectClass=*)", &["entryDN"])).await;
-        assert_eq!(found.values("entryDN"), [dn.clone()]);
+        assert_eq!(found.values("entryDN"), std::slice::from_ref(dn));
     }
     for (base, count) in [("dc=other,dc=org", 4), ("dc=sub,dc=example,dc=com", 5), ("ou=people,dc=example,dc=com", 7)] {
         assert_eq!(
