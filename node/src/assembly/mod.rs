@@ -11,7 +11,7 @@ mod storage;
 use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
 use crate::telemetry;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -57,6 +57,16 @@ async fn bind(config: &Config, service: &str, port: u16) -> Result<TcpListener> 
     TcpListener::bind(address).await.map_err(|e| cannot_listen(service, address, &e))
 }
 
+/// Reads the site's own attributes, before anything asks for one.
+fn extend_schema(config: &Config) -> Result<()> {
+    let Some(path) = &config.node.schema_extension else { return Ok(()) };
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read node.schema_extension {shown}"))?;
+    let count = zcluster_schema::extend(&text).map_err(|e| anyhow!("{shown}: {e}"))?;
+    tracing::info!(count, "attributes of the site's own");
+    Ok(())
+}
+
 /// Runs the node until it is asked to stop.
 ///
 /// # Errors
@@ -69,6 +79,7 @@ pub async fn run(dir: DataDir, mut node: NodeFile, config: Config, options: Opti
     let admin_listener = bind(&config, "admin", config.ports.admin).await?;
     let faults = options.fault_injection.then(FaultSwitch::new);
 
+    extend_schema(&config)?;
     let storage = storage::open(&dir, &mut node, &config, faults.clone()).await?;
     let id = NodeId(node.id());
     tracing::info!(cluster = node.cluster, node = node.number, incarnation = node.incarnation, "node starts");

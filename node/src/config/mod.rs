@@ -108,6 +108,7 @@ impl Config {
         }
         let (oauth, relay, tls) = (&mut self.oauth, &mut self.relay, &mut self.tls);
         let paths = [
+            &mut self.node.schema_extension,
             &mut tls.certificate,
             &mut tls.key,
             &mut tls.directory,

@@ -16,11 +16,13 @@ pub struct Node {
     pub advertise: Option<String>,
     /// Failure domain.
     pub zone: String,
+    /// A file of attributes that the site adds to Zimbra's (docs/directory.md).
+    pub schema_extension: Option<PathBuf>,
 }
 
 impl Default for Node {
     fn default() -> Self {
-        Node { listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED), advertise: None, zone: "default".into() }
+        Node { listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED), advertise: None, zone: "default".into(), schema_extension: None }
     }
 }
 
