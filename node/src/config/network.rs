@@ -22,7 +22,12 @@ pub struct Node {
 
 impl Default for Node {
     fn default() -> Self {
-        Node { listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED), advertise: None, zone: "default".into(), schema_extension: None }
+        Node {
+            listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            advertise: None,
+            zone: "default".into(),
+            schema_extension: None,
+        }
     }
 }
 
