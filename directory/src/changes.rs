@@ -16,7 +16,8 @@ pub fn place_of(kind: ObjectKind) -> &'static [Place] {
         ObjectKind::Resource => &[Place::CalendarResource, Place::Account, Place::MailRecipient],
         ObjectKind::DistributionList => &[Place::DistributionList, Place::MailRecipient],
         ObjectKind::DynamicGroup => &[Place::Group, Place::GroupUnit, Place::MailRecipient],
-        ObjectKind::Domain => &[Place::Domain],
+        // A domain may name a way and catch-alls for all its addresses, as Zimbra's alias domains do.
+        ObjectKind::Domain => &[Place::Domain, Place::MailRecipient],
         ObjectKind::Cos => &[Place::Cos],
         ObjectKind::Server => &[Place::Server],
         ObjectKind::Config => &[Place::GlobalConfig],

@@ -73,7 +73,8 @@ pub fn check(definition: &Definition, value: &str) -> Result<String, Problem> {
         Kind::Id if is_id(value) => {}
         Kind::Id => return fail(format!("{name} must be a valid id")),
         Kind::Email if is_address(value) => {}
-        Kind::EmailP | Kind::CsEmailP if is_address(bare(value)) => {}
+        Kind::EmailP if is_address(bare(value)) => {}
+        Kind::CsEmailP if value.split(',').all(|one| is_address(bare(one.trim()))) => {}
         Kind::Email | Kind::EmailP | Kind::CsEmailP => {
             return fail(format!("{name} must be a valid email address: {value}"));
         }
@@ -196,6 +197,8 @@ mod tests {
     fn values_are_checked_and_normalised() {
         assert_eq!(set("ZIMBRAMAILQUOTA", "5 gb"), Ok("5368709120".into()));
         assert_eq!(set("zimbraMailTrashLifetime", "30d"), Ok("30d".into()));
+        let several = "a@b.example, Cee <c@d.example>";
+        assert_eq!(set("zimbraPrefMailForwardingAddress", several), Ok(several.into()));
         for (name, bad, text) in [
             ("zimbraMailQuota", "lots", "zimbraMailQuota must be a valid long: lots"),
             ("zimbraMailQuota", "99999999TB", "zimbraMailQuota must be a valid long: 99999999TB"),
@@ -210,6 +213,11 @@ mod tests {
             ("zimbraId", "00000000-0000-0000-0000-000000000000", "zimbraId is immutable"),
             ("mail", "a@b", "mail is immutable"),
             ("zimbraFoo", "x", "invalid attr name: zimbraFoo"),
+            (
+                "zimbraPrefMailForwardingAddress",
+                "a@b.example,c",
+                "zimbraPrefMailForwardingAddress must be a valid email address: a@b.example,c",
+            ),
             ("zimbraImapBindPort", "70000", "zimbraImapBindPort must be a valid port: 70000"),
         ] {
             assert_eq!(set(name, bad), Err(text.into()));

@@ -19,7 +19,7 @@ pub enum Kind {
     Email,
     /// An address, perhaps with a display name.
     EmailP,
-    /// An address whose local part's case matters.
+    /// Addresses, apart by commas, perhaps with display names.
     CsEmailP,
     /// One of the listed.
     Enum,
