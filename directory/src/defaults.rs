@@ -13,10 +13,12 @@ pub fn default_cos_id() -> AccountId {
     DEFAULT_COS.parse().unwrap_or(AccountId([0; 16]))
 }
 
-/// Attributes that a new cluster leaves unset: of the notices' texts the facts hold the variables only (ours are used
-/// then), and the time zone is where the site is.
+/// Attributes that a new cluster leaves unset: the time zone is where the site is; TLS to other hosts is better unset
+/// (DANE where a domain has it) than at Zimbra's `may`; and of the notices' texts the facts hold the variables only (ours
+/// are used then).
 fn is_left_out(definition: &zcluster_schema::Definition, values: &[String]) -> bool {
-    definition.name == "zimbraPrefTimeZoneId" || values.iter().any(|v| v.starts_with("(message template"))
+    ["zimbraPrefTimeZoneId", "zimbraMtaSmtpTlsSecurityLevel"].contains(&definition.name)
+        || values.iter().any(|v| v.starts_with("(message template"))
 }
 
 /// What a new global config holds.
