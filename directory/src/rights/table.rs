@@ -54,7 +54,12 @@ impl Attrs {
             Attrs::All => true,
             Attrs::Some(list) => named(list),
             Attrs::DomainAdmin(list) => {
-                named(list) || zcluster_schema::find(attr).is_some_and(|d| d.has(Flag::DomainAdminModifiable))
+                // A quota takes a right of its own, bounded by zimbraDomainAdminMaxMailQuota.
+                let flagged = |attr: &str| {
+                    !attr.eq_ignore_ascii_case("zimbraMailQuota")
+                        && zcluster_schema::find(attr).is_some_and(|d| d.has(Flag::DomainAdminModifiable))
+                };
+                named(list) || flagged(attr)
             }
         }
     }

@@ -65,7 +65,8 @@ async fn tampering_time_and_new_keys_close_it() {
         url.replace("TEXT", "HEADER"),
         url.replace("anonymous", "authuser"),
         url.replace(":internal:", ":other:"),
-        format!("{}0", &url[..url.len() - 1]).replace("00", "0x"),
+        // Another last digit.
+        format!("{}{}", &url[..url.len() - 1], if url.ends_with('0') { '1' } else { '0' }),
         url[..url.len() - 2].to_string(),
         format!("{base};urlauth=anonymous"),
         base.to_string(),

@@ -114,7 +114,7 @@ async fn filters() {
         ("(&(uid=*)(zimbraMailQuota<=999))", vec![CAROL]),
         ("(cn=b*ex*le)", vec![BOB]),
         ("(sn=*xampl*)", vec![ADMIN, BOB, CAROL, DAVE, ZOE]),
-        ("(&(objectClass=person)(!(sn=example)))", vec![]),
+        ("(&(objectClass=person)(!(sn=example)))", vec!["uid=zimbra,cn=admins,cn=zimbra"]),
         ("(&(objectClass=zimbraAccount)(!(zimbraMailQuota=50))(mail=*@example.com))", vec![ADMIN, BOB]),
         ("(|(uid=bob)(uid=zoe))", vec![BOB, ZOE]),
         ("(zimbraMailForwardingAddress=bob@example.com)", vec![team]),
