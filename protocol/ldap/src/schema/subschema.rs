@@ -84,6 +84,8 @@ fn attribute_types() -> Vec<String> {
         made_up(Operational::HasSubordinates, "EQUALITY booleanMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.7"),
     ];
     for (oid, name, syntax) in [
+        // Not kept here, but asked for by libraries that look every name up first.
+        ("2.5.18.2", "modifyTimestamp", "1.3.6.1.4.1.1466.115.121.1.24"),
         ("2.5.21.5", "attributeTypes", "1.3.6.1.4.1.1466.115.121.1.3"),
         ("2.5.21.6", "objectClasses", "1.3.6.1.4.1.1466.115.121.1.37"),
         ("2.5.21.4", "matchingRules", "1.3.6.1.4.1.1466.115.121.1.15"),
