@@ -24,7 +24,9 @@ pub fn power_cut(from: &Path, to: &Path) {
             match std::fs::copy(file.path(), to.join(file.file_name())) {
                 // RocksDB removes what it no longer needs whenever it likes.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                copied => drop(copied.unwrap()),
+                copied => {
+                    copied.unwrap();
+                }
             }
         }
     }
