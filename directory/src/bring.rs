@@ -243,6 +243,8 @@ impl Directory {
         | DirectoryCommand::CreateCos { attrs, .. }
         | DirectoryCommand::CreateEntry { attrs, .. } = &mut command
         {
+            // What is told stands in place of what a new entry has by itself: two replacements would be two values.
+            attrs.retain(|m| !trusted.iter().any(|t| t.name.eq_ignore_ascii_case(&m.name)));
             attrs.extend(trusted);
             attrs.extend(one.created.iter().map(|at| Modification::set("zimbraCreateTimestamp", at.clone())));
         }

@@ -55,7 +55,6 @@ fn why<'a>(list: &'a [zcluster_directory::zimbra::Noted], what: &str) -> &'a str
 }
 
 #[test]
-#[ignore = "known to fail: a second import changes a dynamic group once more"]
 fn a_site_moves_over() {
     run(async {
         let d = directory();
@@ -174,7 +173,6 @@ fn transports_are_kept_for_a_site_that_moves_step_by_step() {
 }
 
 #[test]
-#[ignore = "known to fail: a second import changes a dynamic group once more"]
 fn what_stands_in_the_way_is_told_and_the_rest_goes_on() {
     run(async {
         let d = directory();

@@ -14,7 +14,6 @@ mod classes;
 mod codec;
 mod commands;
 mod config;
-mod dn;
 mod domains;
 mod entry;
 mod errors;
@@ -22,7 +21,8 @@ mod schema;
 mod search;
 mod served;
 mod session;
-mod tree;
+
+use zcluster_directory::{dn, tree};
 
 pub use back_end::{Answer, Directory, Failure};
 /// The attribute of the global config that holds the hashes of the password of `uid=zimbra,cn=admins,cn=zimbra`.
