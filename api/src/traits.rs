@@ -70,6 +70,8 @@ pub trait MailboxApi: Send + Sync + 'static {
 pub enum Freshness {
     /// From the local replica, but a "no such" answer is confirmed by `Linearizable` first.
     Local,
+    /// From the local replica as it is: for what is asked right behind a question whose "no such" was confirmed.
+    AsIs,
     /// Not older than the call's begin; falls back on the local replica (and says so in the log) when no leader
     /// answers within the timeout.
     Recent,

@@ -37,16 +37,7 @@ impl Directory {
         object: &Object,
         changes: Vec<Modification>,
     ) -> Result<Option<DirectoryCommand>, Failure> {
-        self.allow(actor, Wish::Modify { object, changes: &changes }).await?;
-        let changes = changes::modifications(object.kind, &object.attrs, changes)?;
-        if changes.is_empty() {
-            return Ok(None);
-        }
-        if object.kind == ObjectKind::Account {
-            self.room_after(object, &changes).await?;
-        }
-        audit::changed(actor, "modify in a batch", object, &changes);
-        service::modification(object, changes).map(Some)
+        self.change_of(actor, object, changes, Vec::new()).await
     }
 
     /// The checked command that removes an entry.

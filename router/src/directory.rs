@@ -36,6 +36,7 @@ impl Inner {
                 Err(Error::NotFound(_)) => {}
                 other => return other,
             },
+            Freshness::AsIs => return self.directory_now(&query),
             Freshness::Linearizable => {}
             Freshness::Recent => {
                 if let Err(error) = self.directory_barrier(Instant::now() + RECENT_TIMEOUT).await {

@@ -31,26 +31,31 @@ pub(super) async fn place(deliverer: &Deliverer, site: &Site, recipient: &str) -
 async fn find(deliverer: &Deliverer, site: &Site, recipient: &str) -> Result<Place> {
     let Ok((local, domain)) = split_address(recipient) else {
         // Not an address that we could have given out; of a domain of ours, the other half may have.
-        return match read(deliverer, DirectoryQuery::Domain(domain_of(recipient).to_lowercase())).await? {
+        return match read(deliverer, DirectoryQuery::Domain(domain_of(recipient).to_lowercase()), Freshness::Local)
+            .await?
+        {
             Some(DirectoryReply::Domain(domain)) => of_domain(deliverer, &domain).await,
             _ => Ok(Place::Elsewhere(None)),
         };
     };
+    // The first "no such" is confirmed by the directory's leader; what is asked behind it is answered here.
+    let mut fresh = Freshness::Local;
     let bare = site.without_tag(&local).map(|bare| format!("{bare}@{domain}"));
     for name in [Some(format!("{local}@{domain}")), bare].into_iter().flatten() {
         if let Some(DirectoryReply::Account(account)) =
-            read(deliverer, DirectoryQuery::Account(AccountBy::Address(name.clone()))).await?
+            read(deliverer, DirectoryQuery::Account(AccountBy::Address(name.clone())), fresh).await?
         {
             return of_account(deliverer, account).await;
         }
+        fresh = Freshness::AsIs;
         if let Some(DirectoryReply::Object(list)) =
-            read(deliverer, DirectoryQuery::Object(ObjectBy::Address(name))).await?
+            read(deliverer, DirectoryQuery::Object(ObjectBy::Address(name)), fresh).await?
             && Kinds::GROUPS.has(list.kind)
         {
             return Ok(Place::List(list));
         }
     }
-    match read(deliverer, DirectoryQuery::Domain(domain)).await? {
+    match read(deliverer, DirectoryQuery::Domain(domain), Freshness::Local).await? {
         Some(DirectoryReply::Domain(domain)) => of_domain(deliverer, &domain).await,
         _ => Ok(Place::Elsewhere(None)),
     }
@@ -75,15 +80,15 @@ async fn of_domain(deliverer: &Deliverer, domain: &Domain) -> Result<Place> {
     if let Some(way) = way {
         return Ok(Place::Elsewhere(Some(way)));
     }
-    match read(deliverer, DirectoryQuery::Account(AccountBy::CatchAll(domain.name.clone()))).await? {
+    match read(deliverer, DirectoryQuery::Account(AccountBy::CatchAll(domain.name.clone())), Freshness::AsIs).await? {
         Some(DirectoryReply::Account(account)) => of_account(deliverer, account).await,
         _ => Ok(Place::Nobody(Failure::permanent("5.1.1", "no such user here"))),
     }
 }
 
 /// An answer; what does not exist, or cannot, is `None`.
-async fn read(deliverer: &Deliverer, query: DirectoryQuery) -> Result<Option<DirectoryReply>> {
-    match deliverer.directory().read(query, Freshness::Local).await {
+async fn read(deliverer: &Deliverer, query: DirectoryQuery, fresh: Freshness) -> Result<Option<DirectoryReply>> {
+    match deliverer.directory().read(query, fresh).await {
         Ok(reply) => Ok(Some(reply)),
         Err(Error::NotFound(_) | Error::Invalid(_)) => Ok(None),
         Err(error) => Err(error),

@@ -48,7 +48,7 @@ impl Session {
         for _ in 0..REWRITES_MAX {
             // Addresses that we could never have given out may still be in somebody else's domain.
             let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain).to_string();
-            let attrs = match self.directory(DirectoryQuery::Domain(domain)).await? {
+            let attrs = match self.directory(DirectoryQuery::Domain(domain), Freshness::Local).await? {
                 Some(DirectoryReply::Domain(domain)) => domain.attrs,
                 _ => return Ok(Found::Elsewhere),
             };
@@ -56,14 +56,18 @@ impl Session {
                 // Quoted local parts: the other half of a split domain may have given them out.
                 return Ok(self.elsewhere(&attrs, address).await?.unwrap_or(Found::Nobody));
             };
+            // The first "no such" is confirmed by the directory's leader; what is asked behind it is answered here, or an
+            // address that does not exist would cost a question to the leader for each thing that it might have been.
+            let mut fresh = Freshness::Local;
             let tag = self.policy.without_tag(&local).map(|bare| format!("{bare}@{domain}"));
             for name in [Some(format!("{local}@{domain}")), tag].into_iter().flatten() {
-                if let Some(account) = self.account_of(AccountBy::Address(name.clone())).await? {
+                if let Some(account) = self.account_of(AccountBy::Address(name.clone()), fresh).await? {
                     if let Some(elsewhere) = self.elsewhere(&account.attrs, address.clone()).await? {
                         return Ok(elsewhere);
                     }
                     return Ok(Found::Account { account, domain: attrs });
                 }
+                fresh = Freshness::AsIs;
                 if let Some(list) = self.list_of(name).await? {
                     return Ok(Found::List(list));
                 }
@@ -71,7 +75,7 @@ impl Session {
             if let Some(elsewhere) = self.elsewhere(&attrs, address.clone()).await? {
                 return Ok(elsewhere);
             }
-            if let Some(account) = self.account_of(AccountBy::CatchAll(domain.clone())).await? {
+            if let Some(account) = self.account_of(AccountBy::CatchAll(domain.clone()), Freshness::AsIs).await? {
                 let elsewhere = self.elsewhere(&account.attrs, account.name.clone()).await?;
                 return Ok(elsewhere.unwrap_or(Found::Account { account, domain: attrs }));
             }
@@ -88,23 +92,23 @@ impl Session {
         Ok(Found::Nobody)
     }
 
-    async fn account_of(&self, by: AccountBy) -> Result<Option<Box<Account>>> {
-        match self.directory(DirectoryQuery::Account(by)).await? {
+    async fn account_of(&self, by: AccountBy, fresh: Freshness) -> Result<Option<Box<Account>>> {
+        match self.directory(DirectoryQuery::Account(by), fresh).await? {
             Some(DirectoryReply::Account(account)) => Ok(Some(account)),
             _ => Ok(None),
         }
     }
 
     async fn list_of(&self, address: String) -> Result<Option<Box<Object>>> {
-        match self.directory(DirectoryQuery::Object(ObjectBy::Address(address))).await? {
+        match self.directory(DirectoryQuery::Object(ObjectBy::Address(address)), Freshness::AsIs).await? {
             Some(DirectoryReply::Object(object)) if Kinds::GROUPS.has(object.kind) => Ok(Some(object)),
             _ => Ok(None),
         }
     }
 
     /// An answer; what does not exist, or cannot, is `None`.
-    async fn directory(&self, query: DirectoryQuery) -> Result<Option<DirectoryReply>> {
-        match self.smtp.backend.directory.read(query, Freshness::Local).await {
+    async fn directory(&self, query: DirectoryQuery, fresh: Freshness) -> Result<Option<DirectoryReply>> {
+        match self.smtp.backend.directory.read(query, fresh).await {
             Ok(reply) => Ok(Some(reply)),
             Err(Error::NotFound(_) | Error::Invalid(_)) => Ok(None),
             Err(error) => Err(error),
