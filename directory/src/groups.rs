@@ -8,7 +8,7 @@
 use crate::{Directory, Failure, filter_text};
 use std::collections::{BTreeSet, VecDeque};
 use zcluster_api::directory::{Filter, Kinds, Modification, ModifyKind, Object, ObjectBy, ObjectKind, Search};
-use zcluster_api::{AccountId, Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error};
+use zcluster_api::{AccountId, Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness};
 
 /// Members of a list, nested ones included.
 pub const MEMBERS_MAX: usize = 50_000;
@@ -231,7 +231,10 @@ impl Directory {
         let mut out = Vec::new();
         for address in list.attrs.all("zimbraMailForwardingAddress") {
             let by = ObjectBy::Address(address.clone());
-            match self.read(DirectoryQuery::Object(by)).await.and_then(DirectoryReply::into_object) {
+            // Members elsewhere are many: none of them is asked for at the directory's leader. One that was made a moment
+            // ago is found when it is its turn.
+            let found = self.api().read(DirectoryQuery::Object(by), Freshness::AsIs).await;
+            match found.and_then(DirectoryReply::into_object) {
                 Ok(object) => out.push((known(&object), Some(object))),
                 Err(Error::NotFound(_) | Error::Invalid(_)) => {
                     out.push((Member { address: address.to_lowercase(), id: None, kind: None }, None));

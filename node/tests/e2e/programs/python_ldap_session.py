@@ -63,7 +63,7 @@ target = f"uid=many0,ou=people,{base}"
 read = PostReadControl(criticality=True, attrList=["title"])
 request = conn.modify_ext(target, [(ldap.MOD_REPLACE, "title", [b"Read back"])], serverctrls=[read])
 _, _, _, controls = conn.result3(request)
-assert controls[0].entry["title"] == ["Read back"], controls[0].entry
+assert controls[0].entry["title"] == [b"Read back"], controls[0].entry
 for wrong, changes in [
     (ldap.UNDEFINED_TYPE, [(ldap.MOD_REPLACE, "noSuchThing", [b"x"])]),
     (ldap.NO_SUCH_ATTRIBUTE, [(ldap.MOD_DELETE, "street", None)]),
