@@ -199,7 +199,7 @@ mod tests {
             let read = Dn::parse(&dn.to_string()).unwrap();
             let found = place(&read);
             let fits = match &found {
-                Some(Place::Person(n)) => kind.has_address() && *n == name || kind == ObjectKind::Alias && *n == name,
+                Some(Place::Person(n)) => (kind.has_address() || kind == ObjectKind::Alias) && *n == name,
                 Some(Place::Group(n) | Place::Dc(n)) => *n == name,
                 Some(Place::Named(k, n)) => *k == kind && (*n == name || matches!(kind, ObjectKind::Config | ObjectKind::GlobalGrant)),
                 Some(Place::Child { kind: k, name: n, .. }) => *k == kind && *n == name,
