@@ -10,6 +10,7 @@ mod compare;
 mod connection;
 mod corpus;
 mod deliver;
+mod directory;
 mod filtered;
 mod imap;
 mod managesieve;
@@ -54,6 +55,8 @@ enum Load {
     /// IMAP loads.
     #[command(subcommand)]
     Imap(ImapLoad),
+    /// Fill the directory of one node with accounts; load rate, sizes, look-ups, restart, and a second node's catch-up.
+    Directory(directory::DirectoryOptions),
     /// Run every load against zcluster (one node, three nodes), Dovecot and Postfix on this machine; print the ratios.
     Compare(compare::CompareOptions),
 }
@@ -108,6 +111,7 @@ fn real_main() -> Result<()> {
     let json = cli.json;
     runtime.block_on(async move {
         let reports = match cli.load {
+            Load::Directory(options) => return directory::measure(&options, json).await,
             Load::Compare(options) => return compare::run(options, json).await,
             Load::Lmtp(options) => vec![deliver::run(&options, Dialect::Lmtp).await?],
             Load::Smtp(options) => vec![deliver::run(&options, Dialect::Smtp).await?],

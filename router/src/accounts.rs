@@ -14,8 +14,10 @@ enum Key {
     CatchAll(String),
 }
 
-/// Classes of service and domains kept.
-const SHARED_MAX: usize = 512;
+/// Classes of service kept.
+const COS_MAX: usize = 512;
+/// Domains kept. With fewer than are in use, accounts kept at the same time no longer share theirs.
+const DOMAINS_MAX: usize = 4_096;
 
 /// Accounts as this node's directory replica has them.
 pub(crate) struct Accounts {
@@ -34,8 +36,8 @@ impl Accounts {
         Accounts {
             replicas,
             known: Mutex::new(Recent::new(most)),
-            cos: Mutex::new(Recent::new(SHARED_MAX)),
-            domains: Mutex::new(Recent::new(SHARED_MAX)),
+            cos: Mutex::new(Recent::new(COS_MAX)),
+            domains: Mutex::new(Recent::new(DOMAINS_MAX)),
             cluster: Mutex::new(None),
         }
     }
@@ -69,6 +71,16 @@ impl Accounts {
             return Ok(account);
         }
         let Bare { mut account, cos, domain } = self.replicas.read_account(by)?;
+        // A delivery asks by address, then by id: both lead to one account in memory.
+        let id = Key::Id(account.id);
+        let mut known = self.known.lock();
+        if let Some((at, same)) = known.get(&id)
+            && at == version
+        {
+            known.put(key, (version, same.clone()));
+            return Ok(same);
+        }
+        drop(known);
         let read = |query: DirectoryQuery| self.replicas.read_directory(&query);
         if let Some(id) = cos {
             let read = || match read(DirectoryQuery::Object(ObjectBy::Id(id))) {
@@ -85,7 +97,9 @@ impl Accounts {
         };
         account.domain = Some(shared(&self.domains, domain, version, read)?);
         let account = Arc::new(account);
-        self.known.lock().put(key, (version, account.clone()));
+        let mut known = self.known.lock();
+        known.put(id, (version, account.clone()));
+        known.put(key, (version, account.clone()));
         Ok(account)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Batch, Column, Op, Reader, Row, Rows, StateEngine};
 use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
+    BlockBasedIndexType, BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBIteratorWithThreadMode, DBRawIteratorWithThreadMode, IteratorMode, LogLevel, Options, ReadOptions,
     SnapshotWithThreadMode, WriteBatch, WriteBufferManager, WriteOptions,
 };
@@ -77,6 +77,12 @@ fn column_options(column: Column, config: &RocksConfig, cache: &Cache) -> Option
     table.set_cache_index_and_filter_blocks(true);
     table.set_cache_index_and_filter_blocks_with_high_priority(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // In parts: the filter of a large file is larger than what a shard of the cache keeps (a 64th of it), and would be read
+    // whole, and its checksum made, for every row that is looked up.
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_metadata_block_size(BLOCK_BYTES);
+    table.set_pin_top_level_index_and_filter(true);
     let mut o = Options::default();
     o.set_block_based_table_factory(&table);
     o.set_write_buffer_size(config.write_buffer_bytes);

@@ -1,0 +1,331 @@
+//! The directory with many accounts: one node is made, filled from an LDIF file through `zcluster ldif import`, asked,
+//! killed and started again, and joined by a second node. Every figure is of this run.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::connection::Connection;
+use crate::process::Watch;
+
+/// How long a start, a restart or a join may take.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// Recipients of one LMTP transaction.
+const RECIPIENTS: u64 = 100;
+/// The second node's ports begin so far above the first one's.
+const NEXT_PORTS: u16 = 100;
+const LMTP: u16 = 24;
+const RPC: u16 = 7;
+
+/// Options of the run.
+#[derive(Args, Clone, Debug)]
+pub struct DirectoryOptions {
+    /// The binary under test.
+    #[arg(long, default_value = "target/release/zcluster")]
+    pub zcluster: PathBuf,
+    /// Accounts.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub accounts: u64,
+    /// Domains that they are in.
+    #[arg(long, default_value_t = 1_000)]
+    pub domains: u64,
+    /// Classes of service that they have.
+    #[arg(long, default_value_t = 50)]
+    pub cos: u64,
+    /// Mailbox shards.
+    #[arg(long, default_value_t = 8)]
+    pub shards: u32,
+    /// Recipients looked up.
+    #[arg(long, default_value_t = 200_000)]
+    pub lookups: u64,
+    /// Folder for all data; it must not exist, and is left behind.
+    #[arg(long)]
+    pub folder: PathBuf,
+    /// Ports of the first node begin here.
+    #[arg(long, default_value_t = 15_000)]
+    pub base_port: u16,
+}
+
+/// What was measured.
+#[derive(Debug, Default, Serialize)]
+struct Measured {
+    accounts: u64,
+    domains: u64,
+    cos: u64,
+    ldif_bytes: u64,
+    load_seconds: f64,
+    accounts_per_second: f64,
+    load_cpu_seconds_of_node: f64,
+    again_seconds: f64,
+    memory_kib_empty: u64,
+    memory_kib_loaded: u64,
+    memory_kib_restarted: u64,
+    memory_kib_after_lookups: u64,
+    disk_bytes: u64,
+    disk_bytes_per_account: u64,
+    first_lookups_per_second: f64,
+    lookups_per_second: f64,
+    lookup_cpu_us: f64,
+    restart_seconds: f64,
+    catch_up_seconds: f64,
+    joined_disk_bytes: u64,
+}
+
+struct Node {
+    child: Child,
+    data: PathBuf,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Node {
+    fn serve(zcluster: &Path, data: &Path) -> Result<Node> {
+        let log = File::create(data.with_extension("log"))?;
+        let mut serve = Command::new(zcluster);
+        serve.args(["serve", "--data"]).arg(data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(Node { child: serve.spawn()?, data: data.to_owned() })
+    }
+    fn watch(&self) -> Watch {
+        Watch::new(&[self.child.id()])
+    }
+    /// Bytes of the node's folder.
+    fn disk(&self) -> u64 {
+        disk(&self.data)
+    }
+}
+
+fn disk(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let size = |e: fs::DirEntry| match e.metadata() {
+        Ok(m) if m.is_dir() => disk(&e.path()),
+        Ok(m) => m.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}
+
+fn run(zcluster: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(zcluster).args(arguments).stdin(Stdio::null()).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "zcluster {}: {error}{text}", arguments.join(" "));
+    Ok(text)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap_or_default()
+}
+
+fn uuid(kind: u8, n: u64) -> String {
+    // Spread, so that rows by id do not come in order.
+    let spread = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let (high, low) = (spread >> 32, spread & 0xFFFF_FFFF);
+    format!("{high:08x}-{:04x}-4{kind:03x}-8000-{:04x}{n:08x}", low >> 16, low & 0xFFFF)
+}
+
+fn address(options: &DirectoryOptions, n: u64) -> (String, u64) {
+    (format!("user{n}"), n % options.domains)
+}
+
+/// COS, domains and accounts, with what an account of a real site has of its own.
+fn write_ldif(options: &DirectoryOptions, path: &Path) -> Result<u64> {
+    let mut out = BufWriter::new(File::create(path)?);
+    writeln!(out, "version: 1\n")?;
+    for n in 0..options.cos {
+        writeln!(out, "dn: cn=cos{n},cn=cos,cn=zimbra\nobjectClass: zimbraCOS\ncn: cos{n}\nzimbraId: {}", uuid(1, n))?;
+        writeln!(out, "zimbraMailQuota: {}\nzimbraPrefLocale: en\n", (n + 1) << 30)?;
+    }
+    for n in 0..options.domains {
+        writeln!(
+            out,
+            "dn: dc=d{n},dc=example\nobjectClass: dcObject\nobjectClass: organization\nobjectClass: zimbraDomain"
+        )?;
+        writeln!(out, "zimbraId: {}\nzimbraDomainStatus: active\n", uuid(2, n))?;
+    }
+    for n in 0..options.accounts {
+        let (user, domain) = address(options, n);
+        writeln!(
+            out,
+            "dn: uid={user},ou=people,dc=d{domain},dc=example\nobjectClass: inetOrgPerson\nobjectClass: zimbraAccount"
+        )?;
+        writeln!(out, "zimbraId: {}\nzimbraCOSId: {}", uuid(3, n), uuid(1, n % options.cos))?;
+        let (first, last) = (n % 997, n / 7);
+        writeln!(
+            out,
+            "cn: First{first} Last{last}\nsn: Last{last}\ngivenName: First{first}\ndisplayName: First{first} Last{last}"
+        )?;
+        // The hash of "secret" with the salt "salt": nobody's time is spent on hashing.
+        writeln!(out, "userPassword:: e1NTSEF9Z1ZLOFdDOVl5RlQxZ01zUUhUR0NnVDNzU3Y1ellXeDA=")?;
+        writeln!(
+            out,
+            "zimbraAccountStatus: active\nzimbraMailStatus: enabled\nzimbraPasswordModifiedTime: 20240101000000Z"
+        )?;
+        writeln!(out, "zimbraCreateTimestamp: 20200101000000Z\ntelephoneNumber: +49 30 {n:07}\ncompany: Example\n")?;
+    }
+    out.flush()?;
+    Ok(fs::metadata(path)?.len())
+}
+
+/// Carries out the run and prints what it measured.
+///
+/// # Errors
+/// Whatever went wrong.
+pub async fn measure(options: &DirectoryOptions, json: bool) -> Result<()> {
+    ensure!(!options.folder.exists(), "{} exists already", options.folder.display());
+    fs::create_dir_all(&options.folder)?;
+    let mut m =
+        Measured { accounts: options.accounts, domains: options.domains, cos: options.cos, ..Measured::default() };
+    let file = options.folder.join("accounts.ldif");
+    m.ldif_bytes = write_ldif(options, &file)?;
+    let data = options.folder.join("node1");
+    let base = options.base_port.to_string();
+    let shards = options.shards.to_string();
+    run(&options.zcluster, &["init", "--data", text(&data), "--base-port", &base, "--shards", &shards])?;
+    let mut node = Node::serve(&options.zcluster, &data)?;
+    ready(options, &data).await?;
+    m.memory_kib_empty = node.watch().memory_kib();
+
+    eprintln!("loading {} accounts", options.accounts);
+    let cpu = node.watch().cpu_seconds();
+    let began = Instant::now();
+    let import = ["ldif", "import", text(&file), "--json", "--data", text(&data)];
+    created(&run(&options.zcluster, &import)?, options.accounts, "created")?;
+    m.load_seconds = began.elapsed().as_secs_f64();
+    m.accounts_per_second = options.accounts as f64 / m.load_seconds;
+    m.load_cpu_seconds_of_node = node.watch().cpu_seconds() - cpu;
+    m.memory_kib_loaded = node.watch().memory_kib();
+
+    eprintln!("the same once more");
+    let began = Instant::now();
+    created(&run(&options.zcluster, &import)?, options.accounts, "same")?;
+    m.again_seconds = began.elapsed().as_secs_f64();
+
+    eprintln!("killing and starting it again");
+    let began = Instant::now();
+    node.child.kill()?;
+    node.child.wait()?;
+    node = Node::serve(&options.zcluster, &data)?;
+    ready(options, &data).await?;
+    m.restart_seconds = began.elapsed().as_secs_f64();
+    m.memory_kib_restarted = node.watch().memory_kib();
+
+    eprintln!("{} recipients for the first time: their mailboxes come into being", options.lookups);
+    let began = Instant::now();
+    look_up(options).await?;
+    m.first_lookups_per_second = options.lookups as f64 / began.elapsed().as_secs_f64();
+    eprintln!("looking up {} recipients", options.lookups);
+    let cpu = node.watch().cpu_seconds();
+    let began = Instant::now();
+    look_up(options).await?;
+    m.lookups_per_second = options.lookups as f64 / began.elapsed().as_secs_f64();
+    m.lookup_cpu_us = (node.watch().cpu_seconds() - cpu) * 1e6 / options.lookups as f64;
+    m.memory_kib_after_lookups = node.watch().memory_kib();
+    m.disk_bytes = node.disk();
+    m.disk_bytes_per_account = m.disk_bytes / options.accounts;
+
+    eprintln!("a second node joins");
+    let began = Instant::now();
+    let joined = join(options, &data).await?;
+    m.catch_up_seconds = began.elapsed().as_secs_f64();
+    m.joined_disk_bytes = joined.disk();
+    if json {
+        println!("{}", serde_json::to_string_pretty(&m)?);
+    } else if let Value::Object(rows) = serde_json::to_value(&m)? {
+        rows.iter().for_each(|(name, value)| println!("{:<28} {value}", name.replace('_', " ")));
+    }
+    Ok(())
+}
+
+fn created(report: &str, accounts: u64, what: &str) -> Result<()> {
+    let report: Value = serde_json::from_str(report)?;
+    let count = report["entries"]["account"][what].as_u64();
+    ensure!(count == Some(accounts), "{what}: {count:?} of {accounts} accounts: {report}");
+    Ok(())
+}
+
+/// Waits until the node tells its status, and all groups have a leader and no lag.
+async fn ready(options: &DirectoryOptions, data: &Path) -> Result<()> {
+    wait(|| async {
+        let status = status(&options.zcluster, data)?;
+        let directory = &status["directory"];
+        let shards = status["shards"].as_array().context("no shards")?;
+        let led = |g: &Value| g["leader"].is_u64();
+        ensure!(led(directory) && shards.len() == options.shards as usize && shards.iter().all(led), "no leaders yet");
+        Ok(())
+    })
+    .await
+}
+
+async fn wait<F: Future<Output = Result<()>>>(check: impl Fn() -> F) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match check().await {
+            Ok(()) => return Ok(()),
+            Err(e) if Instant::now() > until => return Err(e),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn status(zcluster: &Path, data: &Path) -> Result<Value> {
+    Ok(serde_json::from_str(&run(zcluster, &["status", "--json", "--data", text(data)])?)?)
+}
+
+/// `RCPT TO` for accounts all over: the look-up of account, COS and domain, and a look at the mailbox's quota.
+async fn look_up(options: &DirectoryOptions) -> Result<()> {
+    let at = ([127, 0, 0, 1], options.base_port + LMTP).into();
+    let mut connection = Connection::open(at).await?;
+    connection.expect(220).await?;
+    connection.send(b"LHLO bench.example\r\n").await?;
+    connection.expect(250).await?;
+    let mut n = 0;
+    while n < options.lookups {
+        let mut burst = String::from("MAIL FROM:<>\r\n");
+        let many = RECIPIENTS.min(options.lookups - n);
+        for k in n..n + many {
+            let (user, domain) = address(options, k.wrapping_mul(0x9E37_79B9) % options.accounts);
+            burst.push_str(&format!("RCPT TO:<{user}@d{domain}.example>\r\n"));
+        }
+        burst.push_str("RSET\r\n");
+        connection.send(burst.as_bytes()).await?;
+        for _ in 0..many + 2 {
+            connection.expect(250).await?;
+        }
+        n += many;
+    }
+    Ok(())
+}
+
+/// A second node; returns when it holds all groups and lags behind in none.
+async fn join(options: &DirectoryOptions, data: &Path) -> Result<Node> {
+    let token: Value = serde_json::from_str(&run(&options.zcluster, &["token", "--json", "--data", text(data)])?)?;
+    let token = token["token"].as_str().context("no token")?;
+    let second = options.folder.join("node2");
+    let (member, base) =
+        (format!("127.0.0.1:{}", options.base_port + RPC), (options.base_port + NEXT_PORTS).to_string());
+    let arguments = ["join", &member, "--token", token, "--data", text(&second), "--base-port", &base];
+    run(&options.zcluster, &arguments)?;
+    let node = Node::serve(&options.zcluster, &second)?;
+    wait(|| async {
+        let status = status(&options.zcluster, data)?;
+        let caught = |g: &Value| g["voters"].as_array().is_some_and(|v| v.len() == 2) && g["lag"].as_u64() == Some(0);
+        if !caught(&status["directory"]) {
+            bail!("not yet");
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(node)
+}
