@@ -6,7 +6,7 @@ mod large;
 mod loads;
 mod postfix;
 mod queue;
-mod table;
+pub mod table;
 mod zcluster;
 
 use std::path::PathBuf;

@@ -1,19 +1,25 @@
 //! The directory with many accounts: one node is made, filled from an LDIF file through `zcluster ldif import`, asked,
-//! killed and started again, and joined by a second node. Every figure is of this run.
+//! over LDAP beside Debian's slapd with the same entries, killed and started again, and joined by a second node. Every
+//! figure is of this run.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+mod data;
+mod ldap;
+mod node;
+mod slapd;
+
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use self::data::{PASSWORD, address, spread};
+use self::node::{Node, run, text};
+use crate::compare::{Column, table};
 use crate::connection::Connection;
-use crate::process::Watch;
 
 /// How long a start, a restart or a join may take.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -23,6 +29,9 @@ const RECIPIENTS: u64 = 100;
 const NEXT_PORTS: u16 = 100;
 const LMTP: u16 = 24;
 const RPC: u16 = 7;
+const LDAP: u16 = 89;
+/// slapd's port begins so far above the first node's.
+const SLAPD: u16 = 98;
 
 /// Options of the run.
 #[derive(Args, Clone, Debug)]
@@ -45,6 +54,18 @@ pub struct DirectoryOptions {
     /// Recipients looked up.
     #[arg(long, default_value_t = 200_000)]
     pub lookups: u64,
+    /// Searches of one LDAP load; other loads have a part of them.
+    #[arg(long, default_value_t = 100_000)]
+    pub ldap_searches: u64,
+    /// Accounts that sign in over LDAP.
+    #[arg(long, default_value_t = 500)]
+    pub ldap_binds: u64,
+    /// LDAP connections at a time.
+    #[arg(long, default_value_t = 16)]
+    pub ldap_connections: usize,
+    /// Leave slapd out.
+    #[arg(long)]
+    pub alone: bool,
     /// Folder for all data; it must not exist, and is left behind.
     #[arg(long)]
     pub folder: PathBuf,
@@ -76,106 +97,12 @@ struct Measured {
     restart_seconds: f64,
     catch_up_seconds: f64,
     joined_disk_bytes: u64,
-}
-
-struct Node {
-    child: Child,
-    data: PathBuf,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Node {
-    fn serve(zcluster: &Path, data: &Path) -> Result<Node> {
-        let log = File::create(data.with_extension("log"))?;
-        let mut serve = Command::new(zcluster);
-        serve.args(["serve", "--data"]).arg(data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        Ok(Node { child: serve.spawn()?, data: data.to_owned() })
-    }
-    fn watch(&self) -> Watch {
-        Watch::new(&[self.child.id()])
-    }
-    /// Bytes of the node's folder.
-    fn disk(&self) -> u64 {
-        disk(&self.data)
-    }
-}
-
-fn disk(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let size = |e: fs::DirEntry| match e.metadata() {
-        Ok(m) if m.is_dir() => disk(&e.path()),
-        Ok(m) => m.len(),
-        Err(_) => 0,
-    };
-    entries.flatten().map(size).sum()
-}
-
-fn run(zcluster: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(zcluster).args(arguments).stdin(Stdio::null()).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "zcluster {}: {error}{text}", arguments.join(" "));
-    Ok(text)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap_or_default()
-}
-
-fn uuid(kind: u8, n: u64) -> String {
-    // Spread, so that rows by id do not come in order.
-    let spread = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let (high, low) = (spread >> 32, spread & 0xFFFF_FFFF);
-    format!("{high:08x}-{:04x}-4{kind:03x}-8000-{:04x}{n:08x}", low >> 16, low & 0xFFFF)
-}
-
-fn address(options: &DirectoryOptions, n: u64) -> (String, u64) {
-    (format!("user{n}"), n % options.domains)
-}
-
-/// COS, domains and accounts, with what an account of a real site has of its own.
-fn write_ldif(options: &DirectoryOptions, path: &Path) -> Result<u64> {
-    let mut out = BufWriter::new(File::create(path)?);
-    writeln!(out, "version: 1\n")?;
-    for n in 0..options.cos {
-        writeln!(out, "dn: cn=cos{n},cn=cos,cn=zimbra\nobjectClass: zimbraCOS\ncn: cos{n}\nzimbraId: {}", uuid(1, n))?;
-        writeln!(out, "zimbraMailQuota: {}\nzimbraPrefLocale: en\n", (n + 1) << 30)?;
-    }
-    for n in 0..options.domains {
-        writeln!(
-            out,
-            "dn: dc=d{n},dc=example\nobjectClass: dcObject\nobjectClass: organization\nobjectClass: zimbraDomain"
-        )?;
-        writeln!(out, "zimbraId: {}\nzimbraDomainStatus: active\n", uuid(2, n))?;
-    }
-    for n in 0..options.accounts {
-        let (user, domain) = address(options, n);
-        writeln!(
-            out,
-            "dn: uid={user},ou=people,dc=d{domain},dc=example\nobjectClass: inetOrgPerson\nobjectClass: zimbraAccount"
-        )?;
-        writeln!(out, "zimbraId: {}\nzimbraCOSId: {}", uuid(3, n), uuid(1, n % options.cos))?;
-        let (first, last) = (n % 997, n / 7);
-        writeln!(
-            out,
-            "cn: First{first} Last{last}\nsn: Last{last}\ngivenName: First{first}\ndisplayName: First{first} Last{last}"
-        )?;
-        // The hash of "secret" with the salt "salt": nobody's time is spent on hashing.
-        writeln!(out, "userPassword:: e1NTSEF9Z1ZLOFdDOVl5RlQxZ01zUUhUR0NnVDNzU3Y1ellXeDA=")?;
-        writeln!(
-            out,
-            "zimbraAccountStatus: active\nzimbraMailStatus: enabled\nzimbraPasswordModifiedTime: 20240101000000Z"
-        )?;
-        writeln!(out, "zimbraCreateTimestamp: 20200101000000Z\ntelephoneNumber: +49 30 {n:07}\ncompany: Example\n")?;
-    }
-    out.flush()?;
-    Ok(fs::metadata(path)?.len())
+    unindexed_search_seconds: f64,
+    memory_kib_after_ldap: u64,
+    slapd_load_seconds: f64,
+    slapd_disk_bytes: u64,
+    slapd_unindexed_search_seconds: f64,
+    slapd_memory_kib: u64,
 }
 
 /// Carries out the run and prints what it measured.
@@ -185,10 +112,16 @@ fn write_ldif(options: &DirectoryOptions, path: &Path) -> Result<u64> {
 pub async fn measure(options: &DirectoryOptions, json: bool) -> Result<()> {
     ensure!(!options.folder.exists(), "{} exists already", options.folder.display());
     fs::create_dir_all(&options.folder)?;
+    let options = &DirectoryOptions { folder: fs::canonicalize(&options.folder)?, ..options.clone() };
     let mut m =
         Measured { accounts: options.accounts, domains: options.domains, cos: options.cos, ..Measured::default() };
     let file = options.folder.join("accounts.ldif");
-    m.ldif_bytes = write_ldif(options, &file)?;
+    m.ldif_bytes = data::write_ldif(options, &file)?;
+    let mut columns = Vec::new();
+    if !options.alone {
+        eprintln!("slapd with the same entries");
+        columns.push(beside(options, &file, &mut m).await?);
+    }
     let data = options.folder.join("node1");
     let base = options.base_port.to_string();
     let shards = options.shards.to_string();
@@ -232,6 +165,8 @@ pub async fn measure(options: &DirectoryOptions, json: bool) -> Result<()> {
     m.lookups_per_second = options.lookups as f64 / began.elapsed().as_secs_f64();
     m.lookup_cpu_us = (node.watch().cpu_seconds() - cpu) * 1e6 / options.lookups as f64;
     m.memory_kib_after_lookups = node.watch().memory_kib();
+    eprintln!("LDAP");
+    columns.insert(0, over_ldap(options, &data, &node, &mut m).await?);
     m.disk_bytes = node.disk();
     m.disk_bytes_per_account = m.disk_bytes / options.accounts;
 
@@ -241,11 +176,42 @@ pub async fn measure(options: &DirectoryOptions, json: bool) -> Result<()> {
     m.catch_up_seconds = began.elapsed().as_secs_f64();
     m.joined_disk_bytes = joined.disk();
     if json {
-        println!("{}", serde_json::to_string_pretty(&m)?);
-    } else if let Value::Object(rows) = serde_json::to_value(&m)? {
+        println!("{}", serde_json::to_string_pretty(&json!({ "directory": &m, "ldap": &columns }))?);
+        return Ok(());
+    }
+    table::print(&columns);
+    if let Value::Object(rows) = serde_json::to_value(&m)? {
         rows.iter().for_each(|(name, value)| println!("{:<28} {value}", name.replace('_', " ")));
     }
     Ok(())
+}
+
+/// The accounts over LDAP, from the node's own copy of the directory.
+async fn over_ldap(options: &DirectoryOptions, data: &Path, node: &Node, m: &mut Measured) -> Result<Column> {
+    let account =
+        ["prov", "--data", text(data), "createAccount", "asker@d0.example", PASSWORD, "zimbraIsAdminAccount", "TRUE"];
+    run(&options.zcluster, &account)?;
+    let server = ldap::Server { url: format!("ldap://127.0.0.1:{}", options.base_port + LDAP), pid: node.child.id() };
+    let reports = ldap::run(options, &server).await?;
+    m.unindexed_search_seconds = ldap::unindexed(options, &server).await?;
+    m.memory_kib_after_ldap = node.watch().memory_kib();
+    Ok(Column { server: "zcluster, 1 node".into(), reports })
+}
+
+/// slapd with the same entries, asked the same.
+async fn beside(options: &DirectoryOptions, file: &Path, m: &mut Measured) -> Result<Column> {
+    let folder = options.folder.join("slapd");
+    fs::create_dir_all(&folder)?;
+    let parents = folder.join("parents.ldif");
+    data::write_parents(options, &parents)?;
+    let port = options.base_port + SLAPD;
+    let slapd = slapd::Slapd::start(&folder, &[&parents, file], port)?;
+    (m.slapd_load_seconds, m.slapd_disk_bytes) = (slapd.load_seconds, slapd.disk_bytes);
+    let server = ldap::Server { url: format!("ldap://127.0.0.1:{port}"), pid: slapd.pid() };
+    let reports = ldap::run(options, &server).await?;
+    m.slapd_unindexed_search_seconds = ldap::unindexed(options, &server).await?;
+    m.slapd_memory_kib = slapd.watch().memory_kib();
+    Ok(Column { server: "slapd (mdb)".into(), reports })
 }
 
 fn created(report: &str, accounts: u64, what: &str) -> Result<()> {
@@ -295,7 +261,7 @@ async fn look_up(options: &DirectoryOptions) -> Result<()> {
         let mut burst = String::from("MAIL FROM:<>\r\n");
         let many = RECIPIENTS.min(options.lookups - n);
         for k in n..n + many {
-            let (user, domain) = address(options, k.wrapping_mul(0x9E37_79B9) % options.accounts);
+            let (user, domain) = address(options, spread(options, k));
             burst.push_str(&format!("RCPT TO:<{user}@d{domain}.example>\r\n"));
         }
         burst.push_str("RSET\r\n");
