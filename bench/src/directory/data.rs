@@ -36,10 +36,16 @@ pub fn surname(n: u64) -> String {
     format!("Last{}", n / 7)
 }
 
-/// COS, domains and accounts. Returns the bytes of the file.
-pub fn write_ldif(options: &DirectoryOptions, path: &Path) -> Result<u64> {
+/// COS, domains and accounts, and if wanted what stands around them in a tree: slapd wants every parent. Returns the bytes
+/// of the file.
+pub fn write_ldif(options: &DirectoryOptions, path: &Path, parents: bool) -> Result<u64> {
     let mut out = BufWriter::new(File::create(path)?);
-    writeln!(out, "version: 1\n")?;
+    if parents {
+        // slapadd knows no version line.
+        write_parents(options, &mut out)?;
+    } else {
+        writeln!(out, "version: 1\n")?;
+    }
     for n in 0..options.cos {
         writeln!(out, "dn: cn=cos{n},cn=cos,cn=zimbra\nobjectClass: zimbraCOS\ncn: cos{n}\nzimbraId: {}", uuid(1, n))?;
         writeln!(out, "zimbraMailQuota: {}\nzimbraPrefLocale: en\n", (n + 1) << 30)?;
@@ -70,21 +76,21 @@ pub fn write_ldif(options: &DirectoryOptions, path: &Path) -> Result<u64> {
             out,
             "zimbraAccountStatus: active\nzimbraMailStatus: enabled\nzimbraPasswordModifiedTime: 20240101000000Z"
         )?;
-        writeln!(out, "zimbraCreateTimestamp: 20200101000000Z\ntelephoneNumber: +49 30 {n:07}\ncompany: Example\n")?;
+        writeln!(
+            out,
+            "zimbraCreateTimestamp: 20200101000000Z\ntelephoneNumber: +49 30 {n:07}\ndescription: number {n}\n"
+        )?;
     }
     out.flush()?;
     Ok(fs::metadata(path)?.len())
 }
 
-/// What stands around these entries in a tree: slapd wants every parent.
-pub fn write_parents(options: &DirectoryOptions, path: &Path) -> Result<()> {
-    let mut out = BufWriter::new(File::create(path)?);
+fn write_parents(options: &DirectoryOptions, out: &mut impl Write) -> Result<()> {
     writeln!(out, "dn: dc=example\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: example\n")?;
     writeln!(out, "dn: cn=zimbra\nobjectClass: organizationalRole\ncn: zimbra\n")?;
     writeln!(out, "dn: cn=cos,cn=zimbra\nobjectClass: organizationalRole\ncn: cos\n")?;
     for n in 0..options.domains {
         writeln!(out, "dn: ou=people,dc=d{n},dc=example\nobjectClass: organizationalRole\nou: people\ncn: people\n")?;
     }
-    out.flush()?;
     Ok(())
 }

@@ -116,11 +116,11 @@ pub async fn measure(options: &DirectoryOptions, json: bool) -> Result<()> {
     let mut m =
         Measured { accounts: options.accounts, domains: options.domains, cos: options.cos, ..Measured::default() };
     let file = options.folder.join("accounts.ldif");
-    m.ldif_bytes = data::write_ldif(options, &file)?;
+    m.ldif_bytes = data::write_ldif(options, &file, false)?;
     let mut columns = Vec::new();
     if !options.alone {
         eprintln!("slapd with the same entries");
-        columns.push(beside(options, &file, &mut m).await?);
+        columns.push(beside(options, &mut m).await?);
     }
     let data = options.folder.join("node1");
     let base = options.base_port.to_string();
@@ -199,13 +199,13 @@ async fn over_ldap(options: &DirectoryOptions, data: &Path, node: &Node, m: &mut
 }
 
 /// slapd with the same entries, asked the same.
-async fn beside(options: &DirectoryOptions, file: &Path, m: &mut Measured) -> Result<Column> {
+async fn beside(options: &DirectoryOptions, m: &mut Measured) -> Result<Column> {
     let folder = options.folder.join("slapd");
     fs::create_dir_all(&folder)?;
-    let parents = folder.join("parents.ldif");
-    data::write_parents(options, &parents)?;
+    let file = folder.join("accounts.ldif");
+    data::write_ldif(options, &file, true)?;
     let port = options.base_port + SLAPD;
-    let slapd = slapd::Slapd::start(&folder, &[&parents, file], port)?;
+    let slapd = slapd::Slapd::start(&folder, &file, port)?;
     (m.slapd_load_seconds, m.slapd_disk_bytes) = (slapd.load_seconds, slapd.disk_bytes);
     let server = ldap::Server { url: format!("ldap://127.0.0.1:{port}"), pid: slapd.pid() };
     let reports = ldap::run(options, &server).await?;

@@ -1,6 +1,7 @@
 //! A node of its own, and its commands.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -40,12 +41,12 @@ impl Node {
     }
 }
 
-/// Bytes of all files below a folder.
+/// Bytes that all files below a folder take on the disk: a sparse file takes less than its length.
 pub fn disk(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
     let size = |e: fs::DirEntry| match e.metadata() {
         Ok(m) if m.is_dir() => disk(&e.path()),
-        Ok(m) => m.len(),
+        Ok(m) => m.blocks() * 512,
         Err(_) => 0,
     };
     entries.flatten().map(size).sum()

@@ -43,18 +43,17 @@ attributetype ( 1.3.6.1.4.1.19348.2.1.90008 NAME 'zimbraMailQuota' EQUALITY case
 attributetype ( 1.3.6.1.4.1.19348.2.1.90009 NAME 'zimbraPrefLocale' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
 attributetype ( 1.3.6.1.4.1.19348.2.1.90010 NAME 'zimbraDomainName' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
 attributetype ( 1.3.6.1.4.1.19348.2.1.90011 NAME 'zimbraDomainStatus' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
-attributetype ( 1.3.6.1.4.1.19348.2.1.90012 NAME 'company' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
 objectclass ( 1.3.6.1.4.1.19348.2.2.90001 NAME 'zimbraCOS' SUP top STRUCTURAL MUST ( cn $ zimbraId ) MAY ( zimbraMailQuota $ zimbraPrefLocale ) )
 objectclass ( 1.3.6.1.4.1.19348.2.2.90002 NAME 'zimbraDomain' SUP top AUXILIARY MAY ( zimbraId $ zimbraDomainName $ zimbraDomainStatus ) )
-objectclass ( 1.3.6.1.4.1.19348.2.2.90003 NAME 'zimbraAccount' SUP top AUXILIARY MAY ( zimbraId $ zimbraCOSId $ zimbraMailDeliveryAddress $ zimbraAccountStatus $ zimbraMailStatus $ zimbraPasswordModifiedTime $ zimbraCreateTimestamp $ company ) )
+objectclass ( 1.3.6.1.4.1.19348.2.2.90003 NAME 'zimbraAccount' SUP top AUXILIARY MAY ( zimbraId $ zimbraCOSId $ zimbraMailDeliveryAddress $ zimbraAccountStatus $ zimbraMailStatus $ zimbraPasswordModifiedTime $ zimbraCreateTimestamp ) )
 ";
 
 impl Slapd {
-    /// Loads the files and starts it on `port`.
+    /// Loads the file and starts it on `port`.
     ///
     /// # Errors
     /// slapd is not installed, or does not take the entries.
-    pub fn start(folder: &Path, files: &[&Path], port: u16) -> Result<Slapd> {
+    pub fn start(folder: &Path, file: &Path, port: u16) -> Result<Slapd> {
         let database = folder.join("db");
         fs::create_dir_all(&database)?;
         let schema = folder.join("zimbra.schema");
@@ -75,11 +74,9 @@ impl Slapd {
             ),
         )?;
         let began = Instant::now();
-        for file in files {
-            let loaded = Command::new("/usr/sbin/slapadd").args(["-q", "-f", text(&config), "-l", text(file)]).output();
-            let loaded = loaded.context("slapd is not installed (deploy/prerequisites bench)")?;
-            ensure!(loaded.status.success(), "slapadd: {}", String::from_utf8_lossy(&loaded.stderr));
-        }
+        let loaded = Command::new("/usr/sbin/slapadd").args(["-q", "-f", text(&config), "-l", text(file)]).output();
+        let loaded = loaded.context("slapd is not installed (deploy/prerequisites bench)")?;
+        ensure!(loaded.status.success(), "slapadd: {}", String::from_utf8_lossy(&loaded.stderr));
         let load_seconds = began.elapsed().as_secs_f64();
         let process = Command::new("/usr/sbin/slapd")
             .args(["-d", "0", "-f", text(&config), "-h", &format!("ldap://127.0.0.1:{port}")])

@@ -203,9 +203,15 @@ impl Authenticator {
             values.truncate(1);
         }
         let change = |kind, values| Modification { name: "userPassword".into(), kind, values };
+        let others = account.attrs.all("userPassword").iter().filter(|v| *v != outdated);
+        let stored: Vec<String> = others.chain(&values).cloned().collect();
         let changes = vec![change(ModifyKind::Take, vec![outdated.to_string()]), change(ModifyKind::Add, values)];
         match self.change(account.id, changes).await {
-            Ok(()) => tracing::debug!(account = %account.name, "stored password upgraded"),
+            Ok(()) => {
+                // The next sign-in shall not cost a hash again.
+                self.remember(account, &stored, password);
+                tracing::debug!(account = %account.name, "stored password upgraded");
+            }
             Err(Error::Conflict(_)) => {}
             Err(error) => tracing::warn!(account = %account.name, %error, "cannot upgrade a stored password"),
         }

@@ -39,6 +39,11 @@ impl Authenticator {
         Ok(Match::Stored(value))
     }
 
+    /// Notes that the password belongs to one of these stored values.
+    pub(super) fn remember(&self, account: &Account, stored: &[String], password: &[u8]) {
+        self.cache.remember(self.cache.proof(account.id, &stored.join("\0"), password));
+    }
+
     /// Spends the time a check would take.
     pub(super) async fn burn(&self, password: &[u8]) -> Result<(), AuthError> {
         self.hash_in_turn(vec![self.dummy.clone()], password).await.map(|_| ())

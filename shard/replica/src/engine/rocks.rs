@@ -15,8 +15,9 @@ use zcluster_state::Visit;
 const BLOB_MIN_BYTES: u64 = 1024;
 /// Size of a blob file. Smaller ones are collected sooner, larger ones are fewer.
 const BLOB_FILE_BYTES: u64 = 128 << 20;
-/// Size of a block: rows are ~0.5 KiB and read in runs (a page of a folder).
-const BLOCK_BYTES: usize = 16 << 10;
+/// Size of a block: rows are ~0.5 KiB, read in runs (a page of a folder) or one here and one there (accounts, for which a
+/// block is read and decompressed).
+const BLOCK_BYTES: usize = 8 << 10;
 /// RocksDB's own log files kept.
 const LOG_FILES: usize = 4;
 

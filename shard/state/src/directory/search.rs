@@ -1,17 +1,19 @@
 //! Finding entries of any kind.
 //!
 //! A search goes one of two ways. If the filter demands a value of an indexed attribute, and not too many entries have
-//! it, those are looked at, by rising id. Otherwise all entries of the wanted kinds are, in the order of their names:
-//! first what has an address, then what has none, domains, COS, config; of what belongs to one entry, only that. Either way the cursor of a page says where the
-//! next one begins, so that a search of any size runs in bounded steps and memory.
+//! it, those are looked at, by rising id. Otherwise all entries of the wanted kinds are: first what has an address, then
+//! what has none, domains, COS, config, each in the order of their names; of what belongs to one entry, only that. Accounts
+//! of one domain come by name, those of all domains later and by id: so they lie in the store, and are read in one go
+//! instead of one by one. Either way the cursor of a page says where the next one begins, so that a search of any size runs
+//! in bounded steps and memory.
 
 use super::rows::{self, Address, Owner};
 use super::{entries, index, read};
 use crate::kv::{KvRead, Table, behind, load};
 use std::collections::BTreeSet;
 use zcluster_api::directory::{
-    ANR, AccountBy, Attributes, Cos, Domain, FILTER_DEPTH_MAX, Filter, Kinds, Object, ObjectBy, ObjectKind, Page,
-    SEARCH_EXAMINE_MAX, SEARCH_PAGE_MAX, Search,
+    ANR, Account, AccountBy, Attributes, Cos, Domain, FILTER_DEPTH_MAX, Filter, Kinds, Object, ObjectBy, ObjectKind,
+    Page, SEARCH_EXAMINE_MAX, SEARCH_PAGE_MAX, Search,
 };
 use zcluster_api::{AccountId, Error, Result, codec};
 
@@ -20,9 +22,8 @@ const CANDIDATES_MAX: usize = 20_000;
 /// First byte of a cursor: entries of the index by id.
 const BY_ID: u8 = 0xFF;
 /// The sections of a search without an index, in order.
-const SECTIONS: [Table; 5] = [Table::Address, Table::EntryName, Table::Domain, Table::Cos, Table::Cluster];
-/// The first section of what is not in the index: the global config.
-const NOT_INDEXED: u8 = 4;
+const SECTIONS: [Table; 6] =
+    [Table::Address, Table::EntryName, Table::Domain, Table::Cos, Table::Account, Table::Cluster];
 
 /// One entry.
 pub(super) fn object(kv: &dyn KvRead, by: &ObjectBy) -> Result<Object> {
@@ -218,7 +219,10 @@ impl Work<'_> {
             }
         }
         // The config is one, and not in the index.
-        self.all(&[NOT_INDEXED])
+        if self.is_wanted(Table::Cluster) {
+            config(self.kv)?.into_iter().for_each(|c| self.look(c));
+        }
+        Ok(())
     }
 
     fn all(&mut self, cursor: &[u8]) -> Result<()> {
@@ -241,10 +245,13 @@ impl Work<'_> {
     fn is_wanted(&self, table: Table) -> bool {
         let Search { kinds, parent, .. } = self.search;
         let wants = |k: Kinds| kinds.0 & k.0 != 0;
-        let addresses = Kinds::ACCOUNTS.and(Kinds::GROUPS).and(Kinds::of(&[ObjectKind::Alias]));
+        let no_accounts = Kinds::GROUPS.and(Kinds::of(&[ObjectKind::Alias]));
+        let addresses = Kinds::ACCOUNTS.and(no_accounts);
         let own = Kinds::of(&[ObjectKind::Domain, ObjectKind::Cos, ObjectKind::Config]);
         match table {
+            Table::Address if self.domain.is_none() => parent.is_none() && wants(no_accounts),
             Table::Address => parent.is_none() && wants(addresses),
+            Table::Account => parent.is_none() && self.domain.is_none() && wants(Kinds::ACCOUNTS),
             Table::EntryName => self.domain.is_none() && kinds.0 & !addresses.0 & !own.0 != 0,
             Table::Domain => parent.is_none() && kinds.has(ObjectKind::Domain),
             Table::Cos => parent.is_none() && self.domain.is_none() && kinds.has(ObjectKind::Cos),
@@ -312,6 +319,10 @@ impl Work<'_> {
             Table::Address => {
                 let owner: Owner = codec::decode(value)?;
                 if owner.primary {
+                    if owner.kind.is_none() && self.domain.is_none() {
+                        // An account: its turn comes.
+                        return Ok(None);
+                    }
                     let kinds = owner.kind.map_or(Kinds::ACCOUNTS, |k| Kinds::of(&[k]));
                     return if kinds.0 & self.search.kinds.0 == 0 { Ok(None) } else { by_id(self.kv, owner.account) };
                 }
@@ -325,6 +336,7 @@ impl Work<'_> {
                 Ok(id) => rows::entry(self.kv, id),
                 Err(_) => Ok(None),
             },
+            Table::Account => codec::decode::<Account>(value).map(|a| Some(a.into())),
             Table::Domain => codec::decode(value).map(|d| Some(of_domain(d))),
             _ => codec::decode(value).map(|c| Some(of_cos(c))),
         }
