@@ -3,7 +3,7 @@
 use crate::access::Wish;
 use crate::{Directory, Failure, audit, changes, service};
 use zcluster_api::directory::{Attributes, Modification, Object, ObjectKind};
-use zcluster_api::{Actor, DirectoryCommand};
+use zcluster_api::{AccountId, Actor, DirectoryCommand};
 
 /// What an entry is given when it is made, and never again: immutable for clients.
 const ONCE: [(ObjectKind, &str); 3] = [
@@ -38,6 +38,36 @@ impl Directory {
         changes: Vec<Modification>,
     ) -> Result<Option<DirectoryCommand>, Failure> {
         self.change_of(actor, object, changes, Vec::new()).await
+    }
+
+    /// The same with what goes with a new password, which nobody may set by itself (`trusted`).
+    ///
+    /// # Errors
+    /// As [`Directory::modify`].
+    pub async fn modification_with(
+        &self,
+        actor: Actor,
+        object: &Object,
+        changes: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<Option<DirectoryCommand>, Failure> {
+        self.change_of(actor, object, changes, trusted).await
+    }
+
+    /// The checked command that makes an account, with what goes with its first password (`trusted`).
+    ///
+    /// # Errors
+    /// As [`Directory::create`].
+    pub async fn person_creation(
+        &self,
+        actor: Actor,
+        kind: ObjectKind,
+        (id, name): (AccountId, &str),
+        attrs: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<DirectoryCommand, Failure> {
+        let command = self.creation(actor, kind, id, name, None, attrs).await?;
+        Ok(service::with(command, trusted))
     }
 
     /// The checked command that removes an entry.

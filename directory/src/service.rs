@@ -143,10 +143,53 @@ impl Directory {
     ) -> Result<Object, Failure> {
         let told = attrs.clone();
         let command = self.checked_creation(actor, kind, id, name, parent, attrs).await?;
+        self.created(actor, command, (kind, name), &told).await
+    }
+
+    /// Makes an account, with what goes with its first password, which nobody may set by itself (`trusted`).
+    ///
+    /// # Errors
+    /// As [`Directory::create`].
+    pub async fn create_person(
+        &self,
+        actor: Actor,
+        kind: ObjectKind,
+        name: &str,
+        attrs: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<Object, Failure> {
+        let told = attrs.clone();
+        let command = self.checked_creation(actor, kind, fresh_id(), name, None, attrs).await?;
+        self.created(actor, with(command, trusted), (kind, name), &told).await
+    }
+
+    async fn created(
+        &self,
+        actor: Actor,
+        command: DirectoryCommand,
+        (kind, name): (ObjectKind, &str),
+        told: &[Modification],
+    ) -> Result<Object, Failure> {
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, kind, name))?;
         let object = object_of(reply)?;
-        audit::changed(actor, "create", &object, &told);
+        audit::changed(actor, "create", &object, told);
         Ok(object)
+    }
+
+    /// Whether the actor may change the entry so: for callers that write by themselves.
+    ///
+    /// # Errors
+    /// `PERM_DENIED`.
+    pub async fn may_change(&self, actor: Actor, object: &Object, changes: &[Modification]) -> Result<(), Failure> {
+        self.allow(actor, Wish::Modify { object, changes }).await
+    }
+
+    /// Whether the actor may give the entry a further address.
+    ///
+    /// # Errors
+    /// `PERM_DENIED`.
+    pub async fn may_add_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<(), Failure> {
+        self.allow(actor, Wish::Alias { object, alias, add: true }).await
     }
 
     /// The checked command that makes an entry: for batches. A batch may pass the bounds on accounts of a domain by its
@@ -212,6 +255,20 @@ impl Directory {
     /// # Errors
     /// `INVALID_ATTR_...`, `PERM_DENIED`, `NO_SUCH_...`.
     pub async fn modify(&self, actor: Actor, object: &Object, changes: Vec<Modification>) -> Result<Object, Failure> {
+        self.modify_with(actor, object, changes, Vec::new()).await
+    }
+
+    /// The same with what goes with a new password, which nobody may set by itself (`trusted`).
+    ///
+    /// # Errors
+    /// As [`Directory::modify`].
+    pub async fn modify_with(
+        &self,
+        actor: Actor,
+        object: &Object,
+        changes: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<Object, Failure> {
         self.allow(actor, Wish::Modify { object, changes: &changes }).await?;
         let changes = changes::modifications(object.kind, &object.attrs, changes)?;
         if changes.is_empty() {
@@ -220,7 +277,7 @@ impl Directory {
         if object.kind == ObjectKind::Account {
             self.room_after(object, &changes).await?;
         }
-        let command = modification(object, changes.clone())?;
+        let command = modification(object, changes.iter().cloned().chain(trusted).collect())?;
         let changed = match self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))? {
             DirectoryReply::Done => {
                 self.find(ObjectBy::Name { kind: object.kind, name: object.name.clone(), parent: object.parent }).await
@@ -340,6 +397,14 @@ impl Directory {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// What is made gets this too.
+pub(crate) fn with(mut command: DirectoryCommand, more: Vec<Modification>) -> DirectoryCommand {
+    if let DirectoryCommand::CreateAccount { attrs, .. } = &mut command {
+        attrs.extend(more);
+    }
+    command
 }
 
 /// The command that changes an entry.

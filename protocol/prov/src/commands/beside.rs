@@ -31,7 +31,7 @@ async fn create(prov: &Prov, call: &Call<'_>, kind: &[ObjectKind]) -> Outcome {
 }
 
 async fn named(prov: &Prov, call: &Call<'_>, kind: &[ObjectKind]) -> Result<zcluster_api::directory::Object, Failure> {
-    prov.directory.named(kind, None, call.name()).await
+    prov.named(kind, None, call.name()).await
 }
 
 async fn get(prov: &Prov, call: &Call<'_>, kind: &[ObjectKind]) -> Outcome {
