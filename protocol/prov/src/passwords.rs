@@ -144,10 +144,14 @@ impl Prov {
     ) -> Result<Vec<Modification>, Failure> {
         let mut clear = clear_in(changes)?;
         clear.extend(password.map(String::from));
-        if clear.is_empty() {
+        let given = changes.iter().filter(|m| sets_password(m)).flat_map(|m| &m.values).any(|v| !v.is_empty());
+        if clear.is_empty() && !given {
             return Ok(Vec::new());
         }
         let (account, rules) = self.directory.for_password(self.actor, object, changes).await?;
+        if clear.is_empty() && rules == PasswordRules::All {
+            return Err(Failure::denied("permission denied: a hash cannot be held against the password rules"));
+        }
         for password in &clear {
             check(&account, rules, password).await?;
         }

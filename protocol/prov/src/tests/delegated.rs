@@ -349,6 +349,7 @@ fn who_may_only_change_passwords_is_held_to_all_rules() {
         ("sp ann@own.example secret7", Code("account.PASSWORD_RECENTLY_USED")),
         ("sp ann@own.example abc", Code("account.INVALID_PASSWORD")),
         ("sp zoe@other.example secret7", Denied),
+        ("ma ann@own.example userPassword {SSHA}gVK8WC9YyFT1gMsQHTGCgT3sSv5zYWx0", Denied),
         ("ma ann@own.example displayName X", Denied),
     ] {
         let outcome = go(&boss, line);
