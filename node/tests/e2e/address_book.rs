@@ -93,7 +93,8 @@ impl Company {
 
 #[test]
 fn a_companys_directory_is_part_of_the_address_list() {
-    let cluster = Cluster::start_configured(|_| "[auth]\nldap_answer_seconds = 1\nldap_connect_seconds = 1\n".to_owned());
+    let cluster =
+        Cluster::start_configured(|_| "[auth]\nldap_answer_seconds = 1\nldap_connect_seconds = 1\n".to_owned());
     let company = Company::start(&cluster.folder);
     let url = format!("ldap://127.0.0.1:{}", company.port);
     cluster.prov(&["ma", "alice@example.com", "displayName", "Alice Here"]);

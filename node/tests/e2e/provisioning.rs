@@ -274,14 +274,23 @@ fn a_delegated_administrator_has_his_domain() {
         refused(arguments, &format!("service.PERM_DENIED (permission denied: {why})"));
     };
     done(&["ca", "ann@own.example", "ann's secret", "displayName", "Ann"]);
-    refused(&["ca", "ben@own.example", "abc"], "account.INVALID_PASSWORD (invalid password: too short (zimbraPasswordMinLength=6))");
+    refused(
+        &["ca", "ben@own.example", "abc"],
+        "account.INVALID_PASSWORD (invalid password: too short (zimbraPasswordMinLength=6))",
+    );
     done(&["ca", "ben@own.example", "ben's secret"]);
-    refused(&["ca", "carl@own.example", "carl's secret"], "account.TOO_MANY_ACCOUNTS (too many accounts: domain=own.example[3])");
+    refused(
+        &["ca", "carl@own.example", "carl's secret"],
+        "account.TOO_MANY_ACCOUNTS (too many accounts: domain=own.example[3])",
+    );
     denied(&["ca", "ann@other.example", "ann's secret"], "need right createAccount on other.example");
     denied(&["ga", "zoe@other.example"], "can not access account zoe@other.example");
     denied(&["ga", "nobody@other.example"], "can not access account nobody@other.example");
     denied(&["sp", "zoe@other.example", "another secret"], "can not access account zoe@other.example");
-    denied(&["ma", "ann@own.example", "zimbraIsAdminAccount", "TRUE"], "zimbraIsAdminAccount is for global administrators");
+    denied(
+        &["ma", "ann@own.example", "zimbraIsAdminAccount", "TRUE"],
+        "zimbraIsAdminAccount is for global administrators",
+    );
     denied(&["gacf"], "need right getGlobalConfig on config");
     done(&["sp", "ann@own.example", "ann's new secret"]);
     assert!(Imap::try_login(cluster.port(1, Port::Imap), "ann@own.example", "ann's new secret").is_ok());
@@ -292,7 +301,11 @@ fn a_delegated_administrator_has_his_domain() {
 
     // A script, with the password in a file; what is refused is told with its line.
     let (script, file) = (cluster.folder.join("lines"), cluster.folder.join("boss"));
-    fs::write(&script, "ma ann@own.example displayName 'Ann B.'\nma zoe@other.example displayName Zoe\ngaa own.example\n").unwrap();
+    fs::write(
+        &script,
+        "ma ann@own.example displayName 'Ann B.'\nma zoe@other.example displayName Zoe\ngaa own.example\n",
+    )
+    .unwrap();
     fs::write(&file, format!("{SECRET}\n")).unwrap();
     let signed_in = ["-a", BOSS, "-P", path(&file)];
     let output = zmprov(&cluster, &[&remote[..], &signed_in, &["-f", path(&script)]].concat()).output().unwrap();
@@ -309,7 +322,13 @@ fn a_delegated_administrator_has_his_domain() {
     let here = zmprov(&cluster, &["-a", BOSS, "-p", SECRET, "gaa"]).output().unwrap();
     assert_eq!(text(&here.stdout), all, "{}", text(&here.stderr));
     assert!(!zmprov(&cluster, &["-a", BOSS, "-p", "wrong", "gaa"]).output().unwrap().status.success());
-    assert!(!zmprov(&cluster, &["-a", "ann@own.example", "-p", "ann's new secret", "gaa"]).output().unwrap().status.success());
+    assert!(
+        !zmprov(&cluster, &["-a", "ann@own.example", "-p", "ann's new secret", "gaa"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
     // What is no directory's is for global administrators.
     let status = ["status", "--server", &admin, "--ca", path(&certificate), "--token-file", path(&file)];
     assert!(crate::support::cluster::run_refused(&status).contains("this is for global administrators"));
