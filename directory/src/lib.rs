@@ -9,6 +9,8 @@
 //! | `prepared` | the same, checked but not carried out yet: for batches |
 //! | `changes` | a change checked against the schema |
 //! | `access` | who may see and do what |
+//! | `known` | what administrators name and look at |
+//! | `passwords` | who may set passwords, and by which rules |
 //! | `rights` | Zimbra's rights: grants, and whether they suffice |
 //! | `limits` | how many accounts a domain may have |
 //! | `groups` | who is in lists and groups |
@@ -34,8 +36,10 @@ pub mod filter_text;
 pub mod gal;
 pub mod groups;
 mod inherit;
+mod known;
 pub mod ldif;
 mod limits;
+mod passwords;
 mod prepared;
 pub mod rights;
 mod sending;
@@ -47,6 +51,8 @@ pub mod zimbra;
 
 pub use changes::{modifications, place_of};
 pub use failure::Failure;
+pub use known::Viewer;
+pub use passwords::PasswordRules;
 pub use sending::Sender;
 pub use service::Directory;
 

@@ -1,9 +1,9 @@
 //! Checked commands that are not carried out yet: for batches, each of whose commands stands for itself.
 
 use crate::access::Wish;
-use crate::{Directory, Failure, audit, changes, service};
+use crate::{Directory, Failure, changes, service};
 use zcluster_api::directory::{Attributes, Modification, Object, ObjectKind};
-use zcluster_api::{Actor, DirectoryCommand};
+use zcluster_api::{AccountId, Actor, DirectoryCommand};
 
 /// What an entry is given when it is made, and never again: immutable for clients.
 const ONCE: [(ObjectKind, &str); 3] = [
@@ -40,13 +40,43 @@ impl Directory {
         self.change_of(actor, object, changes, Vec::new()).await
     }
 
+    /// The same with what goes with a new password, which nobody may set by itself (`trusted`).
+    ///
+    /// # Errors
+    /// As [`Directory::modify`].
+    pub async fn modification_with(
+        &self,
+        actor: Actor,
+        object: &Object,
+        changes: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<Option<DirectoryCommand>, Failure> {
+        self.change_of(actor, object, changes, trusted).await
+    }
+
+    /// The checked command that makes an account, with what goes with its first password (`trusted`).
+    ///
+    /// # Errors
+    /// As [`Directory::create`].
+    pub async fn person_creation(
+        &self,
+        actor: Actor,
+        kind: ObjectKind,
+        (id, name): (AccountId, &str),
+        attrs: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<DirectoryCommand, Failure> {
+        let command = self.creation(actor, kind, id, name, None, attrs).await?;
+        Ok(service::with(command, trusted))
+    }
+
     /// The checked command that removes an entry.
     ///
     /// # Errors
     /// As [`Directory::delete`].
     pub async fn deletion(&self, actor: Actor, object: &Object) -> Result<DirectoryCommand, Failure> {
         self.allow(actor, Wish::Delete(object)).await?;
-        audit::changed(actor, "delete in a batch", object, &[]);
+        self.audit_changed(actor, "delete in a batch", object, &[]).await;
         service::deletion(object)
     }
 
@@ -61,7 +91,7 @@ impl Directory {
         alias: &str,
     ) -> Result<DirectoryCommand, Failure> {
         self.allow(actor, Wish::Alias { object, alias, add: true }).await?;
-        audit::done(actor, "add alias in a batch", &format!("{:?} {}", object.kind, object.name), alias);
+        self.audit_done(actor, "add alias in a batch", &format!("{:?} {}", object.kind, object.name), alias).await;
         Ok(DirectoryCommand::AddAlias { id: object.id, alias: alias.to_string() })
     }
 
@@ -71,7 +101,7 @@ impl Directory {
     /// `PERM_DENIED`.
     pub async fn alias_removal(&self, actor: Actor, object: &Object, alias: &str) -> Result<DirectoryCommand, Failure> {
         self.allow(actor, Wish::Alias { object, alias, add: false }).await?;
-        audit::done(actor, "remove alias in a batch", &format!("{:?} {}", object.kind, object.name), alias);
+        self.audit_done(actor, "remove alias in a batch", &format!("{:?} {}", object.kind, object.name), alias).await;
         Ok(DirectoryCommand::RemoveAlias { id: object.id, alias: alias.to_string() })
     }
 }

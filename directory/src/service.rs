@@ -1,7 +1,7 @@
 //! Finding and changing entries, whatever their kind.
 
 use crate::access::Wish;
-use crate::{Failure, audit, changes, fresh_id, prepared, request_id};
+use crate::{Failure, changes, fresh_id, prepared, request_id};
 use std::sync::Arc;
 use zcluster_api::directory::{Attributes, Modification, Object, ObjectBy, ObjectKind, Page, Search};
 use zcluster_api::{
@@ -143,10 +143,53 @@ impl Directory {
     ) -> Result<Object, Failure> {
         let told = attrs.clone();
         let command = self.checked_creation(actor, kind, id, name, parent, attrs).await?;
+        self.created(actor, command, (kind, name), &told).await
+    }
+
+    /// Makes an account, with what goes with its first password, which nobody may set by itself (`trusted`).
+    ///
+    /// # Errors
+    /// As [`Directory::create`].
+    pub async fn create_person(
+        &self,
+        actor: Actor,
+        kind: ObjectKind,
+        name: &str,
+        attrs: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<Object, Failure> {
+        let told = attrs.clone();
+        let command = self.checked_creation(actor, kind, fresh_id(), name, None, attrs).await?;
+        self.created(actor, with(command, trusted), (kind, name), &told).await
+    }
+
+    async fn created(
+        &self,
+        actor: Actor,
+        command: DirectoryCommand,
+        (kind, name): (ObjectKind, &str),
+        told: &[Modification],
+    ) -> Result<Object, Failure> {
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, kind, name))?;
         let object = object_of(reply)?;
-        audit::changed(actor, "create", &object, &told);
+        self.audit_changed(actor, "create", &object, told).await;
         Ok(object)
+    }
+
+    /// Whether the actor may change the entry so: for callers that write by themselves.
+    ///
+    /// # Errors
+    /// `PERM_DENIED`.
+    pub async fn may_change(&self, actor: Actor, object: &Object, changes: &[Modification]) -> Result<(), Failure> {
+        self.allow(actor, Wish::Modify { object, changes }).await
+    }
+
+    /// Whether the actor may give the entry a further address.
+    ///
+    /// # Errors
+    /// `PERM_DENIED`.
+    pub async fn may_add_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<(), Failure> {
+        self.allow(actor, Wish::Alias { object, alias, add: true }).await
     }
 
     /// The checked command that makes an entry: for batches. A batch may pass the bounds on accounts of a domain by its
@@ -166,7 +209,7 @@ impl Directory {
         let told = attrs.clone();
         let command = self.checked_creation(actor, kind, id, name, parent, attrs).await?;
         let object = Object { kind, id, name: name.to_string(), parent, attrs: Attributes::new(), home: None };
-        audit::changed(actor, "create in a batch", &object, &told);
+        self.audit_changed(actor, "create in a batch", &object, &told).await;
         Ok(command)
     }
 
@@ -212,6 +255,20 @@ impl Directory {
     /// # Errors
     /// `INVALID_ATTR_...`, `PERM_DENIED`, `NO_SUCH_...`.
     pub async fn modify(&self, actor: Actor, object: &Object, changes: Vec<Modification>) -> Result<Object, Failure> {
+        self.modify_with(actor, object, changes, Vec::new()).await
+    }
+
+    /// The same with what goes with a new password, which nobody may set by itself (`trusted`).
+    ///
+    /// # Errors
+    /// As [`Directory::modify`].
+    pub async fn modify_with(
+        &self,
+        actor: Actor,
+        object: &Object,
+        changes: Vec<Modification>,
+        trusted: Vec<Modification>,
+    ) -> Result<Object, Failure> {
         self.allow(actor, Wish::Modify { object, changes: &changes }).await?;
         let changes = changes::modifications(object.kind, &object.attrs, changes)?;
         if changes.is_empty() {
@@ -220,14 +277,14 @@ impl Directory {
         if object.kind == ObjectKind::Account {
             self.room_after(object, &changes).await?;
         }
-        let command = modification(object, changes.clone())?;
+        let command = modification(object, changes.iter().cloned().chain(trusted).collect())?;
         let changed = match self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))? {
             DirectoryReply::Done => {
                 self.find(ObjectBy::Name { kind: object.kind, name: object.name.clone(), parent: object.parent }).await
             }
             reply => object_of(reply),
         };
-        audit::changed(actor, "modify", object, &changes);
+        self.audit_changed(actor, "modify", object, &changes).await;
         changed
     }
 
@@ -249,7 +306,7 @@ impl Directory {
         if object.kind == ObjectKind::Account {
             self.room_after(object, &changes).await?;
         }
-        audit::changed(actor, "modify in a batch", object, &changes);
+        self.audit_changed(actor, "modify in a batch", object, &changes).await;
         modification(object, changes).map(Some)
     }
 
@@ -261,7 +318,7 @@ impl Directory {
         self.allow(actor, Wish::Delete(object)).await?;
         let command = deletion(object)?;
         self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))?;
-        audit::changed(actor, "delete", object, &[]);
+        self.audit_changed(actor, "delete", object, &[]).await;
         Ok(())
     }
 
@@ -273,7 +330,7 @@ impl Directory {
     pub async fn rename(&self, actor: Actor, object: &Object, name: &str) -> Result<Object, Failure> {
         self.allow(actor, Wish::Rename { object, name }).await?;
         let renamed = self.renamed(object, name).await?;
-        audit::done(actor, "rename", &format!("{:?} {}", object.kind, object.name), name);
+        self.audit_done(actor, "rename", &format!("{:?} {}", object.kind, object.name), name).await;
         Ok(renamed)
     }
 
@@ -314,7 +371,7 @@ impl Directory {
         self.allow(actor, Wish::Alias { object, alias, add: true }).await?;
         let command = DirectoryCommand::AddAlias { id: object.id, alias: alias.to_string() };
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
-        audit::done(actor, "add alias", &format!("{:?} {}", object.kind, object.name), alias);
+        self.audit_done(actor, "add alias", &format!("{:?} {}", object.kind, object.name), alias).await;
         object_of(reply)
     }
 
@@ -326,7 +383,7 @@ impl Directory {
         self.allow(actor, Wish::Alias { object, alias, add: false }).await?;
         let command = DirectoryCommand::RemoveAlias { id: object.id, alias: alias.to_string() };
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
-        audit::done(actor, "remove alias", &format!("{:?} {}", object.kind, object.name), alias);
+        self.audit_done(actor, "remove alias", &format!("{:?} {}", object.kind, object.name), alias).await;
         object_of(reply)
     }
 
@@ -340,6 +397,14 @@ impl Directory {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// What is made gets this too.
+pub(crate) fn with(mut command: DirectoryCommand, more: Vec<Modification>) -> DirectoryCommand {
+    if let DirectoryCommand::CreateAccount { attrs, .. } = &mut command {
+        attrs.extend(more);
+    }
+    command
 }
 
 /// The command that changes an entry.

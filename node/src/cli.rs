@@ -574,22 +574,22 @@ pub struct Prov {
     /// A node's admin service, host or host:port (7071); several with commas: the next one is asked when one is gone
     #[arg(short, long, value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub server: Vec<String>,
-    /// Administrator account to sign in with
-    #[arg(short, long, value_name = "ADDRESS", alias = "admin", requires = "server")]
+    /// Administrator to sign in as; without --server at the node on this machine
+    #[arg(short, long, value_name = "ADDRESS", alias = "admin")]
     pub account: Option<String>,
     /// The administrator's password; others can see it in the list of processes: better -P
-    #[arg(short, long, value_name = "PASSWORD", requires = "server")]
+    #[arg(short, long, value_name = "PASSWORD", requires = "account")]
     pub password: Option<String>,
     /// File with the administrator's password
-    #[arg(short = 'P', long, value_name = "FILE", alias = "password-file", requires = "server")]
+    #[arg(short = 'P', long, value_name = "FILE", alias = "password-file", requires = "account")]
     pub passfile: Option<PathBuf>,
     /// File with an auth token (`zcluster auth login`) to sign in with
-    #[arg(short = 'Y', long, value_name = "FILE", alias = "token-file", requires = "server")]
+    #[arg(short = 'Y', long, value_name = "FILE", alias = "token-file")]
     pub authtokenfile: Option<PathBuf>,
     /// Certificate (PEM) to trust besides the system's; for self-signed ones
     #[arg(long, value_name = "FILE", requires = "server")]
     pub ca: Option<PathBuf>,
-    /// Ask this machine's node, as itself, whatever --server says (what is done without --server)
+    /// Ask this machine's node, as itself, whatever --server and --account say (what is done without them)
     #[arg(short, long)]
     pub zadmin: bool,
     /// Straight to the directory: every command goes there, with it or without

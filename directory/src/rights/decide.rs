@@ -110,6 +110,13 @@ impl<'a> Applied<'a> {
         self.steps.is_empty()
     }
 
+    /// Whether something was granted to him himself, or to his groups, that is about entries of this kind.
+    pub fn reaches(&self, kind: ObjectKind) -> bool {
+        let about = |a: &&&Ace| table::scope(&a.right).is_some_and(|(kinds, _)| kinds.has(kind));
+        let his = |a: &&&Ace| matches!(a.kind, GranteeKind::User | GranteeKind::Group) && !a.denies();
+        self.steps.iter().flat_map(|(_, aces)| aces).filter(his).any(|a| about(&a))
+    }
+
     /// What they say about something on an entry of this kind; `delegate`: about passing it on.
     pub fn decide(&self, want: Want<'_>, kind: ObjectKind, delegate: bool) -> Verdict<'a> {
         for (place, aces) in &self.steps {

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use zcluster_api::Actor;
+use zcluster_api::directory::Account;
 use zcluster_auth::{AuthError, Service};
 
 /// Where a request comes from.
@@ -76,9 +77,7 @@ impl FromRequestParts<Arc<Admin>> for Signed {
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.0);
         match admin.authenticator.verify(user, password.as_bytes(), peer, Service::Admin).await {
             Ok(account) if account.is_admin() => Ok(Signed(Actor::Admin(account.id))),
-            Ok(account) if account.effective("zimbraIsDelegatedAdminAccount") == Some("TRUE") => {
-                Ok(Signed(Actor::Account(account.id)))
-            }
+            Ok(account) if is_delegated(&account) => Ok(Signed(Actor::Account(account.id))),
             Ok(account) => Err(Refused::new(
                 StatusCode::FORBIDDEN,
                 "service.PERM_DENIED",
@@ -92,10 +91,16 @@ impl FromRequestParts<Arc<Admin>> for Signed {
     }
 }
 
+/// Whether it is a delegated administrator's account.
+fn is_delegated(account: &Account) -> bool {
+    account.attrs.get("zimbraIsDelegatedAdminAccount") == Some("TRUE")
+}
+
 /// A token of `POST /v1/auth`.
 async fn by_token(admin: &Admin, token: &str) -> Result<Signed, Refused> {
     match admin.authenticator.redeem_token(token).await {
         Ok((account, token)) if token.admin && account.is_admin() => Ok(Signed(Actor::Admin(account.id))),
+        Ok((account, token)) if token.admin && is_delegated(&account) => Ok(Signed(Actor::Account(account.id))),
         Ok(_) => Err(Refused::new(StatusCode::FORBIDDEN, "service.PERM_DENIED", "not a token for administration")),
         Err(AuthError::Invalid) => {
             Err(Refused::new(StatusCode::UNAUTHORIZED, "service.AUTH_EXPIRED", "the token is not valid, or no longer"))

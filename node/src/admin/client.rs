@@ -70,6 +70,14 @@ impl Client {
     /// # Errors
     /// No node there, or not readable.
     pub fn local(data: &Path) -> Result<Client> {
+        Self::local_as(data, Auth::Secret(DataDir::at(data).admin_secret()?))
+    }
+
+    /// The same as somebody else.
+    ///
+    /// # Errors
+    /// See [`local`](Self::local).
+    pub fn local_as(data: &Path, auth: Auth) -> Result<Client> {
         let dir = DataDir::at(data);
         let node = dir.read_node()?;
         let config = Config::load(&node.overrides)?;
@@ -81,7 +89,7 @@ impl Client {
             http,
             base: format!("https://{name}:{}", config.ports.admin),
             shown: format!("the node at {address} ({})", data.display()),
-            auth: Auth::Secret(dir.admin_secret()?),
+            auth,
         })
     }
 

@@ -4,15 +4,16 @@
 //! `zclusterDKIMNextKey` until it is activated; the ones before it go, and their records may leave DNS a week later.
 
 use super::Admin;
-use super::auth::Allowed;
+use super::auth::Signed;
 use super::handlers::Refused;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use zcluster_api::directory::{Attributes, Modification, ModifyKind};
-use zcluster_api::{Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness};
+use zcluster_api::directory::{Attributes, Modification, ModifyKind, Object, ObjectKind};
+use zcluster_api::{Actor, DirectoryCommand, Error, Freshness};
+use zcluster_directory::Directory;
 use zcluster_relay::dkim::{KeyKind, generate, record_of};
 
 /// Attributes: selectors and keys in use, and waiting.
@@ -110,14 +111,17 @@ fn shown(domain: &str, pairs: &[(String, String)], active: bool) -> impl Iterato
     })
 }
 
-/// `POST /v1/dkim`.
+/// `POST /v1/dkim`. A delegated administrator needs to see the domain, and to set its attributes.
 pub async fn dkim(
-    Allowed(actor): Allowed,
+    Signed(actor): Signed,
     State(admin): State<Arc<Admin>>,
     Json(request): Json<DkimRequest>,
 ) -> Result<Json<DkimReply>, Refused> {
     let name = request.domain.to_lowercase();
-    let attrs = admin.domain(&name).await?;
+    let directory = Directory::new(admin.directory(), Freshness::Recent);
+    let domain = directory.named_for(actor, &[ObjectKind::Domain], None, &name).await?;
+    directory.seen(&directory.viewer(actor).await?, &domain, true).await?;
+    let attrs = domain.attrs.clone();
     let (mut used, mut next) = (pairs(&attrs, USED), pairs(&attrs, NEXT));
     match request.action {
         DkimAction::Show => {}
@@ -137,7 +141,7 @@ pub async fn dkim(
             let pem = zcluster_runtime::spawn_blocking(move || generate(kind)).await;
             let pem = pem.map_err(|e| Error::Internal(e.to_string()))?.map_err(|e| Error::Internal(e.0))?;
             next.push((selector, pem));
-            admin.modify_domain(actor, &name, changes(NEXT, &next)).await?;
+            admin.modify_domain(actor, &domain, changes(NEXT, &next)).await?;
         }
         DkimAction::Activate => {
             if next.is_empty() {
@@ -148,7 +152,7 @@ pub async fn dkim(
             let mut all = changes(USED, &used);
             all.extend(changes(NEXT, &next));
             all.push(set(PUBLIC, public));
-            admin.modify_domain(actor, &name, all).await?;
+            admin.modify_domain(actor, &domain, all).await?;
         }
         DkimAction::Remove { selector } => {
             let before = used.len() + next.len();
@@ -161,29 +165,20 @@ pub async fn dkim(
             let mut all = changes(USED, &used);
             all.extend(changes(NEXT, &next));
             all.push(set(PUBLIC, public));
-            admin.modify_domain(actor, &name, all).await?;
+            admin.modify_domain(actor, &domain, all).await?;
         }
     }
-    let domain = attrs.get("DKIMDomain").unwrap_or(&name).to_string();
-    Ok(Json(DkimReply { keys: shown(&domain, &used, true).chain(shown(&domain, &next, false)).collect() }))
+    let shown_as = attrs.get("DKIMDomain").unwrap_or(&name).to_string();
+    Ok(Json(DkimReply { keys: shown(&shown_as, &used, true).chain(shown(&shown_as, &next, false)).collect() }))
 }
 
 impl Admin {
-    async fn domain(&self, name: &str) -> Result<Attributes, Refused> {
-        match self.directory().read(DirectoryQuery::Domain(name.to_string()), Freshness::Recent).await {
-            Ok(DirectoryReply::Domain(domain)) => Ok(domain.attrs),
-            Ok(other) => Err(Error::Internal(format!("unexpected reply {other:?}")).into()),
-            Err(Error::NotFound(_)) => {
-                let text = format!("no such domain: {name}");
-                Err(Refused::new(StatusCode::BAD_REQUEST, "account.NO_SUCH_DOMAIN", &text))
-            }
-            Err(e) => Err(e.into()),
-        }
-    }
-
-    async fn modify_domain(&self, actor: Actor, name: &str, changes: Vec<Modification>) -> Result<(), Refused> {
-        let command = DirectoryCommand::ModifyDomain { name: name.to_string(), changes };
-        self.directory().write(actor, crate::join::request_id(), command).await?;
+    async fn modify_domain(&self, actor: Actor, domain: &Object, changes: Vec<Modification>) -> Result<(), Refused> {
+        let directory = Directory::new(self.directory(), Freshness::Recent);
+        directory.may_change(actor, domain, &changes).await?;
+        tracing::info!(target: "audit", ?actor, on = %domain.name, "DKIM keys changed");
+        let command = DirectoryCommand::ModifyDomain { name: domain.name.clone(), changes };
+        self.directory().write(Actor::System, crate::join::request_id(), command).await?;
         Ok(())
     }
 }

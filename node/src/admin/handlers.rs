@@ -14,8 +14,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::time::Duration;
-use zcluster_api::directory::NodeState;
+use zcluster_api::directory::{NodeState, Object};
 use zcluster_api::{Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness};
+use zcluster_directory::Directory;
 use zcluster_prov::{Failure, LineOutcome, Reply, Request};
 use zcluster_router::admission;
 
@@ -50,6 +51,7 @@ impl From<Failure> for Refused {
         let status = match failure.code.as_str() {
             "service.TEMPORARILY_UNAVAILABLE" => StatusCode::SERVICE_UNAVAILABLE,
             "service.FAILURE" => StatusCode::INTERNAL_SERVER_ERROR,
+            "service.PERM_DENIED" => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_REQUEST,
         };
         Refused::new(status, &failure.code, &failure.text)
@@ -86,18 +88,18 @@ pub async fn token(
     Ok(Json(TokenReply { token: token.encode(), expires_ms, address }))
 }
 
-/// `POST /v1/prov`.
+/// `POST /v1/prov`. Every command asks for the rights of who signed in.
 pub async fn prov(
-    Allowed(actor): Allowed,
+    Signed(actor): Signed,
     State(admin): State<Arc<Admin>>,
     Json(request): Json<ProvRequest>,
 ) -> Result<Json<Reply>, Refused> {
     Ok(Json(admin.prov(actor).run(&request.args).await?))
 }
 
-/// `POST /v1/prov/lines`.
+/// `POST /v1/prov/lines`. The same.
 pub async fn prov_lines(
-    Allowed(actor): Allowed,
+    Signed(actor): Signed,
     State(admin): State<Arc<Admin>>,
     Json(request): Json<Request>,
 ) -> Result<Json<Vec<LineOutcome>>, Refused> {
@@ -111,16 +113,8 @@ pub async fn locate(
     Query(request): Query<LocateRequest>,
 ) -> Result<Json<LocateReply>, Refused> {
     let account = admin.prov(actor).account(&request.account).await?;
-    if let Actor::Account(id) = actor {
-        let directory = zcluster_directory::Directory::new(admin.directory(), Freshness::Recent);
-        let target = zcluster_api::directory::Object::from(account.clone());
-        let may = directory.granted(id, &target, &["getAccountInfo"]).await;
-        let may = may.map_err(|e| Refused::new(StatusCode::BAD_REQUEST, &e.code, &e.text))?;
-        if may.is_none() {
-            let text = format!("permission denied: need right getAccountInfo on {}", request.account);
-            return Err(Refused::new(StatusCode::FORBIDDEN, "service.PERM_DENIED", &text));
-        }
-    }
+    let directory = Directory::new(admin.directory(), Freshness::Recent);
+    directory.require_right(actor, &Object::from(account.clone()), &["getAccountInfo"]).await?;
     Ok(Json(LocateReply {
         account: account.name,
         id: account.id.to_string(),

@@ -1,7 +1,7 @@
 //! Auth tokens, second factors, app passwords: for administrators, and the sign-in that gives a token.
 
 use super::Admin;
-use super::auth::{Allowed, PeerAddress, refusal};
+use super::auth::{PeerAddress, Signed, refusal};
 use super::handlers::Refused;
 use axum::Json;
 use axum::extract::State;
@@ -9,9 +9,10 @@ use axum::extract::connect_info::ConnectInfo;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use zcluster_api::directory::Modification;
-use zcluster_api::{Actor, DirectoryCommand};
-use zcluster_auth::{AuthError, ChangeError, SecondFactorError, Service, app_passwords, new_preauth_key};
+use zcluster_api::directory::{Account, Object};
+use zcluster_api::{Actor, Freshness};
+use zcluster_auth::{AuthError, ChangeError, SecondFactorError, Service, app_passwords};
+use zcluster_directory::Directory;
 
 /// `POST /v1/auth`: no sign-in is needed for it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -180,7 +181,7 @@ pub async fn login(
         AuthError::Invalid => Refused::new(
             StatusCode::FORBIDDEN,
             "service.PERM_DENIED",
-            &format!("{} is not an administrator (zimbraIsAdminAccount is not TRUE)", account.name),
+            &format!("{} is not an administrator (zimbraIsAdminAccount, zimbraIsDelegatedAdminAccount)", account.name),
         ),
         other => refusal(&other),
     })?;
@@ -196,55 +197,83 @@ pub async fn logout(
     Ok(Json(SignInReply::default()))
 }
 
-/// `POST /v1/signin`.
+/// `POST /v1/signin`. What concerns an account is for who may act as it (`adminLoginAs`).
 pub async fn signin(
-    Allowed(actor): Allowed,
+    Signed(actor): Signed,
     State(admin): State<Arc<Admin>>,
     Json(request): Json<SignInRequest>,
 ) -> Result<Json<SignInReply>, Refused> {
-    let prov = admin.prov(actor);
     let authenticator = &admin.authenticator;
+    let account = match request.action.account() {
+        Some(name) => acted_as(&admin, actor, name).await?,
+        None => return of_all(&admin, actor, request.action).await,
+    };
     let mut reply = SignInReply::default();
     match request.action {
-        SignInAction::BeginTwoFactor { account } => {
-            let enrolment = authenticator.begin_second_factor(&prov.account(&account).await?).await?;
+        SignInAction::BeginTwoFactor { .. } => {
+            let enrolment = authenticator.begin_second_factor(&account).await?;
             (reply.secret, reply.uri) = (Some(enrolment.secret), Some(enrolment.uri));
         }
-        SignInAction::EnableTwoFactor { account, secret, code } => {
-            let account = prov.account(&account).await?;
+        SignInAction::EnableTwoFactor { secret, code, .. } => {
             reply.codes = authenticator.enable_second_factor(&account, &secret, &code).await?;
         }
-        SignInAction::DisableTwoFactor { account } => {
-            authenticator.disable_second_factor(&prov.account(&account).await?, true).await?;
+        SignInAction::DisableTwoFactor { .. } => authenticator.disable_second_factor(&account, true).await?,
+        SignInAction::ScratchCodes { .. } => reply.codes = authenticator.new_scratch_codes(&account).await?,
+        SignInAction::AddAppPassword { name, .. } => {
+            reply.password = Some(authenticator.new_app_password(&account, &name).await?);
         }
-        SignInAction::ScratchCodes { account } => {
-            reply.codes = authenticator.new_scratch_codes(&prov.account(&account).await?).await?;
-        }
-        SignInAction::AddAppPassword { account, name } => {
-            reply.password = Some(authenticator.new_app_password(&prov.account(&account).await?, &name).await?);
-        }
-        SignInAction::ListAppPasswords { account } => {
-            let shown = app_passwords(&prov.account(&account).await?).into_iter();
+        SignInAction::ListAppPasswords { .. } => {
+            let shown = app_passwords(&account).into_iter();
             let shown =
                 shown.map(|a| ShownAppPassword { name: a.name, created_ms: a.created_ms, expires_ms: a.expires_ms });
             reply.app_passwords = shown.collect();
         }
-        SignInAction::RemoveAppPassword { account, name } => {
-            authenticator.revoke_app_password(&prov.account(&account).await?, &name).await?;
-        }
-        SignInAction::SignOut { account } => authenticator.revoke_all_tokens(&prov.account(&account).await?).await?,
-        SignInAction::RotateKey => {
-            reply.key = Some(authenticator.rotate_token_key().await.map_err(|e| refusal(&e))?.to_string());
-        }
-        SignInAction::PreAuthKey { domain } => reply.key = Some(preauth_key(&admin, actor, domain).await?),
+        SignInAction::RemoveAppPassword { name, .. } => authenticator.revoke_app_password(&account, &name).await?,
+        SignInAction::SignOut { .. } => authenticator.revoke_all_tokens(&account).await?,
+        SignInAction::RotateKey | SignInAction::PreAuthKey { .. } => {}
     }
     Ok(Json(reply))
 }
 
+impl SignInAction {
+    /// Whose sign-in it is about.
+    fn account(&self) -> Option<&str> {
+        match self {
+            SignInAction::BeginTwoFactor { account }
+            | SignInAction::EnableTwoFactor { account, .. }
+            | SignInAction::DisableTwoFactor { account }
+            | SignInAction::ScratchCodes { account }
+            | SignInAction::AddAppPassword { account, .. }
+            | SignInAction::ListAppPasswords { account }
+            | SignInAction::RemoveAppPassword { account, .. }
+            | SignInAction::SignOut { account } => Some(account),
+            SignInAction::RotateKey | SignInAction::PreAuthKey { .. } => None,
+        }
+    }
+}
+
+async fn acted_as(admin: &Admin, actor: Actor, name: &str) -> Result<Account, Refused> {
+    let account = admin.prov(actor).account(name).await?;
+    let directory = Directory::new(admin.directory(), Freshness::Recent);
+    directory.require_acting(actor, &Object::from(account.clone())).await?;
+    Ok(account)
+}
+
+/// What is about no account.
+async fn of_all(admin: &Admin, actor: Actor, action: SignInAction) -> Result<Json<SignInReply>, Refused> {
+    let key = match action {
+        SignInAction::PreAuthKey { domain } => preauth_key(admin, actor, domain).await?,
+        _ if matches!(actor, Actor::Account(_)) => {
+            let text = "permission denied: this is for global administrators";
+            return Err(Refused::new(StatusCode::FORBIDDEN, "service.PERM_DENIED", text));
+        }
+        _ => admin.authenticator.rotate_token_key().await.map_err(|e| refusal(&e))?.to_string(),
+    };
+    Ok(Json(SignInReply { key: Some(key), ..SignInReply::default() }))
+}
+
+/// What is done by `zmprov generateDomainPreAuthKey`, whatever key there is.
 async fn preauth_key(admin: &Admin, actor: Actor, domain: String) -> Result<String, Refused> {
-    let key = new_preauth_key();
-    let changes = vec![Modification::set("zimbraPreAuthKey", key.clone())];
-    let command = DirectoryCommand::ModifyDomain { name: domain, changes };
-    admin.directory().write(actor, crate::join::request_id(), command).await?;
-    Ok(key)
+    let reply = admin.prov(actor).run(&["generateDomainPreAuthKey".into(), "-f".into(), domain]).await?;
+    Ok(reply.print().trim().trim_start_matches("preAuthKey:").trim().to_string())
 }

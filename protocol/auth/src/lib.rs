@@ -40,7 +40,10 @@ pub use password::{
     HashParams, PASSWORD_BYTES_MAX, hash_password, hash_password_with, is_password_hash, password_values,
     scheme_not_supported, verify_password,
 };
-pub use policy::{Violation, check_new_password, check_password_strength, password_changes};
+pub use policy::{
+    Violation, check_new_password, check_password_strength, first_password_changes, password_changes,
+    stored_password_changes,
+};
 pub use preauth::{PreAuth, new_preauth_key};
 pub use provision::{ChooseShard, Polled, ProvisionError, Provisioner, poll_is_due};
 pub use sasl::{Credentials, Exchange, RESPONSE_BYTES_MAX, SaslError, Step};

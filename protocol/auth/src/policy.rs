@@ -204,10 +204,20 @@ fn sorted_history(account: &Account) -> Vec<&String> {
 /// duty to change it, no more auth tokens, and no more app passwords where the COS says so. Checks nothing; costs what
 /// `params` say: not on an event loop.
 pub fn password_changes(account: &Account, new: &str, params: HashParams, now_ms: u64) -> Vec<Modification> {
+    stored_password_changes(account, password_values(params, new), now_ms)
+}
+
+/// What goes with an account's first password: when it was set.
+pub fn first_password_changes(now_ms: u64) -> Vec<Modification> {
+    vec![Modification::set("zimbraPasswordModifiedTime", generalized_time(now_ms))]
+}
+
+/// As [`password_changes`], where what is stored of the password (`userPassword`) has been computed before.
+pub fn stored_password_changes(account: &Account, stored: Vec<String>, now_ms: u64) -> Vec<Modification> {
     let now = generalized_time(now_ms);
     let replace = |name: &str, values| Modification { name: name.into(), kind: ModifyKind::Replace, values };
     let mut changes = vec![
-        replace("userPassword", password_values(params, new)),
+        replace("userPassword", stored),
         Modification::set("zimbraPasswordModifiedTime", now.clone()),
         replace("zimbraPasswordHistory", new_history(account, &now)),
         crate::auth_token::raised_validity(account),

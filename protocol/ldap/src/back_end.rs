@@ -1,10 +1,11 @@
 //! What the service wants of the directory.
 
 use futures::future::BoxFuture;
-use zcluster_api::directory::{Modification, Object, ObjectBy, ObjectKind, Page, Search};
+use zcluster_api::directory::{Account, Modification, Object, ObjectBy, ObjectKind, Page, Search};
 use zcluster_api::{AccountId, Actor};
 
 pub use zcluster_directory::Failure;
+use zcluster_directory::PasswordRules;
 
 /// Whether it says that something is not there.
 pub fn is_missing(failure: &Failure) -> bool {
@@ -29,8 +30,38 @@ pub trait Directory: Send + Sync + 'static {
         parent: Option<AccountId>,
         attrs: Vec<Modification>,
     ) -> Answer<'a, Object>;
-    /// Changes an entry: all of it or nothing.
-    fn modify<'a>(&'a self, actor: Actor, object: &'a Object, changes: Vec<Modification>) -> Answer<'a, Object>;
+    /// Adds an account, with what goes with its first password.
+    fn create_person<'a>(
+        &'a self,
+        actor: Actor,
+        kind: ObjectKind,
+        name: &'a str,
+        attrs: Vec<Modification>,
+        with: Vec<Modification>,
+    ) -> Answer<'a, Object>;
+    /// Whether the account may be made; how it will be, by whose rules its first password goes.
+    fn for_first_password<'a>(
+        &'a self,
+        actor: Actor,
+        kind: ObjectKind,
+        name: &'a str,
+        attrs: &'a [Modification],
+    ) -> Answer<'a, Account>;
+    /// Whether its password may be set; how it will be after the changes, and which rules count.
+    fn for_password<'a>(
+        &'a self,
+        actor: Actor,
+        object: &'a Object,
+        changes: &'a [Modification],
+    ) -> Answer<'a, (Account, PasswordRules)>;
+    /// Changes an entry: all of it or nothing; `with` goes with a new password.
+    fn modify<'a>(
+        &'a self,
+        actor: Actor,
+        object: &'a Object,
+        changes: Vec<Modification>,
+        with: Vec<Modification>,
+    ) -> Answer<'a, Object>;
     /// Removes an entry, with what belongs to it.
     fn delete<'a>(&'a self, actor: Actor, object: &'a Object) -> Answer<'a, ()>;
     /// Renames an entry.

@@ -2,9 +2,9 @@
 
 use crate::back_end::{Answer, Directory};
 use futures::future::FutureExt;
-use zcluster_api::directory::{Modification, Object, ObjectBy, ObjectKind, Page, Search};
+use zcluster_api::directory::{Account, Modification, Object, ObjectBy, ObjectKind, Page, Search};
 use zcluster_api::{AccountId, Actor};
-use zcluster_directory::Failure;
+use zcluster_directory::{Failure, PasswordRules};
 
 /// Tells how often the directory has changed.
 pub type Version = Box<dyn Fn() -> Option<u64> + Send + Sync>;
@@ -53,8 +53,44 @@ impl Directory for Served {
         self.directory.create(actor, kind, name, parent, attrs).boxed()
     }
 
-    fn modify<'a>(&'a self, actor: Actor, object: &'a Object, changes: Vec<Modification>) -> Answer<'a, Object> {
-        self.directory.modify(actor, object, changes).boxed()
+    fn create_person<'a>(
+        &'a self,
+        actor: Actor,
+        kind: ObjectKind,
+        name: &'a str,
+        attrs: Vec<Modification>,
+        with: Vec<Modification>,
+    ) -> Answer<'a, Object> {
+        self.directory.create_person(actor, kind, name, attrs, with).boxed()
+    }
+
+    fn for_first_password<'a>(
+        &'a self,
+        actor: Actor,
+        kind: ObjectKind,
+        name: &'a str,
+        attrs: &'a [Modification],
+    ) -> Answer<'a, Account> {
+        self.directory.for_first_password(actor, kind, name, attrs).boxed()
+    }
+
+    fn for_password<'a>(
+        &'a self,
+        actor: Actor,
+        object: &'a Object,
+        changes: &'a [Modification],
+    ) -> Answer<'a, (Account, PasswordRules)> {
+        self.directory.for_password(actor, object, changes).boxed()
+    }
+
+    fn modify<'a>(
+        &'a self,
+        actor: Actor,
+        object: &'a Object,
+        changes: Vec<Modification>,
+        with: Vec<Modification>,
+    ) -> Answer<'a, Object> {
+        self.directory.modify_with(actor, object, changes, with).boxed()
     }
 
     fn delete<'a>(&'a self, actor: Actor, object: &'a Object) -> Answer<'a, ()> {

@@ -1,5 +1,6 @@
 //! One call's options and arguments.
 
+use crate::passwords::Hashed;
 use crate::table::Command;
 use crate::usage;
 use zcluster_api::AccountId;
@@ -20,8 +21,8 @@ pub(crate) struct Call<'a> {
     pub again: bool,
     /// The id of an entry that the call makes; the same each time it is sent.
     pub fresh: AccountId,
-    /// What is stored of the password, if that was computed before.
-    pub hashed: Option<Result<Vec<String>, Failure>>,
+    /// What is stored of its passwords, as far as that was computed before.
+    pub hashed: Vec<Hashed>,
 }
 
 impl<'a> Call<'a> {
@@ -47,7 +48,7 @@ impl<'a> Call<'a> {
         if rest.len() < required(command.arguments) {
             return Err(wrong());
         }
-        Ok(Call { command, options, args: rest, raw: args, page: None, again: false, fresh, hashed: None })
+        Ok(Call { command, options, args: rest, raw: args, page: None, again: false, fresh, hashed: Vec::new() })
     }
 
     /// Whether an option is given.

@@ -6,7 +6,7 @@
 use crate::Outcome;
 use crate::call::Call;
 use crate::commands;
-use crate::passwords;
+use crate::passwords::{self, Hashed};
 use crate::prov::{LineOutcome, Prov, Request};
 use crate::reply::Reply;
 use futures::stream::{self, StreamExt};
@@ -150,7 +150,7 @@ pub(crate) async fn run(prov: &Prov, request: &Request) -> Result<Vec<LineOutcom
         let call = Prov::call(args, request.id(at)).map(|call| Call {
             again: request.again,
             page: request.page.as_deref().filter(|_| at == 0),
-            hashed: hashes[at].take(),
+            hashed: std::mem::take(&mut hashes[at]),
             ..call
         });
         let go_on = match call {
@@ -207,23 +207,22 @@ async fn line<'a>(
     !has_more
 }
 
-type Hashed = Option<Result<Vec<String>, Failure>>;
-
-/// What is stored of the passwords in the lines.
-async fn hashes(request: &Request) -> Vec<Hashed> {
-    let password = |line: &Vec<String>| {
-        let call = Prov::call(line, AccountId([0; 16])).ok()?;
-        let sets = ["createAccount", "createCalendarResource"].contains(&call.command.name);
-        Some(call.arg(1).to_string()).filter(|p| sets && !p.is_empty())
+/// What is stored of the passwords in the lines, computed side by side.
+async fn hashes(request: &Request) -> Vec<Vec<Hashed>> {
+    let given = |line: &Vec<String>| match Prov::call(line, AccountId([0; 16])) {
+        Ok(call) => passwords::given(&call),
+        Err(_) => Vec::new(),
     };
-    let each = request.lines.iter().map(|line| {
-        let password = password(line);
-        async move {
-            match password {
-                Some(password) => Some(passwords::values(&password).await),
-                None => None,
-            }
-        }
+    let all = request.lines.iter().enumerate();
+    let all: Vec<(usize, String)> = all.flat_map(|(at, l)| given(l).into_iter().map(move |p| (at, p))).collect();
+    let each = all.into_iter().map(|(at, password)| async move {
+        let stored = passwords::values(&password).await;
+        (at, (password, stored))
     });
-    stream::iter(each.collect::<Vec<_>>()).buffered(HASHES_AT_A_TIME).collect().await
+    let mut out = vec![Vec::new(); request.lines.len()];
+    let mut hashed = stream::iter(each).buffer_unordered(HASHES_AT_A_TIME);
+    while let Some((at, hashed)) = hashed.next().await {
+        out[at].push(hashed);
+    }
+    out
 }

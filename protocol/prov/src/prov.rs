@@ -144,7 +144,34 @@ impl Prov {
 
     /// The same without.
     pub(crate) async fn person(&self, name: &str) -> Result<Object, Failure> {
-        self.directory.named(&[ObjectKind::Account, ObjectKind::Resource], None, name).await
+        self.named(&[ObjectKind::Account, ObjectKind::Resource], None, name).await
+    }
+
+    /// A person as whom the caller may act: who may see and change what belongs to him.
+    pub(crate) async fn acted_as(&self, name: &str) -> Result<Object, Failure> {
+        let account = self.person(name).await?;
+        self.directory.require_acting(self.actor, &account).await?;
+        Ok(account)
+    }
+
+    /// An entry that the caller names.
+    pub(crate) async fn named(
+        &self,
+        kinds: &[ObjectKind],
+        parent: Option<AccountId>,
+        name: &str,
+    ) -> Result<Object, Failure> {
+        self.directory.named_for(self.actor, kinds, parent, name).await
+    }
+
+    /// Refuses what no right gives to a delegated administrator.
+    pub(crate) fn global_only(&self, what: &str) -> Result<(), Failure> {
+        match self.actor {
+            Actor::System | Actor::Admin(_) => Ok(()),
+            Actor::Account(_) | Actor::Delivery => {
+                Err(Failure::denied(format!("permission denied: {what} is for global administrators")))
+            }
+        }
     }
 
     /// An account with what it inherits, as services see it.

@@ -5,12 +5,14 @@ use crate::call::Call;
 use crate::prov::Prov;
 use crate::reply::{Entry, Item, Reply};
 use zcluster_api::directory::{Attributes, Filter, Kinds, Object, ObjectBy, ObjectKind, SEARCH_PAGE_MAX, Search};
-use zcluster_directory::Failure;
+use zcluster_directory::{Failure, Viewer};
 
 /// Names in one page of an answer.
 const NAMES: usize = 5_000;
 /// Entries with their attributes in one page of an answer.
 const ENTRIES: usize = 100;
+/// Pages of entries looked through for one page of an answer: who sees few of them is told now and then that it goes on.
+const PAGES: usize = 20;
 /// Entries that are collected for a sorted answer, at most.
 pub(crate) const SORTED_MAX: usize = 100_000;
 
@@ -21,72 +23,76 @@ pub(crate) fn search(kinds: Kinds, domain: Option<&str>, filter: Filter) -> Sear
 }
 
 impl Prov {
-    /// The entry as an answer: `own` leaves out what it inherits, `only` (when not empty) names what is wanted.
+    /// The entry as an answer, with what the caller may see of it: `own` leaves out what it inherits, `only` (when not
+    /// empty) names what is wanted.
     pub(crate) async fn entry(&self, object: &Object, own: bool, only: &[&str]) -> Result<Entry, Failure> {
-        let mut attrs = if own { object.attrs.clone() } else { self.directory.effective(object).await? };
+        let viewer = self.directory.viewer(self.actor).await?;
+        self.entry_for(&viewer, object, own, only).await
+    }
+
+    async fn entry_for(&self, viewer: &Viewer, object: &Object, own: bool, only: &[&str]) -> Result<Entry, Failure> {
+        let Object { mut attrs, .. } = self.directory.seen(viewer, object, own).await?;
         if object.kind == ObjectKind::Config {
             return Ok(Entry::new("", &attrs, only));
         }
         let classes = object.kind.object_classes().iter().map(|c| (*c).to_string()).collect();
         attrs.set("objectClass", classes);
         for (name, value) in [("zimbraId", object.id.to_string()), (name_attribute(object.kind), object.name.clone())] {
-            if !attrs.has(name) {
+            // An alias has neither of its own.
+            if !attrs.has(name) && object.kind != ObjectKind::Alias {
                 attrs.set(name, vec![value]);
             }
         }
         let mut entry = Entry::new(&object.name, &attrs, only);
         if Kinds::GROUPS.has(object.kind) {
-            entry.members = Some(self.members(object).await?);
+            entry.members = Some(self.members(object, &attrs).await?);
         }
         Ok(entry)
     }
 
     /// What the caller may see of an entry.
-    pub(crate) async fn visible(&self, object: Object) -> Result<Object, Failure> {
-        let by = match object.kind {
-            ObjectKind::Config | ObjectKind::GlobalGrant => {
-                ObjectBy::Name { kind: object.kind, name: object.name, parent: None }
-            }
-            _ => ObjectBy::Id(object.id),
-        };
-        self.directory.get(self.actor, by).await
+    pub(crate) async fn visible(&self, object: &Object) -> Result<Object, Failure> {
+        let viewer = self.directory.viewer(self.actor).await?;
+        self.directory.seen(&viewer, object, true).await
     }
 
     /// The answer of a `get...` command.
     pub(crate) async fn shown(&self, object: Object, call: &Call<'_>, only: &[&str]) -> Outcome {
-        let object = self.visible(object).await?;
         Ok(Reply::entry(self.entry(&object, call.has("-e"), only).await?))
     }
 
     /// A page of an answer: names, or with `-v` entries.
     pub(crate) async fn list(&self, call: &Call<'_>, search: Search, only: &[&str]) -> Outcome {
-        self.list_if(call, search, only, |_| true).await
+        self.list_from(call, search, only, call.page).await
     }
 
-    /// The same, less what is not wanted although it fits.
-    pub(crate) async fn list_if(
+    /// The same from a page's mark on.
+    pub(crate) async fn list_from(
         &self,
         call: &Call<'_>,
         mut search: Search,
         only: &[&str],
-        wanted: impl Fn(&Object) -> bool,
+        page: Option<&str>,
     ) -> Outcome {
         let verbose = call.has("-v");
         let most = if verbose { ENTRIES } else { NAMES };
         search.limit = SEARCH_PAGE_MAX.min(most as u32);
-        search.after = call.page.map(cursor).transpose()?;
+        search.after = page.map(cursor).transpose()?;
         let mut reply = Reply::default();
+        let viewer = self.directory.viewer(self.actor).await?;
+        let mut pages = 0;
         loop {
             let page = self.directory.search(self.actor, search.clone()).await?;
-            for object in page.objects.iter().filter(|o| wanted(o)) {
+            pages += 1;
+            for object in &page.objects {
                 reply.items.push(match verbose {
-                    true => Item::Entry(self.entry(object, call.has("-e"), only).await?),
+                    true => Item::Entry(self.entry_for(&viewer, object, call.has("-e"), only).await?),
                     false => Item::Text(object.name.clone()),
                 });
             }
             match page.next {
                 None => return Ok(reply),
-                Some(next) if reply.items.len() >= most => {
+                Some(next) if reply.items.len() >= most || pages >= PAGES => {
                     reply.more = Some(mark(&next));
                     return Ok(reply);
                 }
@@ -124,14 +130,18 @@ impl Prov {
         }
     }
 
-    /// The addresses of a list's members, or those that a dynamic group finds.
-    pub(crate) async fn members(&self, list: &Object) -> Result<Vec<String>, Failure> {
+    /// The addresses of a list's members, or those that a dynamic group finds, for who sees the list's attributes.
+    async fn members(&self, list: &Object, seen: &Attributes) -> Result<Vec<String>, Failure> {
         if list.kind == ObjectKind::DistributionList {
-            let mut members = list.attrs.all("zimbraMailForwardingAddress").to_vec();
+            let mut members = seen.all("zimbraMailForwardingAddress").to_vec();
             members.sort();
             return Ok(members);
         }
-        Ok(self.directory.members_of(list, false).await?.into_iter().map(|m| m.address).collect())
+        if !self.directory.sees(self.actor, list, "memberURL").await? {
+            return Ok(Vec::new());
+        }
+        let list = self.directory.find(ObjectBy::Id(list.id)).await?;
+        Ok(self.directory.members_of(&list, false).await?.into_iter().map(|m| m.address).collect())
     }
 }
 

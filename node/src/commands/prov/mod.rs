@@ -44,11 +44,18 @@ fn clients(args: &Prov) -> Result<Vec<Client>> {
     }
     let default = Some(Path::new(DATA)).filter(|p| p.exists());
     match args.data.as_deref().or(default) {
+        // An account that is named is meant: its rights count, not those of this machine's node.
+        Some(data) if is_named(args) && !args.zadmin => Ok(vec![Client::local_as(data, auth(args)?)?]),
         Some(data) => Ok(vec![Client::local(data)?]),
         None => bail!(
             "say where the cluster is: --data DIR (of a node on this machine) or --server HOST --account ADDRESS --passfile FILE"
         ),
     }
+}
+
+/// Whether somebody signs in.
+fn is_named(args: &Prov) -> bool {
+    args.account.is_some() || args.authtokenfile.is_some()
 }
 
 /// What `--server` is shown.

@@ -27,16 +27,26 @@ pub async fn run(session: &mut Session, dn: &str, attributes: Vec<Attribute>, al
     if let (Some(above), false) = (&above, kind == ObjectKind::Domain) {
         parent = find(&ldap, &who, above).await?.object.filter(|_| kind.has_parent()).map(|o| o.id);
     }
-    let given = Given::of(kind, &name, attributes).await?;
+    let given = Given::of(kind, &name, attributes)?;
     if kind == ObjectKind::Alias {
         parent = Some(given.target()?);
     }
-    let object = ldap.directory.create(who.reads_as(), kind, &name, parent, given.changes).await?;
+    let (actor, mut changes, aliases) = (who.reads_as(), given.changes, given.aliases);
+    let object = match kind {
+        ObjectKind::Account | ObjectKind::Resource => {
+            let with = passwords::first(&*ldap.directory, actor, (kind, &name), &mut changes, given.passwords).await?;
+            ldap.directory.create_person(actor, kind, &name, changes, with).await?
+        }
+        _ if !given.passwords.is_empty() => {
+            return refused(Code::ObjectClassViolation, "only accounts have passwords");
+        }
+        _ => ldap.directory.create(actor, kind, &name, parent, changes).await?,
+    };
     if kind == ObjectKind::Domain {
         ldap.domains.forget();
     }
     // Further addresses are entries of their own there; one that is taken already is told, and the entry stays.
-    for alias in &given.aliases {
+    for alias in &aliases {
         let made = ldap.directory.create(who.reads_as(), ObjectKind::Alias, alias, Some(object.id), Vec::new());
         if let Err(failure) = made.await {
             let outcome = crate::errors::failure(&failure);
@@ -102,11 +112,12 @@ struct Given {
     changes: Vec<Modification>,
     aliases: Vec<String>,
     target: Option<String>,
+    passwords: Vec<passwords::Given>,
 }
 
 impl Given {
-    async fn of(kind: ObjectKind, name: &str, attributes: Vec<Attribute>) -> Result<Given, Stop> {
-        let mut given = Given { changes: Vec::new(), aliases: Vec::new(), target: None };
+    fn of(kind: ObjectKind, name: &str, attributes: Vec<Attribute>) -> Result<Given, Stop> {
+        let mut given = Given { changes: Vec::new(), aliases: Vec::new(), target: None, passwords: Vec::new() };
         let mut seen: Vec<String> = Vec::new();
         for attribute in attributes {
             let which = Which::of(&attribute.name);
@@ -130,14 +141,13 @@ impl Given {
                 return refused(Code::AttributeOrValueExists, format!("{attr} is given twice"));
             }
             seen.push(key);
-            let values = if attr == "userPassword" {
-                passwords::to_stored(&attribute.values).await?
-            } else {
-                let text = |v: &Vec<u8>| to_stored(binary, v);
-                match attribute.values.iter().map(text).collect::<Option<Vec<String>>>() {
-                    Some(values) => values,
-                    None => return refused(Code::InvalidAttributeSyntax, format!("{attr} must be UTF-8")),
-                }
+            if attr == "userPassword" {
+                given.passwords = passwords::read(&attribute.values)?;
+                continue;
+            }
+            let values = attribute.values.iter().map(|v| to_stored(binary, v)).collect::<Option<Vec<String>>>();
+            let Some(values) = values else {
+                return refused(Code::InvalidAttributeSyntax, format!("{attr} must be UTF-8"));
             };
             given.take(kind, name, attr, values)?;
         }

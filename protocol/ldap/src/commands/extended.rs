@@ -11,8 +11,9 @@ use crate::search::find;
 use crate::session::{Done, Session, done};
 use crate::tree::{self, Container, Place};
 use zcluster_api::Actor;
-use zcluster_api::directory::{Modification, ModifyKind, Object, ObjectBy, ObjectKind};
-use zcluster_auth::Service;
+use zcluster_api::directory::{Object, ObjectBy, ObjectKind};
+use zcluster_auth::{ChangeError, Service};
+use zcluster_directory::Failure;
 use zeroize::Zeroizing;
 
 /// StartTLS.
@@ -195,23 +196,25 @@ pub async fn change_own_password(session: &mut Session, object: &Object, old: &[
     if !channel.plaintext {
         return refused(Code::ConfidentialityRequired, "passwords are taken over TLS only");
     }
-    let ldap = session.ldap.clone();
-    match ldap.authenticator.verify(&object.name, old, channel.peer, Service::Ldap).await {
-        Ok(account) if account.id == object.id => {}
-        Ok(_) => return refused(Code::InvalidCredentials, "invalid credentials"),
-        Err(error) => return Err(auth_refusal(&error).into()),
-    }
-    // It is the owner, who need not be allowed anything else.
-    store(session, Actor::System, object, new).await
-}
-
-async fn store(session: &Session, actor: Actor, object: &Object, new: &[u8]) -> Done {
-    let Ok(text) = std::str::from_utf8(new) else {
+    let Ok(new) = std::str::from_utf8(new) else {
         return refused(Code::ConstraintViolation, "a password must be UTF-8");
     };
-    let values = passwords::hash(text).await?;
-    let change = Modification { name: "userPassword".into(), kind: ModifyKind::Replace, values };
-    session.ldap.directory.modify(actor, object, vec![change]).await?;
+    let authenticator = session.ldap.authenticator.clone();
+    match authenticator.change_password(&object.name, old, new, channel.peer, Service::Ldap).await {
+        Ok(_) => done(),
+        Err(ChangeError::Auth(error)) => Err(auth_refusal(&error).into()),
+        Err(ChangeError::Violation(violation)) => Err(passwords::violation(&violation)),
+        Err(ChangeError::Directory(error)) => Err(Failure::of(&error, object.kind, &object.name).into()),
+    }
+}
+
+/// An administrator sets somebody's password.
+async fn store(session: &Session, actor: Actor, object: &Object, new: &[u8]) -> Done {
+    let directory = &*session.ldap.directory;
+    let given = vec![passwords::clear_text(new)?];
+    let mut changes = Vec::new();
+    let with = passwords::new(directory, actor, object, &mut changes, given).await?;
+    directory.modify(actor, object, changes, with).await?;
     done()
 }
 

@@ -31,10 +31,14 @@ pub async fn run(session: &mut Session, dn: &str, changes: Vec<(Change, Attribut
     let Some(object) = &found.object else {
         return refused(Code::UnwillingToPerform, "this entry is part of the tree itself");
     };
-    let work = Work::of(object, changes).await?;
+    let mut work = Work::of(object, changes)?;
     let before = reads::read(all, controls::PRE_READ, &found.entry)?;
+    let with = match work.passwords.take() {
+        Some(given) => passwords::new(&*ldap.directory, who.reads_as(), object, &mut work.changes, given).await?,
+        None => Vec::new(),
+    };
     if !work.changes.is_empty() {
-        ldap.directory.modify(who.reads_as(), object, work.changes).await?;
+        ldap.directory.modify(who.reads_as(), object, work.changes, with).await?;
     }
     for alias in &work.aliases_gone {
         let alias = ldap.directory.get(who.reads_as(), by_name(ObjectKind::Alias, alias)).await?;
@@ -77,7 +81,9 @@ async fn admin_password(session: &mut Session, who: &Who, changes: Vec<(Change, 
     for (change, attribute) in changes {
         let password = Which::of(&attribute.name) == Which::Secret("userPassword");
         match change {
-            Change::Replace | Change::Add if password => stored = passwords::to_stored(&attribute.values).await?,
+            Change::Replace | Change::Add if password => {
+                stored = passwords::stored(passwords::read(&attribute.values)?).await?;
+            }
             Change::Delete if password => stored.clear(),
             _ => return refused(Code::UnwillingToPerform, "this entry has a password to change and nothing else"),
         }
@@ -93,7 +99,7 @@ pub async fn set_admin_password(session: &Session, who: &Who, stored: Vec<String
     let directory = &session.ldap.directory;
     let config = directory.get(Actor::System, by_name(ObjectKind::Config, "config")).await?;
     let change = Modification { name: ADMIN_PASSWORD_ATTRIBUTE.into(), kind: ModifyKind::Replace, values: stored };
-    directory.modify(who.reads_as(), &config, vec![change]).await?;
+    directory.modify(who.reads_as(), &config, vec![change], Vec::new()).await?;
     crate::session::done()
 }
 
@@ -103,12 +109,14 @@ struct Work {
     changes: Vec<Modification>,
     aliases_new: Vec<String>,
     aliases_gone: Vec<String>,
+    /// The new passwords, if they change.
+    passwords: Option<Vec<passwords::Given>>,
     /// Values as they will be, for attributes that several changes of the request touch.
     now: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Work {
-    async fn of(object: &Object, changes: Vec<(Change, Attribute)>) -> Result<Work, Stop> {
+    fn of(object: &Object, changes: Vec<(Change, Attribute)>) -> Result<Work, Stop> {
         let mut work = Work::default();
         for (change, attribute) in changes {
             let (name, binary) = match Which::of(&attribute.name) {
@@ -127,7 +135,7 @@ impl Work {
                 Which::Plain { name, binary } => (name, binary),
             };
             if name == "userPassword" {
-                work.password(object, change, &attribute).await?;
+                work.password(object, change, &attribute)?;
                 continue;
             }
             let values = attribute.values.iter().map(|v| to_stored(binary, v)).collect::<Option<Vec<String>>>();
@@ -152,14 +160,21 @@ impl Work {
         }
     }
 
-    async fn password(&mut self, object: &Object, change: Change, attribute: &Attribute) -> Result<(), Stop> {
+    fn password(&mut self, object: &Object, change: Change, attribute: &Attribute) -> Result<(), Stop> {
         if !matches!(object.kind, ObjectKind::Account | ObjectKind::Resource) {
             return refused(Code::ObjectClassViolation, "only accounts have passwords");
         }
-        let values = match change {
+        // The last change of the request counts.
+        match change {
             // An account has one password: who adds one changes it.
-            Change::Replace | Change::Add => passwords::to_stored(&attribute.values).await?,
-            Change::Delete if attribute.values.is_empty() => Vec::new(),
+            Change::Replace | Change::Add => {
+                self.changes.retain(|c| c.name != "userPassword");
+                self.passwords = Some(passwords::read(&attribute.values)?);
+            }
+            Change::Delete if attribute.values.is_empty() => {
+                self.changes.retain(|c| c.name != "userPassword");
+                self.passwords = Some(Vec::new());
+            }
             Change::Delete => {
                 // The hash itself must be given: a password cannot be looked up by its clear text.
                 let given = attribute.values.iter().map(|v| String::from_utf8_lossy(v).into_owned());
@@ -169,15 +184,11 @@ impl Work {
                 }
                 let change = Modification { name: "userPassword".into(), kind: ModifyKind::Take, values: given };
                 self.changes.push(change);
-                return Ok(());
             }
             Change::Increment | Change::Unknown => {
                 return refused(Code::UnwillingToPerform, "a password cannot be changed so");
             }
-        };
-        // The last change of the request counts.
-        self.changes.retain(|c| c.name != "userPassword");
-        self.changes.push(Modification { name: "userPassword".into(), kind: ModifyKind::Replace, values });
+        }
         Ok(())
     }
 

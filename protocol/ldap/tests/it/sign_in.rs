@@ -193,12 +193,65 @@ async fn passwords_are_changed() {
         let modify = |operation, value| LdapModify { operation, modification: attr("userPassword", &[value]) };
         LdapOp::ModifyRequest(LdapModifyRequest {
             dn: BOB.into(),
-            changes: vec![modify(LdapModifyType::Delete, old), modify(LdapModifyType::Add, "third")],
+            changes: vec![modify(LdapModifyType::Delete, old), modify(LdapModifyType::Add, "third one")],
         })
     };
     let mut c = cluster.connect();
     c.bind(BOB, &made).await;
     assert_eq!(c.ask(change("wrong")).await.code, LdapResultCode::InvalidCredentials);
     assert_eq!(c.ask(change(&made)).await.code, LdapResultCode::Success);
-    cluster.connect().bind(BOB, "third").await;
+    cluster.connect().bind(BOB, "third one").await;
+}
+
+/// A password in the clear is as the account's attributes want it, whichever operation brings it, and it takes the place of
+/// the one before in every respect.
+#[tokio::test]
+async fn passwords_go_by_the_rules() {
+    let cluster = Cluster::new();
+    let rules = [("zimbraPasswordMinNumericChars", "2"), ("zimbraPasswordEnforceHistory", "3")];
+    cluster.modify(1, rules.iter().map(|(name, value)| set(name, &[value])).collect());
+    let change = |operation, value: &str| {
+        let changes = vec![LdapModify { operation, modification: attr("userPassword", &[value]) }];
+        LdapOp::ModifyRequest(LdapModifyRequest { dn: BOB.into(), changes })
+    };
+    let replace = |value: &str| change(LdapModifyType::Replace, value);
+    let add = |password: &str| {
+        let attributes = vec![
+            attr("objectClass", &["zimbraAccount"]),
+            attr("zimbraPasswordMinLength", &["9"]),
+            attr("userPassword", &[password]),
+        ];
+        LdapOp::AddRequest(LdapAddRequest { dn: "uid=eve,ou=people,dc=example,dc=com".into(), attributes })
+    };
+    let mut admin = cluster.as_admin().await;
+    for (op, why) in [
+        (replace("no numbers"), "zimbraPasswordMinNumericChars=2"),
+        (change(LdapModifyType::Add, "no numbers"), "zimbraPasswordMinNumericChars=2"),
+        (replace("a12"), "zimbraPasswordMinLength=6"),
+        (new_password(BOB, None, Some("no numbers")), "zimbraPasswordMinNumericChars=2"),
+        (add("secret12"), "zimbraPasswordMinLength=9"),
+    ] {
+        let refused = admin.ask(op).await;
+        assert_eq!(refused.code, LdapResultCode::ConstraintViolation, "{why}");
+        assert!(refused.message.contains("account.INVALID_PASSWORD") && refused.message.contains(why), "{refused:?}");
+    }
+    assert_eq!(admin.ask(add("secret123")).await.code, LdapResultCode::Success);
+    cluster.connect().bind("uid=eve,ou=people,dc=example,dc=com", "secret123").await;
+    // An administrator may set one that was used before, its owner may not.
+    for password in ["first 11", "second 22", "first 11"] {
+        assert_eq!(admin.ask(replace(password)).await.code, LdapResultCode::Success, "{password}");
+    }
+    let mut bob = cluster.connect();
+    bob.bind(BOB, "first 11").await;
+    let refused = bob.ask(new_password("", Some("first 11"), Some("second 22"))).await;
+    assert_eq!(refused.code, LdapResultCode::ConstraintViolation);
+    assert!(refused.message.contains("account.PASSWORD_RECENTLY_USED"), "{refused:?}");
+    let refused = bob.ask(new_password("", Some("first 11"), Some("none"))).await;
+    assert!(refused.message.contains("account.INVALID_PASSWORD"), "{refused:?}");
+    assert_eq!(bob.ask(new_password("", Some("first 11"), Some("third 33"))).await.code, LdapResultCode::Success);
+    cluster.modify(1, vec![set("zimbraPasswordMinAge", &["1"])]);
+    let refused = bob.ask(new_password("", Some("third 33"), Some("fourth 44"))).await;
+    assert!(refused.message.contains("account.PASSWORD_CHANGE_TOO_SOON"), "{refused:?}");
+    assert_eq!(admin.ask(new_password(BOB, None, Some("fourth 44"))).await.code, LdapResultCode::Success);
+    cluster.connect().bind(BOB, "fourth 44").await;
 }

@@ -9,8 +9,7 @@ use crate::passwords;
 use crate::prov::Prov;
 use crate::reply::Reply;
 use crate::show::search;
-use zcluster_api::DirectoryCommand;
-use zcluster_api::directory::{Filter, Modification, ObjectBy, ObjectKind};
+use zcluster_api::directory::{Filter, Modification, ObjectKind};
 use zcluster_directory::Failure;
 
 const ACCOUNT: &[ObjectKind] = &[ObjectKind::Account, ObjectKind::Resource];
@@ -38,13 +37,10 @@ pub(super) const PREPARERS: &[(&str, Preparer)] = &[
 /// Makes an account or resource, and tells its id.
 pub(super) async fn create(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Result<Prepared, Failure> {
     let mut attrs = modifications(call.from(2))?;
-    passwords::hash_all(&mut attrs).await?;
-    let (name, password) = (call.arg(0), call.arg(1));
     // An empty password makes an account that nobody can sign in to.
-    if !password.is_empty() {
-        attrs.push(passwords::change(prov.hashed(call, password).await?));
-    }
-    let command = prov.directory.creation(prov.actor, kind, call.fresh, name, None, attrs).await?;
+    let (name, password) = (call.arg(0), call.arg(1));
+    let with = prov.first_password(call, (kind, name), password, &mut attrs).await?;
+    let command = prov.directory.person_creation(prov.actor, kind, (call.fresh, name), attrs, with).await?;
     Ok(Prepared {
         command: Some(command),
         reply: Reply::text(call.fresh.to_string()),
@@ -63,9 +59,9 @@ async fn get(prov: &Prov, call: &Call<'_>) -> Outcome {
 
 pub(super) async fn modify(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
     let mut changes = modifications(call.from(1))?;
-    passwords::hash_all(&mut changes).await?;
     let account = prov.person(call.name()).await?;
-    prov.prepare_change(&account, changes).await
+    let with = prov.new_password(call, &account, None, &mut changes).await?;
+    prov.prepare_change_with(&account, changes, with).await
 }
 
 pub(super) async fn delete(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
@@ -76,22 +72,24 @@ pub(super) async fn delete(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Fai
 
 async fn set_password(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
     let account = prov.person(call.name()).await?;
-    let changes = passwords::changes(prov.full_account(account.id).await?, call.arg(1)).await?;
-    // Who may change the password may change what goes with it, which nobody may change by itself.
-    let alone = changes.iter().filter(|m| m.name == "userPassword").cloned().collect();
-    prov.directory.modification(prov.actor, &account, alone).await?;
-    let command = DirectoryCommand::ModifyAccount { id: account.id, changes };
-    Ok(prepared_for(&account, Some(command), Reply::default()))
+    let mut changes = Vec::new();
+    let with = prov.new_password(call, &account, Some(call.arg(1)), &mut changes).await?;
+    prov.prepare_change_with(&account, changes, with).await
 }
 
 async fn check_strength(prov: &Prov, call: &Call<'_>) -> Outcome {
     let account = prov.person(call.name()).await?;
+    let right = match account.kind {
+        ObjectKind::Resource => "checkCalendarResourcePasswordStrength",
+        _ => "checkPasswordStrength",
+    };
+    prov.directory.require_right(prov.actor, &account, &[right]).await?;
     passwords::check_strength(&prov.full_account(account.id).await?, call.arg(1))?;
     Ok(Reply::text("Password passed strength check."))
 }
 
 async fn set_cos(prov: &Prov, call: &Call<'_>) -> Result<Prepared, Failure> {
-    let cos = prov.directory.named(&[ObjectKind::Cos], None, call.arg(1)).await?;
+    let cos = prov.named(&[ObjectKind::Cos], None, call.arg(1)).await?;
     let account = prov.person(call.name()).await?;
     prov.prepare_change(&account, vec![Modification::set("zimbraCOSId", cos.id.to_string())]).await
 }
@@ -121,6 +119,8 @@ async fn change_primary(prov: &Prov, call: &Call<'_>) -> Outcome {
         found => found?,
     };
     let before = account.name.clone();
+    // Both or nothing.
+    prov.directory.may_add_alias(prov.actor, &account, &before).await?;
     let renamed = match account.name.eq_ignore_ascii_case(new) {
         true => account,
         false => prov.directory.rename(prov.actor, &account, new).await?,
@@ -136,7 +136,7 @@ async fn change_primary(prov: &Prov, call: &Call<'_>) -> Outcome {
 async fn get_all(prov: &Prov, call: &Call<'_>) -> Outcome {
     let domain = call.args.first().copied();
     if let Some(domain) = domain {
-        prov.directory.named(&[ObjectKind::Domain], None, domain).await?;
+        prov.named(&[ObjectKind::Domain], None, domain).await?;
     }
     let filter = call.value("-s").map_or_else(Filter::all, |server| Filter::equal("zimbraMailHost", server));
     prov.list(call, search(only(ObjectKind::Account), domain, filter), &[]).await
@@ -152,6 +152,5 @@ async fn get_all_admins(prov: &Prov, call: &Call<'_>) -> Outcome {
 
 async fn membership(prov: &Prov, call: &Call<'_>) -> Outcome {
     let account = prov.person(call.name()).await?;
-    let account = prov.directory.find(ObjectBy::Id(account.id)).await?;
     super::list::membership_lines(prov, &account).await
 }

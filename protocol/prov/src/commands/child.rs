@@ -59,7 +59,7 @@ async fn create_data_source(prov: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn make(prov: &Prov, call: &Call<'_>, kind: ObjectKind, name: &str, mut attrs: Vec<Modification>) -> Outcome {
-    let account = prov.person(call.name()).await?;
+    let account = prov.acted_as(call.name()).await?;
     if kind == ObjectKind::Identity && name.eq_ignore_ascii_case(DEFAULT) {
         return Err(Failure::new("account.IDENTITY_EXISTS", format!("identity already exists: {DEFAULT}")));
     }
@@ -68,11 +68,11 @@ async fn make(prov: &Prov, call: &Call<'_>, kind: ObjectKind, name: &str, mut at
 }
 
 async fn named(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Result<Object, Failure> {
-    let account = prov.person(call.name()).await?;
+    let account = prov.acted_as(call.name()).await?;
     if kind == ObjectKind::Identity && call.arg(1).eq_ignore_ascii_case(DEFAULT) {
         return Ok(account);
     }
-    prov.directory.named(&[kind], Some(account.id), call.arg(1)).await
+    prov.named(&[kind], Some(account.id), call.arg(1)).await
 }
 
 async fn modify(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Outcome {
@@ -89,7 +89,7 @@ async fn delete(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Outcome {
 }
 
 async fn get(prov: &Prov, call: &Call<'_>, kind: ObjectKind) -> Outcome {
-    let account = prov.person(call.name()).await?;
+    let account = prov.acted_as(call.name()).await?;
     let mut reply = Reply::default();
     if kind == ObjectKind::Identity {
         reply.items.push(Item::Entry(default_identity(prov, &account, call.from(1)).await?));

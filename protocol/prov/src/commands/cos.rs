@@ -7,6 +7,7 @@ use crate::pairs::modifications;
 use crate::prov::Prov;
 use crate::show::search;
 use zcluster_api::directory::{Filter, Modification, ModifyKind, ObjectKind};
+use zcluster_directory::Failure;
 
 const COS: &[ObjectKind] = &[ObjectKind::Cos];
 
@@ -25,11 +26,16 @@ async fn create(prov: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn copy(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let from = prov.directory.named(COS, None, call.name()).await?;
+    let from = prov.named(COS, None, call.name()).await?;
     let copied = |name: &str| {
         let own = ["cn", "objectClass"].iter().any(|n| n.eq_ignore_ascii_case(name));
         !own && zcluster_schema::check_name(name).is_ok()
     };
+    // Whoever copies it sees the copy: he must see all of what he copies.
+    let seen = prov.visible(&from).await?;
+    if from.attrs.iter().any(|a| copied(&a.name) && !seen.attrs.has(&a.name)) {
+        return Err(Failure::denied(format!("permission denied: need right getCos on {}", from.name)));
+    }
     let values = from.attrs.iter().filter(|a| copied(&a.name));
     let attrs =
         values.map(|a| Modification { name: a.name.clone(), kind: ModifyKind::Replace, values: a.values.clone() });
@@ -37,7 +43,7 @@ async fn copy(prov: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn get(prov: &Prov, call: &Call<'_>) -> Outcome {
-    prov.shown(prov.directory.named(COS, None, call.name()).await?, call, call.from(1)).await
+    prov.shown(prov.named(COS, None, call.name()).await?, call, call.from(1)).await
 }
 
 async fn get_all(prov: &Prov, call: &Call<'_>) -> Outcome {
@@ -45,10 +51,10 @@ async fn get_all(prov: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn modify(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let cos = prov.directory.named(COS, None, call.name()).await?;
+    let cos = prov.named(COS, None, call.name()).await?;
     prov.change(&cos, modifications(call.from(1))?).await
 }
 
 async fn delete(prov: &Prov, call: &Call<'_>) -> Outcome {
-    prov.remove(&prov.directory.named(COS, None, call.name()).await?).await
+    prov.remove(&prov.named(COS, None, call.name()).await?).await
 }

@@ -32,10 +32,11 @@ async fn create(prov: &Prov, call: &Call<'_>) -> Outcome {
 
 /// A domain whose addresses are another one's.
 async fn create_alias(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let (alias, target) = (call.arg(0), prov.directory.named(DOMAIN, None, call.arg(1)).await?);
+    let (alias, target) = (call.arg(0), prov.named(DOMAIN, None, call.arg(1)).await?);
     if target.attrs.get("zimbraDomainType") == Some("alias") {
         return Err(Failure::invalid(format!("domain {} is an alias domain itself", target.name)));
     }
+    prov.directory.require_right(prov.actor, &target, &["createAlias"]).await?;
     let mut attrs = modifications(call.from(2))?;
     attrs.extend([
         Modification::set("zimbraDomainType", "alias"),
@@ -47,14 +48,14 @@ async fn create_alias(prov: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn get(prov: &Prov, call: &Call<'_>) -> Outcome {
-    prov.shown(prov.directory.named(DOMAIN, None, call.name()).await?, call, call.from(1)).await
+    prov.shown(prov.named(DOMAIN, None, call.name()).await?, call, call.from(1)).await
 }
 
 /// What a login page may know of a domain.
 async fn get_info(prov: &Prov, call: &Call<'_>) -> Outcome {
     let (by, value) = (call.arg(0), call.arg(1));
     let domain = match by.to_ascii_lowercase().as_str() {
-        "name" | "id" => prov.directory.named(DOMAIN, None, value).await?,
+        "name" | "id" => prov.named(DOMAIN, None, value).await?,
         "virtualhostname" => {
             let filter = Filter::equal("zimbraVirtualHostname", value);
             let found = prov.all(search(only(ObjectKind::Domain), None, filter), 1_000).await?;
@@ -62,8 +63,8 @@ async fn get_info(prov: &Prov, call: &Call<'_>) -> Outcome {
         }
         _ => return Err(usage(format!("domains are named by name, id or virtualHostname, not by {by:?}"))),
     };
-    let domain = prov.visible(domain).await?;
-    let attrs = prov.directory.effective(&domain).await?;
+    let viewer = prov.directory.viewer(prov.actor).await?;
+    let attrs = prov.directory.seen(&viewer, &domain, false).await?.attrs;
     let told = ["zimbraDomainName", "zimbraId"];
     let attrs = keep(attrs, |d| d.has(Flag::DomainInfo) || told.contains(&d.name));
     Ok(Reply::entry(Entry::new(&domain.name, &attrs, call.from(2))))
@@ -74,18 +75,18 @@ async fn get_all(prov: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn modify(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let domain = prov.directory.named(DOMAIN, None, call.name()).await?;
+    let domain = prov.named(DOMAIN, None, call.name()).await?;
     prov.change(&domain, modifications(call.from(1))?).await
 }
 
 async fn delete(prov: &Prov, call: &Call<'_>) -> Outcome {
-    prov.remove(&prov.directory.named(DOMAIN, None, call.name()).await?).await
+    prov.remove(&prov.named(DOMAIN, None, call.name()).await?).await
 }
 
 /// Accounts by COS: those without one of their own have the domain's, else `default`.
 async fn count_accounts(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let domain = prov.directory.named(DOMAIN, None, call.name()).await?;
-    let domain = prov.visible(domain).await?;
+    let domain = prov.named(DOMAIN, None, call.name()).await?;
+    prov.directory.require_right(prov.actor, &domain, &["countAccount"]).await?;
     let by_cos = accounts_by_cos(prov, &domain).await?;
     let row = |name: &str, id: &str, count: &str| format!("{name:<20} {id:<40} {count}");
     let mut lines =

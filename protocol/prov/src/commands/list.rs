@@ -35,7 +35,7 @@ pub(super) const PREPARERS: &[(&str, Preparer)] = &[
 ];
 
 async fn named(prov: &Prov, name: &str) -> Result<Object, Failure> {
-    prov.directory.named(LIST, None, name).await
+    prov.named(LIST, None, name).await
 }
 
 async fn create(prov: &Prov, call: &Call<'_>) -> Outcome {
@@ -55,7 +55,7 @@ async fn get(prov: &Prov, call: &Call<'_>) -> Outcome {
 async fn get_all(prov: &Prov, call: &Call<'_>) -> Outcome {
     let domain = call.args.first().copied();
     if let Some(domain) = domain {
-        prov.directory.named(&[ObjectKind::Domain], None, domain).await?;
+        prov.named(&[ObjectKind::Domain], None, domain).await?;
     }
     prov.list(call, search(Kinds::GROUPS, domain, Filter::all()), &[]).await
 }
@@ -119,6 +119,13 @@ async fn membership(prov: &Prov, call: &Call<'_>) -> Outcome {
 
 /// The lists that an entry is in, with those that lead to them.
 pub(super) async fn membership_lines(prov: &Prov, object: &Object) -> Outcome {
+    let rights: &[&str] = match object.kind {
+        ObjectKind::Account => &["getAccountMembership"],
+        ObjectKind::Resource => &["getCalendarResourceInfo"],
+        ObjectKind::DynamicGroup => &["listGroup"],
+        _ => &["getDistributionListMembership"],
+    };
+    prov.directory.require_right(prov.actor, object, rights).await?;
     let lists = memberships(prov, object).await?;
     Ok(Reply::lines(lists.into_iter().map(|(name, via)| match via {
         Some(via) => format!("{name} (via {via})"),
@@ -147,6 +154,9 @@ async fn memberships(prov: &Prov, object: &Object) -> Result<BTreeMap<String, Op
         }
     }
     for membership in prov.directory.memberships_of(object).await? {
+        if prov.visible(&membership.group).await.is_err() {
+            continue;
+        }
         found.entry(membership.group.name).or_insert(None);
     }
     Ok(found)

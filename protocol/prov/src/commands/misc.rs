@@ -50,7 +50,7 @@ fn is_system(object: &Object) -> bool {
 
 async fn count_objects(prov: &Prov, call: &Call<'_>) -> Outcome {
     let domain = match call.value("-d") {
-        Some(name) => Some(prov.directory.named(&[ObjectKind::Domain], None, name).await?.name),
+        Some(name) => Some(prov.named(&[ObjectKind::Domain], None, name).await?.name),
         None => None,
     };
     if call.value("-u").is_some() {
@@ -91,20 +91,22 @@ async fn flush_cache(_: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn preauth_key(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let domain = prov.directory.named(&[ObjectKind::Domain], None, call.name()).await?;
+    let domain = prov.named(&[ObjectKind::Domain], None, call.name()).await?;
+    let key = new_preauth_key();
+    let changes = vec![Modification::set("zimbraPreAuthKey", key.clone())];
+    prov.directory.may_change(prov.actor, &domain, &changes).await?;
     if domain.attrs.has("zimbraPreAuthKey") && !call.has("-f") {
         let text = format!("pre auth key exists for domain {}, use command -f option to force", domain.name);
         return Err(Failure::invalid(text));
     }
-    let key = new_preauth_key();
-    prov.change(&domain, vec![Modification::set("zimbraPreAuthKey", key.clone())]).await?;
+    prov.change(&domain, changes).await?;
     Ok(Reply::text(format!("preAuthKey:  {key}")))
 }
 
 async fn preauth_value(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let domain = prov.directory.named(&[ObjectKind::Domain], None, call.name()).await?;
-    // The key must be his to see, who has something signed with it.
-    let domain = prov.visible(domain).await?;
+    let domain = prov.named(&[ObjectKind::Domain], None, call.name()).await?;
+    // It signs anybody of the domain in, its global administrators too.
+    prov.global_only("generateDomainPreAuth")?;
     let key = domain.attrs.get("zimbraPreAuthKey");
     let key = key.ok_or_else(|| Failure::invalid("domain not configured for preauth"))?;
     let (name, by) = (call.arg(1), call.arg(2));

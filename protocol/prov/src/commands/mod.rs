@@ -120,9 +120,9 @@ impl Prov {
     /// Gives the entry another name; done already, if the call was sent before.
     async fn give_name(&self, call: &Call<'_>, kinds: &[ObjectKind], parent: Option<AccountId>) -> Outcome {
         let (old, new) = (call.arg(0), call.arg(1));
-        match self.directory.named(kinds, parent, old).await {
+        match self.named(kinds, parent, old).await {
             Ok(object) => self.directory.rename(self.actor, &object, new).await.map(|_| Reply::default()),
-            Err(_) if call.again && self.directory.named(kinds, parent, new).await.is_ok() => Ok(Reply::default()),
+            Err(_) if call.again && self.named(kinds, parent, new).await.is_ok() => Ok(Reply::default()),
             Err(failure) => Err(failure),
         }
     }
@@ -141,9 +141,19 @@ impl Prov {
 
     /// A prepared change of attributes.
     async fn prepare_change(&self, object: &Object, changes: Vec<Modification>) -> Result<Prepared, Failure> {
+        self.prepare_change_with(object, changes, Vec::new()).await
+    }
+
+    /// The same with what goes with a new password.
+    async fn prepare_change_with(
+        &self,
+        object: &Object,
+        changes: Vec<Modification>,
+        with: Vec<Modification>,
+    ) -> Result<Prepared, Failure> {
         let counts = changes.iter().any(|m| m.name.eq_ignore_ascii_case("zimbraCOSId"));
         let alone = counts && self.is_bounded(&object.name).await?;
-        let command = self.directory.modification(self.actor, object, changes).await?;
+        let command = self.directory.modification_with(self.actor, object, changes, with).await?;
         Ok(Prepared { alone, ..prepared_for(object, command, Reply::default()) })
     }
 }

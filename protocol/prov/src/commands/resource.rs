@@ -20,20 +20,20 @@ pub(super) const PREPARERS: &[(&str, Preparer)] = &[
     ("createCalendarResource", |p, c| Box::pin(account::create(p, c, ObjectKind::Resource))),
     ("modifyCalendarResource", |p, c| {
         Box::pin(async move {
-            p.directory.named(RESOURCE, None, c.name()).await?;
+            p.named(RESOURCE, None, c.name()).await?;
             account::modify(p, c).await
         })
     }),
     ("deleteCalendarResource", |p, c| {
         Box::pin(async move {
-            p.directory.named(RESOURCE, None, c.name()).await?;
+            p.named(RESOURCE, None, c.name()).await?;
             account::delete(p, c).await
         })
     }),
 ];
 
 async fn get(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let resource = prov.directory.named(RESOURCE, None, call.name()).await?;
+    let resource = prov.named(RESOURCE, None, call.name()).await?;
     prov.shown(resource, call, call.from(1)).await
 }
 
@@ -49,7 +49,7 @@ async fn find(prov: &Prov, call: &Call<'_>) -> Outcome {
     if conditions.is_empty() || !conditions.len().is_multiple_of(3) {
         return Err(call.wrong());
     }
-    let domain = prov.directory.named(&[ObjectKind::Domain], None, call.name()).await?;
+    let domain = prov.named(&[ObjectKind::Domain], None, call.name()).await?;
     let filters = conditions.chunks(3).map(|c| condition(c[0], c[1], c[2]));
     let filter = Filter::And(filters.collect::<Option<_>>().ok_or_else(|| call.wrong())?);
     prov.list(call, search(only(ObjectKind::Resource), Some(&domain.name), filter), &[]).await

@@ -47,11 +47,9 @@ async fn target(prov: &Prov, words: &mut Vec<&str>) -> Result<Object, Failure> {
         ObjectKind::Config => prov.config().await,
         ObjectKind::GlobalGrant => prov.directory.global_target().await,
         _ if words.is_empty() => Err(usage("a target is missing")),
-        ObjectKind::Account | ObjectKind::Resource => prov.directory.named(PERSON, None, words.remove(0)).await,
-        ObjectKind::DistributionList | ObjectKind::DynamicGroup => {
-            prov.directory.named(GROUP, None, words.remove(0)).await
-        }
-        kind => prov.directory.named(&[kind], None, words.remove(0)).await,
+        ObjectKind::Account | ObjectKind::Resource => prov.named(PERSON, None, words.remove(0)).await,
+        ObjectKind::DistributionList | ObjectKind::DynamicGroup => prov.named(GROUP, None, words.remove(0)).await,
+        kind => prov.named(&[kind], None, words.remove(0)).await,
     }
 }
 
@@ -62,7 +60,7 @@ async fn grantee(prov: &Prov, kind: GranteeKind, name: &str) -> Result<Object, F
         GranteeKind::Domain => &[ObjectKind::Domain],
         _ => PERSON,
     };
-    prov.directory.named(kinds, None, name).await
+    prov.named(kinds, None, name).await
 }
 
 struct Wanted<'a> {
@@ -107,9 +105,9 @@ async fn check(prov: &Prov, call: &Call<'_>) -> Outcome {
     let mut words = call.args.clone();
     let target = target(prov, &mut words).await?;
     let [name, right] = words[..] else { return Err(call.wrong()) };
-    let person = match prov.directory.named(PERSON, None, name).await {
+    let person = match prov.named(PERSON, None, name).await {
         Ok(person) => person,
-        Err(failure) => prov.directory.named(GROUP, None, name).await.map_err(|_| failure)?,
+        Err(failure) => prov.named(GROUP, None, name).await.map_err(|_| failure)?,
     };
     let answer = prov.directory.check(prov.actor, &target, &person, right).await?;
     let mut lines = vec![if answer.allowed { "ALLOWED" } else { "DENIED" }.to_string()];
@@ -163,7 +161,7 @@ async fn grants(prov: &Prov, call: &Call<'_>) -> Outcome {
     ];
     for grant in found {
         let name = match grant.ace.grantee_id() {
-            Some(id) => prov.directory.find(ObjectBy::Id(id)).await.map(|o| o.name).unwrap_or_default(),
+            Some(id) => prov.directory.get(prov.actor, ObjectBy::Id(id)).await.map(|o| o.name).unwrap_or_default(),
             None => String::new(),
         };
         let id = if is_single(grant.kind) { String::new() } else { grant.id.to_string() };
@@ -270,7 +268,7 @@ async fn create_attrs(prov: &Prov, call: &Call<'_>) -> Outcome {
     let Some(name) = call.args.last() else { return Err(call.wrong()) };
     let person = grantee(prov, GranteeKind::User, name).await?;
     let domain = match kind.has_address() && call.args.len() > 2 {
-        true => Some(prov.directory.named(&[ObjectKind::Domain], None, call.arg(1)).await?.name),
+        true => Some(prov.named(&[ObjectKind::Domain], None, call.arg(1)).await?.name),
         false => None,
     };
     let set = prov.directory.create_attrs(prov.actor, kind, domain.as_deref(), &person).await?;

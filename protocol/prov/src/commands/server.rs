@@ -33,7 +33,7 @@ async fn create(prov: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn get(prov: &Prov, call: &Call<'_>) -> Outcome {
-    prov.shown(prov.directory.named(SERVER, None, call.name()).await?, call, call.from(1)).await
+    prov.shown(prov.named(SERVER, None, call.name()).await?, call, call.from(1)).await
 }
 
 async fn get_all(prov: &Prov, call: &Call<'_>) -> Outcome {
@@ -42,19 +42,20 @@ async fn get_all(prov: &Prov, call: &Call<'_>) -> Outcome {
 }
 
 async fn modify(prov: &Prov, call: &Call<'_>) -> Outcome {
-    let server = prov.directory.named(SERVER, None, call.name()).await?;
+    let server = prov.named(SERVER, None, call.name()).await?;
     prov.change(&server, modifications(call.from(1))?).await
 }
 
 async fn delete(prov: &Prov, call: &Call<'_>) -> Outcome {
-    prov.remove(&prov.directory.named(SERVER, None, call.name()).await?).await
+    prov.remove(&prov.named(SERVER, None, call.name()).await?).await
 }
 
 /// All servers, with what they inherit.
 async fn effective(prov: &Prov) -> Result<Vec<(Object, Attributes)>, Failure> {
     let mut out = Vec::new();
+    let viewer = prov.directory.viewer(prov.actor).await?;
     for server in prov.all(search(only(ObjectKind::Server), None, Filter::all()), SERVERS_MAX).await? {
-        let attrs = prov.directory.effective(&server).await?;
+        let attrs = prov.directory.seen(&viewer, &server, false).await?.attrs;
         out.push((server, attrs));
     }
     Ok(out)

@@ -1,6 +1,8 @@
 //! Transcripts of sessions: commands behind `> `, and what they print. `{id}` stands for any UUID, `{}` for anything within a
 //! line, a line `...` for any lines.
 
+mod delegated;
+
 use crate::words::{Split, split};
 use crate::{LineOutcome, Prov, Request, commands};
 use std::collections::BTreeSet;
@@ -23,9 +25,12 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap().block_on(future)
 }
 
-fn prov() -> Prov {
-    let memory = Arc::new(Memory::with_account("admin@example.com", ""));
-    Prov::new(memory.clone(), memory, Actor::System)
+fn new() -> Prov {
+    prov(&Arc::new(Memory::with_account("admin@example.com", "")), Actor::System)
+}
+
+fn prov(memory: &Arc<Memory>, actor: Actor) -> Prov {
+    Prov::new(memory.clone(), memory.clone(), actor)
 }
 
 struct Step {
@@ -93,7 +98,7 @@ fn check(name: &str, step: &Step, outcome: &LineOutcome) -> bool {
 fn sessions_are_as_they_are_written_down() {
     let mut wrong = 0;
     for (name, transcript) in TRANSCRIPTS {
-        let prov = prov();
+        let prov = new();
         for step in steps(transcript) {
             let outcome = LineOutcome::from(run(prov.run(&step.words)));
             wrong += usize::from(!check(name, &step, &outcome));
@@ -107,7 +112,7 @@ fn sessions_are_as_they_are_written_down() {
 fn sessions_in_one_batch_mean_the_same() {
     let mut wrong = 0;
     for (name, transcript) in TRANSCRIPTS {
-        let prov = prov();
+        let prov = new();
         let steps = steps(transcript);
         let lines = steps.iter().map(|s| s.words.clone()).collect();
         let outcomes = run(prov.run_lines(&Request { lines, key: Some("k".into()), ..Request::default() })).unwrap();
@@ -135,7 +140,7 @@ fn words(line: &str) -> Vec<String> {
 /// What a node that dies behind the write and before the answer leads to: the same lines once more, elsewhere.
 #[test]
 fn lines_that_are_sent_twice_are_carried_out_once() {
-    let prov = prov();
+    let prov = new();
     let text = [
         "ca a@example.com secret1 zimbraNotes one",
         "aaa a@example.com b@example.com",
@@ -182,7 +187,7 @@ fn lines_that_are_sent_twice_are_carried_out_once() {
 
 #[test]
 fn long_answers_come_in_pages() {
-    let prov = prov();
+    let prov = new();
     let line = |n: usize| words(&format!("ca u{n:03}@example.com '' zimbraNotes {n}"));
     for chunk in 0..3 {
         let lines = (chunk * 50..chunk * 50 + 50).map(line).collect();
