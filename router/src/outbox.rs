@@ -143,7 +143,7 @@ impl Work {
                 Whose::Unknown if claimed.at.due_ms > wall_ms() => waiting.push_back((since, claimed)),
                 Whose::Unknown => {}
                 Whose::Ours => match self.place(claimed.group, claimed.at.number) {
-                    Room::Yes(place) => self.spawn_claimed(place, since, claimed),
+                    Room::Yes(place) => self.spawn_send(place, since, Due { group: claimed.group, at: claimed.at }),
                     Room::UnderWay => {}
                     Room::No => return waiting.push_front((since, claimed)),
                 },
@@ -222,10 +222,6 @@ impl Work {
         }
     }
 
-    fn spawn_claimed(self: &Arc<Self>, place: Place, since: Instant, claimed: ClaimedOutgoing) {
-        self.spawn_send(place, since, Due { group: claimed.group, at: claimed.at });
-    }
-
     fn spawn_send(self: &Arc<Self>, place: Place, since: Instant, due: Due) {
         let work = self.clone();
         spawn(async move {
@@ -249,8 +245,9 @@ impl Work {
         // A message larger than all the room takes all of it.
         let kib = u32::try_from(message.blob.size / 1024 + 1).unwrap_or(u32::MAX).min(MEMORY_KIB);
         let _memory = self.memory.acquire_many(kib).await.map_err(|e| Error::Internal(e.to_string()))?;
-        // Who had to wait may have lost the claim, and must not send beside its next owner.
-        if since.elapsed() > RENEW_EVERY && !self.renew(due, &mut claim).await {
+        // Who had to wait, or stood still, may have lost the claim, and must not send beside its next owner.
+        let is_old = since.elapsed() > RENEW_EVERY || claim < wall_ms() + CLAIM_MS / 2;
+        if is_old && !self.renew(due, &mut claim).await {
             return Ok(());
         }
         let raw = match self.bytes(due.group, &message).await {
