@@ -5,7 +5,7 @@
 //! journal copies). It is addressed through [`queue_account`], an account that the directory does not know; queries and
 //! commands about the queue of the whole shard go there too.
 
-use crate::delivery::{Content, Outgoing, OutgoingKind};
+use crate::delivery::{Content, Outgoing, OutgoingKind, Settlement};
 use crate::directory::{Account, Attributes, Home, HomeState};
 use crate::ids::{AccountId, DeliveryKey, Epoch, GroupId, MailboxId};
 use minicbor::{Decode, Encode};
@@ -156,6 +156,42 @@ pub struct Enqueue {
     /// A second command with the same key within the window does nothing.
     #[n(2)]
     pub delivery_key: DeliveryKey,
+    /// The rows that are due at once are claimed with the same command, for so long, milliseconds, at most
+    /// [`CLAIM_MS_MAX`]: they belong to whoever leads the shard in the term of the command's log entry, when that is
+    /// applied there. `None`: they are due, and wait for a claim.
+    #[n(3)]
+    pub claim_ms: Option<u64>,
+}
+
+/// How long a claim lasts unless it is renewed, milliseconds. After a leader's death its messages wait so long.
+pub const CLAIM_MS: u64 = 20_000;
+/// The longest that a command may claim what it queues, milliseconds.
+pub const CLAIM_MS_MAX: u64 = 60_000;
+/// Messages that one command may claim.
+pub const CLAIMS_PER_COMMAND_MAX: usize = 256;
+/// Tries that one command may settle.
+pub const SETTLEMENTS_PER_COMMAND_MAX: usize = 256;
+
+/// A claim on one of several messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct OutgoingClaim {
+    /// Which message.
+    #[n(0)]
+    pub place: QueuePlace,
+    /// Its `due_ms` as the claimer saw it.
+    #[n(1)]
+    pub due_ms: u64,
+}
+
+/// What one of several tries led to.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PlacedSettlement {
+    /// Whose outbox the message is in.
+    #[n(0)]
+    pub mailbox: MailboxId,
+    /// What came of the try; without reports.
+    #[n(1)]
+    pub settlement: Settlement,
 }
 
 /// In place of a time: until an operator releases the message.

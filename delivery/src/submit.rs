@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use zcluster_api::delivery::{
     Content, OUTGOING_ADDRESS_BYTES_MAX, OUTGOING_MAX, OUTGOING_RECIPIENTS_MAX, OutgoingKind,
 };
-use zcluster_api::queue::{BodyKind, Enqueue, RecipientTerms, Ret, Send, Terms, domain_of, queue_account};
+use zcluster_api::queue::{BodyKind, CLAIM_MS, Enqueue, RecipientTerms, Ret, Send, Terms, domain_of, queue_account};
 use zcluster_api::{
     AccountId, DeliveryKey, DirectoryQuery, DirectoryReply, Error, Freshness, GroupId, MailboxCommand, Receipt, Result,
 };
@@ -102,6 +102,7 @@ impl Deliverer {
             content: Content { body, parsed: None },
             sends: sends(&submission),
             delivery_key: DeliveryKey(blake3::derive_key(KEY_CONTEXT, &submission.key)),
+            claim_ms: Some(CLAIM_MS),
         };
         match self.mailboxes().write(call.with(MailboxCommand::Enqueue(Box::new(command)))).await? {
             Receipt::Enqueued { duplicate } => {

@@ -25,6 +25,7 @@ mod reconcile;
 mod report;
 mod router;
 mod service;
+mod settler;
 mod status;
 mod wire;
 

@@ -3,7 +3,7 @@
 use super::items::*;
 use crate::delivery::*;
 use crate::ids::*;
-use crate::queue::{Enqueue, QueueAction, QueuePlace};
+use crate::queue::{Enqueue, OutgoingClaim, PlacedSettlement, QueueAction, QueuePlace};
 use crate::sharing::{Annotation, Grantee, RightsChange};
 use crate::uids::UidSet;
 use bytes::Bytes;
@@ -219,6 +219,22 @@ pub enum MailboxCommand {
         #[n(1)]
         action: QueueAction,
     },
+    /// Claims up to [`CLAIMS_PER_COMMAND_MAX`](crate::queue::CLAIMS_PER_COMMAND_MAX) messages of the shard, each if it is
+    /// due when the claimer thought so; only through the shard's queue account. `Invalid`, `TooLarge`. -> `ClaimedSome`
+    #[n(62)]
+    ClaimOutgoings {
+        /// Which.
+        #[n(0)]
+        claims: Vec<OutgoingClaim>,
+        /// Their `due_ms` from now on.
+        #[n(1)]
+        until_ms: u64,
+    },
+    /// Reports what up to [`SETTLEMENTS_PER_COMMAND_MAX`](crate::queue::SETTLEMENTS_PER_COMMAND_MAX) tries led to, without
+    /// reports to senders; unknown messages are ignored, so that repeating it does no harm. Only through the shard's queue
+    /// account. `Invalid` (a report), `TooLarge`. -> `Done`
+    #[n(63)]
+    SettleOutgoings(#[n(0)] Vec<PlacedSettlement>),
     /// Adds 1 to [`ADD_MESSAGES_MAX`] messages to one folder, all or none (RFC 3502), under rising UIDs in their order.
     /// Errors as for `AddMessage`; `Invalid` also when they name several folders, delivery keys, or an upload twice;
     /// `TooLarge` beyond [`ADD_MESSAGES_MAX`] or [`ADD_BYTES_MAX`]. -> `AddedMany`

@@ -114,6 +114,9 @@ pub enum Receipt {
         #[n(0)]
         duplicate: bool,
     },
+    /// `ClaimOutgoings`: the numbers, rising, of those that are the claimer's now.
+    #[n(61)]
+    ClaimedSome(#[n(0)] Vec<u64>),
     /// `AddMessages`.
     #[n(8)]
     AddedMany {

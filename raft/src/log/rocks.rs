@@ -43,7 +43,7 @@ pub struct RocksOptions {
 
 impl Default for RocksOptions {
     fn default() -> Self {
-        Self { write_buffer_bytes: 32 << 20, write_buffers: 4, cache_bytes: 64 << 20, max_wal_bytes: 1 << 30 }
+        Self { write_buffer_bytes: 16 << 20, write_buffers: 4, cache_bytes: 32 << 20, max_wal_bytes: 1 << 30 }
     }
 }
 

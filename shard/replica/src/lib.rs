@@ -25,5 +25,6 @@ mod snapshot;
 
 pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
+pub use node::ClaimedOutgoing;
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
 pub use zcluster_state::{Bare, DueOutgoing, DuePage, Look};

@@ -31,7 +31,8 @@ pub struct Machine {
 struct Told {
     replies: Vec<Bytes>,
     changed: BTreeMap<MailboxId, ModSeq>,
-    effects: Vec<Effect>,
+    /// With the term of the entry.
+    effects: Vec<(u64, Effect)>,
 }
 
 impl Machine {
@@ -60,7 +61,7 @@ impl Machine {
     fn apply_one(
         overlay: &mut Overlay<'_>,
         group: GroupId,
-        index: u64,
+        LogId { term, index }: LogId,
         payload: &[u8],
         told: &mut Told,
     ) -> io::Result<Bytes> {
@@ -80,7 +81,7 @@ impl Machine {
         for (mailbox, modseq) in applied.changed {
             told.changed.insert(mailbox, modseq);
         }
-        told.effects.extend(applied.effects);
+        told.effects.extend(applied.effects.into_iter().map(|effect| (term, effect)));
         Ok(codec::encode(&applied.reply).into())
     }
 
@@ -135,9 +136,7 @@ impl StateMachine for Machine {
             Self::expect_next(last, entry.id)?;
             let reply = match entry.kind {
                 EntryKind::Blank => Bytes::new(),
-                EntryKind::Normal(payload) => {
-                    Self::apply_one(&mut overlay, self.group, entry.id.index, &payload, &mut told)?
-                }
+                EntryKind::Normal(payload) => Self::apply_one(&mut overlay, self.group, entry.id, &payload, &mut told)?,
                 EntryKind::Membership(bytes) => {
                     membership = Some((entry.id, bytes));
                     Bytes::new()

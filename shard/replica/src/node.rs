@@ -13,7 +13,7 @@ use std::sync::Arc;
 use zcluster_api::{Epoch, Error, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result};
 use zcluster_raft::Fatal;
 use zcluster_runtime::{wall_ms, watch};
-use zcluster_state::{Content, Effect, KvRead};
+use zcluster_state::{Content, DueOutgoing, Effect, KvRead};
 
 /// Engine, feed and positions, as the machines and the readers use them.
 pub(crate) struct NodeState {
@@ -35,13 +35,37 @@ pub(crate) struct Positions {
     /// When something of an outbox may be due, since it was last asked for: the earliest time that was over when it was
     /// noted, and the earliest that was to come.
     outbox_due: Mutex<BTreeMap<GroupId, [Option<u64>; 2]>>,
+    /// Messages that were claimed as they were queued, since it was last asked for; at most [`CLAIMED_MAX`].
+    outbox_claimed: Mutex<Vec<ClaimedOutgoing>>,
+}
+
+/// Claims noted until they are asked for. What is beyond is due again when its claim has run out.
+const CLAIMED_MAX: usize = 8_192;
+
+/// A message that belongs to whoever leads its shard in a term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimedOutgoing {
+    /// The shard.
+    pub group: GroupId,
+    /// The term.
+    pub term: u64,
+    /// The message; its `due_ms` is the end of the claim.
+    pub at: DueOutgoing,
 }
 
 impl Default for Positions {
     fn default() -> Self {
         let counter = || watch::channel(0).0;
         let (directory, topology, deletions, outbox) = (counter(), counter(), counter(), counter());
-        Positions { applied: Mutex::default(), directory, topology, deletions, outbox, outbox_due: Mutex::default() }
+        Positions {
+            applied: Mutex::default(),
+            directory,
+            topology,
+            deletions,
+            outbox,
+            outbox_due: Mutex::default(),
+            outbox_claimed: Mutex::default(),
+        }
     }
 }
 
@@ -71,9 +95,21 @@ impl Positions {
         let noted = std::mem::take(&mut *self.outbox_due.lock());
         noted.into_iter().flat_map(|(group, times)| times.into_iter().flatten().map(move |due| (group, due))).collect()
     }
-    pub fn effects(&self, group: GroupId, effects: &[Effect]) {
-        for effect in effects {
+    /// Claims that were noted since the last call.
+    pub fn take_outbox_claimed(&self) -> Vec<ClaimedOutgoing> {
+        std::mem::take(&mut *self.outbox_claimed.lock())
+    }
+    pub fn effects(&self, group: GroupId, effects: &[(u64, Effect)]) {
+        for (term, effect) in effects {
             match effect {
+                Effect::OutboxClaimed(at) => {
+                    let mut claimed = self.outbox_claimed.lock();
+                    if claimed.len() < CLAIMED_MAX {
+                        claimed.push(ClaimedOutgoing { group, term: *term, at: *at });
+                    }
+                    drop(claimed);
+                    bump(&self.outbox);
+                }
                 Effect::EmptyMailbox(_) => bump(&self.deletions),
                 Effect::NodesChanged | Effect::ShardsChanged => bump(&self.topology),
                 Effect::OutboxDue(due_ms) => {

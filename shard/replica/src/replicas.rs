@@ -7,7 +7,7 @@ use crate::engine::{Column, RocksConfig, RocksEngine, StateEngine, StrictEngine}
 use crate::feed::{Feed, Subscription};
 use crate::indexes::FolderIndexes;
 use crate::machine::Machine;
-use crate::node::{NodeState, Positions};
+use crate::node::{ClaimedOutgoing, NodeState, Positions};
 use crate::snapshot::sink::removal;
 use crate::{doubt, keys, meta};
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
+use zcluster_api::delivery::Outgoing;
 use zcluster_api::{
     AccountId, BlobRef, BodyStream, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId, MailboxQuery,
     MailboxReply, ModSeq, Result,
@@ -285,6 +286,19 @@ impl Replicas {
     /// were over, and of those that were to come.
     pub fn take_outbox_due(&self) -> Vec<(GroupId, u64)> {
         self.node.positions.take_outbox_due()
+    }
+
+    /// Messages that were claimed as they were queued, since the last call: each belongs to the leader of its term.
+    pub fn take_outbox_claimed(&self) -> Vec<ClaimedOutgoing> {
+        self.node.positions.take_outbox_claimed()
+    }
+
+    /// A message of an outbox as it is here.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn outgoing(&self, group: GroupId, mailbox: MailboxId, number: u64) -> Result<Option<Outgoing>> {
+        self.node.view(group, |kv| zcluster_state::outgoing(kv, mailbox, number))
     }
 
     /// What of a shard's outbox is due and wanted.

@@ -4,7 +4,7 @@ use crate::bodies;
 use crate::directory;
 use crate::group::Group;
 use crate::kv::Kv;
-use crate::mailbox;
+use crate::mailbox::{self, DueOutgoing};
 use crate::proposal::{Applied, Change, Effect, Proposal, Reply};
 use crate::replies;
 use zcluster_api::{Error, GroupId, MailboxCommand, Result};
@@ -50,7 +50,10 @@ fn is_repeatable(what: &Change) -> bool {
     matches!(
         what,
         Change::Mailbox {
-            command: MailboxCommand::Chunk { .. } | MailboxCommand::DropUpload(_) | MailboxCommand::CreateMailbox,
+            command: MailboxCommand::Chunk { .. }
+                | MailboxCommand::DropUpload(_)
+                | MailboxCommand::CreateMailbox
+                | MailboxCommand::SettleOutgoings(_),
             ..
         }
     )
@@ -77,6 +80,12 @@ fn carry_out(kv: &mut dyn Kv, group: &mut Group, id: GroupId, index: u64, what: 
             let outcome = mailbox::apply(kv, group, stamp, at, command);
             let grown = group.outgoing != waiting;
             effects.extend(mailbox::outbox_due(command, stamp.wall_ms, grown).map(Effect::OutboxDue));
+            if grown {
+                let claimed = mailbox::claimed_at_once(command, waiting.unwrap_or(1), stamp.wall_ms).into_iter();
+                effects.extend(claimed.map(|(number, due_ms)| {
+                    Effect::OutboxClaimed(DueOutgoing { mailbox: *mailbox, epoch: *epoch, number, due_ms })
+                }));
+            }
             Reply::Mailbox(domain_error(outcome)?.map(|(receipt, modseq)| {
                 changed.extend(modseq.map(|m| (*mailbox, m)));
                 receipt

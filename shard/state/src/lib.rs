@@ -22,6 +22,8 @@ pub use bodies::body_chunk;
 pub use content::{Candidate, Content};
 pub use directory::{Bare, read_account, read_directory};
 pub use kv::{Kv, KvRead, Table, Visit};
-pub use mailbox::{Asking, DueOutgoing, DuePage, Look, due_outgoing, read_mailbox, read_mailbox_as, read_mailbox_with};
+pub use mailbox::{
+    Asking, DueOutgoing, DuePage, Look, due_outgoing, outgoing, read_mailbox, read_mailbox_as, read_mailbox_with,
+};
 pub use mailbox::{FolderIndex, Indexes, NoIndexes};
 pub use proposal::{Applied, Change, Effect, Proposal, Reply, Stamp};

@@ -1,5 +1,6 @@
 //! What goes into a group's log and what comes out of applying it.
 
+use crate::mailbox::DueOutgoing;
 use minicbor::{Decode, Encode};
 use zcluster_api::directory::Home;
 use zcluster_api::{
@@ -81,6 +82,9 @@ pub enum Effect {
     /// The outbox holds a message that may be due earlier than any it has held there: at this time, Unix milliseconds,
     /// or later (see [`crate::due_outgoing`]).
     OutboxDue(u64),
+    /// A message was claimed as it was queued, until its `due_ms`. Whoever leads the shard in the term of the log entry may
+    /// send it, and nobody else: there is one leader in a term.
+    OutboxClaimed(DueOutgoing),
 }
 
 /// What applying did.

@@ -145,6 +145,52 @@ fn commands_of_several_messages_and_keys() {
 }
 
 #[test]
+fn commands_of_the_queue() {
+    use zcluster_api::delivery::{Content, OutgoingKind, Settlement};
+    use zcluster_api::queue::{Enqueue, OutgoingClaim, PlacedSettlement, QueuePlace, Send};
+    let shown = |command: &MailboxCommand| hex(&codec::encode(command));
+    let place = QueuePlace { mailbox: MailboxId(7), number: 5 };
+    let claims =
+        MailboxCommand::ClaimOutgoings { claims: vec![OutgoingClaim { place, due_ms: 1_000 }], until_ms: 2_000 };
+    assert_eq!(shown(&claims), "0182183e82818282070519 03e81907d0".replace(' ', ""));
+    let settlement = Settlement {
+        number: 5,
+        claim: 2_000,
+        done: vec!["a@x".into()],
+        retry_ms: 3_000,
+        note: "n".into(),
+        contents: vec![],
+        outgoing: vec![],
+        warned: false,
+    };
+    let settle = MailboxCommand::SettleOutgoings(vec![PlacedSettlement { mailbox: MailboxId(7), settlement }]);
+    assert_eq!(shown(&settle), "0182183f8181820788051907d08163614078190bb8616e8080f4");
+    assert_eq!(hex(&codec::encode(&Receipt::ClaimedSome(vec![5, 6]))), "0182183d81820506");
+    let body = zcluster_api::Body::Inline {
+        id: BlobId([0xBB; 32]),
+        size: 3,
+        codec: Codec::Plain,
+        stored: Bytes::from_static(b"raw"),
+    };
+    let send = Send {
+        kind: OutgoingKind::Submitted,
+        sender: "s".into(),
+        recipients: vec!["r".into()],
+        terms: None,
+        not_before_ms: 0,
+    };
+    let enqueue = |claim_ms| {
+        let content = Content { body: body.clone(), parsed: None };
+        let delivery_key = DeliveryKey([0xDD; 32]);
+        MailboxCommand::Enqueue(Box::new(Enqueue { content, sends: vec![send.clone()], delivery_key, claim_ms }))
+    };
+    // An older node's command has no claim, and is read so.
+    let (old, new) = (shown(&enqueue(None)), shown(&enqueue(Some(20_000))));
+    assert!(old.ends_with(&"dd".repeat(32)) && new.ends_with(&format!("{}194e20", "dd".repeat(32))), "{old} {new}");
+    assert_eq!(codec::decode::<MailboxCommand>(&codec::encode(&enqueue(None))), Ok(enqueue(None)));
+}
+
+#[test]
 fn table_codes_are_unique_and_stable() {
     let codes: Vec<u8> = Table::ALL.iter().map(|t| t.code()).collect();
     let want: Vec<u8> = (0..=7).chain(16..=32).chain([34]).chain(36..=41).chain(48..=65).chain([72]).collect();

@@ -91,6 +91,10 @@ fn column_options(column: Column, config: &RocksConfig, cache: &Cache) -> Option
     o.set_level_compaction_dynamic_level_bytes(true);
     match column {
         Column::State => {
+            // Most look-ups of a write are for what is not there (a request or a key seen before, a body stored before):
+            // a bit array answers them without a walk through the memtable. Some ten bits for each row.
+            o.set_memtable_prefix_bloom_ratio(0.02);
+            o.set_memtable_whole_key_filtering(true);
             o.set_compression_type(DBCompressionType::Lz4);
             o.set_bottommost_compression_type(DBCompressionType::Zstd);
         }

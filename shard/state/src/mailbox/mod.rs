@@ -1,6 +1,7 @@
 //! The mailbox machine: one file per command or family of queries.
 
 mod add;
+mod batches;
 mod create;
 mod delete;
 mod deliver;
@@ -33,9 +34,10 @@ mod uploads;
 mod url_auth;
 mod work;
 
+pub(crate) use batches::claimed_at_once;
 pub use index::{FolderIndex, Indexes, NoIndexes};
 pub(crate) use outgoing::outbox_due;
-pub use outgoing::{DueOutgoing, DuePage, Look, due_outgoing};
+pub use outgoing::{DueOutgoing, DuePage, Look, due_outgoing, outgoing};
 pub use read::{Asking, read_mailbox, read_mailbox_as, read_mailbox_with};
 pub(crate) use uploads::forget_upload;
 
@@ -80,6 +82,13 @@ pub(crate) fn apply(
     match command {
         MailboxCommand::CreateMailbox => create::create_mailbox(kv, group, stamp, at),
         MailboxCommand::DeleteMailbox => delete::delete_mailbox(kv, group, at),
+        // About the shard, whether its reserved mailbox was ever used or not.
+        MailboxCommand::ClaimOutgoings { claims, until_ms } => {
+            batches::claim(kv, group, stamp, at, (claims, *until_ms)).map(|receipt| (receipt, None))
+        }
+        MailboxCommand::SettleOutgoings(settlements) => {
+            batches::settle(kv, group, stamp, at, settlements).map(|receipt| (receipt, None))
+        }
         _ => {
             let header = at_home(kv, at)?;
             let (at, header) = match command {
@@ -100,8 +109,8 @@ pub(crate) fn apply(
 fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
     use MailboxCommand as C;
     match command {
-        // Handled by `apply`: they change whether there is a mailbox at all.
-        C::CreateMailbox | C::DeleteMailbox => Ok(Receipt::Done),
+        // Handled by `apply`: they change whether there is a mailbox at all, or are about several.
+        C::CreateMailbox | C::DeleteMailbox | C::ClaimOutgoings { .. } | C::SettleOutgoings(_) => Ok(Receipt::Done),
         C::AddMessage(message) => add::add_message(work, message),
         C::Store { folder, uids, add, remove, keywords, unchanged_since } => {
             let change = store::Change { add: *add, remove: *remove, keywords, unchanged_since: *unchanged_since };

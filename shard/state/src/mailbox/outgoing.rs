@@ -2,6 +2,7 @@
 //! who tries to send it claims it first by moving its due time, so that two carriers do not try at once, and what is
 //! forgotten by one that died is tried again.
 
+use super::batches;
 use super::deliver::Prepared;
 use super::rows::{self, OutgoingRow};
 use super::seen;
@@ -181,8 +182,18 @@ pub(super) fn manage(work: &mut Work<'_>, number: u64, action: QueueAction) -> R
 
 /// Gives the message to the claimer if it is due when the claimer thought it was.
 pub(super) fn claim(work: &mut Work<'_>, number: u64, due_ms: u64, until_ms: u64) -> Result<Receipt> {
+    let Some(row) = take(work, number, due_ms, until_ms)? else { return Ok(Receipt::Claimed(None)) };
+    let claimed = show(work.view(), number, row)?;
+    Ok(Receipt::Claimed(Some(Box::new(claimed))))
+}
+
+/// Claims a row; `None` when it is not the claimer's to have.
+///
+/// # Errors
+/// `Invalid` for a claim that ends before it begins.
+pub(super) fn take(work: &mut Work<'_>, number: u64, due_ms: u64, until_ms: u64) -> Result<Option<OutgoingRow>> {
     let Some(mut row) = row(work.view(), work.mailbox, number)?.filter(|row| row.due_ms == due_ms && !row.held) else {
-        return Ok(Receipt::Claimed(None));
+        return Ok(None);
     };
     if until_ms <= due_ms {
         return Err(Error::Invalid("a claim that ends before it begins".into()));
@@ -195,8 +206,7 @@ pub(super) fn claim(work: &mut Work<'_>, number: u64, due_ms: u64, until_ms: u64
         row.attempts = row.attempts.saturating_add(1);
     }
     write(work.kv, work.mailbox, number, &row);
-    let claimed = show(work.view(), number, row)?;
-    Ok(Receipt::Claimed(Some(Box::new(claimed))))
+    Ok(Some(row))
 }
 
 /// Takes note of a try. Who has the message has it, whoever says so; when to try again is the present claimer's word.
@@ -242,6 +252,14 @@ fn remove(work: &mut Work<'_>, number: u64, row: &OutgoingRow) -> Result<()> {
     let filters = work.filters();
     filters.outgoing = filters.outgoing.saturating_sub(1);
     bodies::release(work.kv, work.group, row.blob)
+}
+
+/// A message of a mailbox's outbox.
+///
+/// # Errors
+/// `Internal`: damaged rows.
+pub fn outgoing(kv: &dyn KvRead, mailbox: MailboxId, number: u64) -> Result<Option<Outgoing>> {
+    row(kv, mailbox, number)?.map(|row| show(kv, number, row)).transpose()
 }
 
 /// The mailbox's outbox from `from` on, by number.
@@ -351,11 +369,17 @@ pub fn due_outgoing(kv: &dyn KvRead, look: Look, wanted: &mut dyn FnMut(u64) -> 
 }
 
 /// The time from which on a command, carried out at `now_ms`, may have put rows among those by time. A claim only moves a
-/// row behind where it was.
+/// row behind where it was; what is claimed as it is queued is due again at the claim's end.
 pub(crate) fn outbox_due(command: &MailboxCommand, now_ms: u64, grown: bool) -> Option<u64> {
     match command {
         MailboxCommand::SettleOutgoing(s) if grown => Some(s.retry_ms.min(now_ms)),
         MailboxCommand::SettleOutgoing(s) => Some(s.retry_ms),
+        MailboxCommand::SettleOutgoings(all) => all.iter().map(|s| s.settlement.retry_ms).min(),
+        MailboxCommand::Enqueue(e) if grown => {
+            let claimed_until = |claim_ms| now_ms.saturating_add(claim_ms);
+            let all_claimed = e.sends.iter().all(|send| batches::is_due(send.not_before_ms, now_ms));
+            Some(e.claim_ms.filter(|_| all_claimed).map_or(now_ms, claimed_until))
+        }
         MailboxCommand::ManageOutgoing { action: QueueAction::Release | QueueAction::Retry, .. } => Some(now_ms),
         _ => grown.then_some(now_ms),
     }

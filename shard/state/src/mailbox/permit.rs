@@ -105,6 +105,8 @@ pub(super) fn command<'c>(
         | C::ActivateScript(_)
         | C::ClaimOutgoing { .. }
         | C::SettleOutgoing(_)
+        | C::ClaimOutgoings { .. }
+        | C::SettleOutgoings(_)
         | C::Enqueue(_)
         | C::ManageOutgoing { .. }
         | C::CreateFolder { special_use: Some(_), .. } => return owners_own(),

@@ -3,12 +3,13 @@
 use super::deliver::Prepared;
 use super::rows::{self, DeliveryRow, Life, OutgoingRow};
 use super::work::Work;
-use super::{Place, deliveries, outgoing};
+use super::{Place, batches, deliveries, outgoing};
 use crate::kv::{KvRead, Table, behind, each, key_u64};
 use std::collections::BTreeMap;
 use zcluster_api::queue::{
-    ENVID_BYTES_MAX, Enqueue, HELD_MS, ORCPT_BYTES_MAX, QUEUE_MAILBOX, QUEUE_ROWS_PER_PAGE, QUEUE_SHOWN_PER_PAGE,
-    QueueCount, QueueEntry, QueuePage, QueuePlace, QueueQuery, QueueSummary, Send, Terms, domain_of,
+    CLAIM_MS_MAX, ENVID_BYTES_MAX, Enqueue, HELD_MS, ORCPT_BYTES_MAX, QUEUE_MAILBOX, QUEUE_ROWS_PER_PAGE,
+    QUEUE_SHOWN_PER_PAGE, QueueCount, QueueEntry, QueuePage, QueuePlace, QueueQuery, QueueSummary, Send, Terms,
+    domain_of,
 };
 use zcluster_api::{Error, ItemId, MailboxId, ModSeq, Receipt, Result, Uid};
 
@@ -25,6 +26,9 @@ pub(super) fn enqueue(work: &mut Work<'_>, enqueue: &Enqueue) -> Result<Receipt>
         outgoing::addresses(&send.sender, &send.recipients)?;
         send.terms.as_ref().map_or(Ok(()), |terms| check(terms, send))?;
     }
+    if enqueue.claim_ms.is_some_and(|ms| ms == 0 || ms > CLAIM_MS_MAX) {
+        return Err(Error::Invalid("a claim of no time, or of too much".into()));
+    }
     let mut prepared = Prepared::new(work, std::slice::from_ref(&enqueue.content))?;
     // From here on nothing fails.
     for send in &enqueue.sends {
@@ -33,6 +37,11 @@ pub(super) fn enqueue(work: &mut Work<'_>, enqueue: &Enqueue) -> Result<Receipt>
         row.held = send.not_before_ms == HELD_MS;
         if !row.held {
             row.due_ms = row.due_ms.max(send.not_before_ms);
+        }
+        if let Some(claim_ms) = enqueue.claim_ms.filter(|_| batches::is_due(send.not_before_ms, row.queued_ms)) {
+            row.due_ms += claim_ms;
+            row.claimed = true;
+            row.attempts = 1;
         }
         row.terms = send.terms.clone().map(Box::new);
         outgoing::add(work, &row);
