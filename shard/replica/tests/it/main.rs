@@ -2,7 +2,6 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod bodies;
-mod directory_scale;
 mod engines;
 mod indexes;
 mod replay;
