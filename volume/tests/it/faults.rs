@@ -109,7 +109,10 @@ async fn a_volume_that_is_away_is_left_alone_and_found_again() {
     // Four tries, then one for each pause that was over.
     assert!(s3.faulty() < 30, "{}", s3.faulty());
     let away = stores.states();
-    assert!(matches!(&away[..], [State { name, trouble: Some(why) }] if name == "cold" && why.contains("503")), "{away:?}");
+    assert!(
+        matches!(&away[..], [State { name, trouble: Some(why) }] if name == "cold" && why.contains("503")),
+        "{away:?}"
+    );
     s3.set(Mode::Pass);
     // As soon as a pause is over. Bounded by the test's patience, not by a clock of ours.
     let mut read = stores.read("cold", "1/a", 0..10).await;
