@@ -36,7 +36,7 @@ pub enum VolumeCommand {
     /// Replace what the store is shown; none given: each node's own
     Credentials(Replace),
     /// Say where bodies go from now on
-    Default(Default_),
+    Default(SetDefault),
     /// Forget a volume on which nothing lies
     Remove(Remove),
     /// Measure PUT, GET, LIST and DELETE from every node
@@ -107,7 +107,7 @@ pub struct Only {
 
 /// `zcluster volume default`.
 #[derive(Debug, Args)]
-pub struct Default_ {
+pub struct SetDefault {
     /// The volume
     #[arg(required_unless_present = "none", conflicts_with = "none")]
     pub name: Option<String>,
