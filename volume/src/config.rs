@@ -145,7 +145,10 @@ impl VolumeConfig {
                 return invalid(format!("{key} is not said here, where it would be shown: give it as a credential"));
             }
             if !kind.options().contains(&key.as_str()) {
-                return invalid(format!("unknown option {key:?} for {scheme}://; known: {}", kind.options().join(", ")));
+                return invalid(format!(
+                    "unknown option {key:?} for {scheme}://; known: {}",
+                    kind.options().join(", ")
+                ));
             }
             check_option(key, value)?;
         }

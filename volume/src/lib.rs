@@ -38,3 +38,13 @@ pub use config::{Credentials, VolumeConfig};
 pub use limits::Limits;
 #[cfg(feature = "stores")]
 pub use stores::{State, Stores};
+
+/// What is the matter with a volume, for people who know that it is about a volume.
+#[cfg(feature = "stores")]
+pub fn words(error: &zcluster_api::Error) -> String {
+    use zcluster_api::Error;
+    match error {
+        Error::Unavailable(text) | Error::Invalid(text) | Error::Conflict(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -131,7 +131,7 @@ impl Store {
                         outcome = Err(last.clone());
                     }
                     answered => {
-                        self.answered();
+                        self.answered(!matches!(answered, Err(Fault::Refused(_))));
                         outcome = answered;
                         break;
                     }
@@ -149,11 +149,13 @@ impl Store {
         }
     }
 
-    fn answered(&self) {
+    /// Something came back; of use or, with a wrong key say, of none.
+    fn answered(&self, works: bool) {
         if self.breaker.answered() {
             tracing::info!(volume = self.name(), "the volume answers again");
         }
-        metrics::gauge!("zcluster_volume_up", "volume" => self.name().to_string()).set(1.0);
+        let up = if works { 1.0 } else { 0.0 };
+        metrics::gauge!("zcluster_volume_up", "volume" => self.name().to_string()).set(up);
     }
 
     fn count<T>(&self, op: Op, outcome: &Result<T, Fault>, begun: Instant) {
@@ -190,20 +192,21 @@ impl Store {
 
     /// Bytes of a range, as far as the object goes.
     pub(crate) async fn get(&self, object: &str, range: Range<u64>) -> Result<Piece> {
-        let asked = range.end.saturating_sub(range.start);
-        match self.ask(Op::Get, asked, || self.backend.get(object, range.clone())).await {
-            Ok(piece) => {
-                self.count_bytes(Op::Get, piece.bytes.len() as u64);
-                Ok(piece)
-            }
+        let outcome = self.get_unchecked(object, range).await;
+        if matches!(outcome, Err(Error::NotFound(_))) {
             // Perhaps not this object is missing, but the bucket, or the disk behind the folder.
-            Err(Fault::NotFound) => {
-                self.is_ours.store(false, Ordering::Relaxed);
-                self.check().await?;
-                Err(self.error(object, Fault::NotFound))
-            }
-            Err(fault) => Err(self.error(object, fault)),
+            self.look().await?;
         }
+        outcome
+    }
+
+    /// Without looking whose the volume is.
+    pub(crate) async fn get_unchecked(&self, object: &str, range: Range<u64>) -> Result<Piece> {
+        let asked = range.end.saturating_sub(range.start);
+        let piece = self.ask(Op::Get, asked, || self.backend.get(object, range.clone())).await;
+        let piece = piece.map_err(|e| self.error(object, e))?;
+        self.count_bytes(Op::Get, piece.bytes.len() as u64);
+        Ok(piece)
     }
 
     /// See [`zcluster_api::Volumes::put`].
@@ -272,7 +275,7 @@ impl Store {
     pub(crate) async fn claim(&self) -> Result<()> {
         let own = Mark { cluster: self.cluster.clone(), name: self.name().into() };
         match self.put_unchecked(mark::NAME, own.text().into()).await {
-            Err(Error::Exists(_)) => Err(self.foreign(self.mark().await?.as_ref())),
+            Err(Error::Exists(_)) => Err(Error::Conflict(self.foreign(self.mark().await?.as_ref()))),
             other => other,
         }
     }
@@ -282,6 +285,12 @@ impl Store {
         self.check().await?;
         self.is_ours.store(false, Ordering::Relaxed);
         self.delete_unchecked(mark::NAME).await
+    }
+
+    /// The same as [`check`](Self::check), asked now whatever is known.
+    pub(crate) async fn look(&self) -> Result<()> {
+        self.is_ours.store(false, Ordering::Relaxed);
+        self.check().await
     }
 
     /// Whether what is there under the volume's address is this volume.
@@ -298,14 +307,14 @@ impl Store {
                 self.is_ours.store(true, Ordering::Relaxed);
                 Ok(())
             }
-            other => Err(Error::Unavailable(self.foreign(other.as_ref()).to_string())),
+            other => Err(Error::Unavailable(self.foreign(other.as_ref()))),
         }
     }
 
     /// How it is not ours.
-    pub(crate) fn foreign(&self, mark: Option<&Mark>) -> Error {
+    pub(crate) fn foreign(&self, mark: Option<&Mark>) -> String {
         let (name, file) = (self.name(), mark::NAME);
-        Error::Conflict(match mark {
+        match mark {
             None if self.config.is_folder() => {
                 format!("volume {name}: {} has no {file} in it; is it mounted?", self.config.url)
             }
@@ -314,6 +323,6 @@ impl Store {
                 format!("{} is volume {} of this cluster", self.config.url, m.name)
             }
             Some(m) => format!("{} is volume {} of another cluster ({})", self.config.url, m.name, m.cluster),
-        })
+        }
     }
 }

@@ -81,7 +81,7 @@ impl Stores {
             }
             Err(error) => {
                 tracing::warn!(volume = name, url, %error, "a volume cannot be opened");
-                Err(error.to_string())
+                Err(crate::words(&error))
             }
         }
     }
@@ -119,7 +119,7 @@ impl Stores {
         let open = self.open.load_full();
         let looks = open.volumes.iter().map(|(name, opened)| async move {
             let trouble = match opened {
-                Ok(store) => store.check().await.err().map(|e| e.to_string()),
+                Ok(store) => store.look().await.err().map(|e| crate::words(&e)),
                 Err(why) => Some(why.clone()),
             };
             State { name: name.clone(), trouble }

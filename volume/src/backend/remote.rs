@@ -109,9 +109,9 @@ fn s3(config: &VolumeConfig, credentials: &Credentials, conditional: bool) -> Re
     let path_style = config.flag("path_style").unwrap_or(endpoint.is_some());
     builder = builder.with_virtual_hosted_style_request(!path_style);
     if let Some(sse) = option(config, "sse") {
-        let sse_key: AmazonS3ConfigKey = "aws_server_side_encryption".parse().map_err(|e: object_store::Error| {
-            Error::Internal(format!("the name of an option: {e}"))
-        })?;
+        let sse_key: AmazonS3ConfigKey = "aws_server_side_encryption"
+            .parse()
+            .map_err(|e: object_store::Error| Error::Internal(format!("the name of an option: {e}")))?;
         builder = match (sse, option(config, "kms_key")) {
             ("aws:kms", Some(key)) => builder.with_sse_kms_encryption(key),
             ("aws:kms:dsse", Some(key)) => builder.with_dsse_kms_encryption(key),
@@ -314,9 +314,8 @@ mod tests {
 
     #[test]
     fn every_kind_opens() {
-        let credentials = |list: &[(&str, &str)]| {
-            Credentials(list.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect())
-        };
+        let credentials =
+            |list: &[(&str, &str)]| Credentials(list.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect());
         let pair = credentials(&[("access_key_id", "a"), ("secret_access_key", "b")]);
         for rest in ["sse=AES256", "sse=aws:kms kms_key=k bucket_key=true", "sse=aws:kms", "conditional_put=false"] {
             let config = VolumeConfig::parse(&format!("name=a url=s3://b/p region=x {rest}")).unwrap();

@@ -73,12 +73,8 @@ impl Disk {
             lines.write_all_at(MAGIC, 0)?;
         }
         lines.set_len((u64::from(slots) + 1) * LINE as u64)?;
-        let mut state = Slots {
-            slots: vec![State::default(); slots as usize],
-            places: BTreeMap::new(),
-            free: Vec::new(),
-            hand: 0,
-        };
+        let mut state =
+            Slots { slots: vec![State::default(); slots as usize], places: BTreeMap::new(), free: Vec::new(), hand: 0 };
         let mut line = [0; LINE];
         let mut reader = io::BufReader::new(&lines);
         io::Seek::seek(&mut reader, io::SeekFrom::Start(LINE as u64))?;

@@ -28,8 +28,7 @@ async fn has(cache: &Cache, n: u64) -> bool {
 #[tokio::test]
 async fn memory_first_then_the_disk_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let config =
-        CacheConfig { folder: Some(dir.path().join("a/b")), disk_bytes: 8 * BLOCK, memory_bytes: 2 * BLOCK };
+    let config = CacheConfig { folder: Some(dir.path().join("a/b")), disk_bytes: 8 * BLOCK, memory_bytes: 2 * BLOCK };
     let cache = Cache::open(&config);
     for n in 1..=5 {
         put(&cache, n).await;

@@ -115,9 +115,8 @@ impl Trailer {
         }
         let entries: Result<Vec<_>, _> = index.chunks_exact(self.entry_len).map(Entry::decode).collect();
         let entries = entries?;
-        let within = |e: &Entry| {
-            e.offset >= HEADER as u64 && e.offset.checked_add(e.len).is_some_and(|end| end <= self.at)
-        };
+        let within =
+            |e: &Entry| e.offset >= HEADER as u64 && e.offset.checked_add(e.len).is_some_and(|end| end <= self.at);
         if !entries.iter().all(within) {
             return Err(Bad::Index("a body lies outside"));
         }

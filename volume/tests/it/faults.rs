@@ -67,13 +67,13 @@ async fn an_answer_that_breaks_off_is_no_answer() {
 #[tokio::test]
 async fn slow_reads_get_the_time_that_their_bytes_need_and_no_more() {
     let s3 = S3::start().await;
-    // Two seconds and a quarter for 200 kB.
-    let patient = Limits { bytes_per_second: 100_000, attempts: 1, attempt: Duration::from_millis(250), ..limits() };
+    // Five seconds for 200 kB, of which it needs half of one; then it would need minutes.
+    let patient = Limits { bytes_per_second: 100_000, attempts: 2, attempt: Duration::from_secs(3), ..limits() };
     let stores = s3.stores(patient, no_cache()).await;
     stores.put("cold", "1/a", body(200_000)).await.unwrap();
     s3.set(Mode::Slow(40_000));
     assert_eq!(stores.read("cold", "1/a", 0..196_608).await.unwrap(), body(196_608));
-    s3.set(Mode::Slow(2_000));
+    s3.set(Mode::Slow(100));
     assert!(matches!(stores.read("cold", "1/a", 0..196_608).await, Err(Error::Unavailable(_))));
 }
 
@@ -109,7 +109,10 @@ async fn a_volume_that_is_away_is_left_alone_and_found_again() {
     // Four tries, then one for each pause that was over.
     assert!(s3.faulty() < 30, "{}", s3.faulty());
     let away = stores.states();
-    assert!(matches!(&away[..], [State { name, trouble: Some(why) }] if name == "cold" && why.contains("503")), "{away:?}");
+    assert!(
+        matches!(&away[..], [State { name, trouble: Some(why) }] if name == "cold" && why.contains("503")),
+        "{away:?}"
+    );
     s3.set(Mode::Pass);
     // As soon as a pause is over. Bounded by the test's patience, not by a clock of ours.
     let mut read = stores.read("cold", "1/a", 0..10).await;

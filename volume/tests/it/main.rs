@@ -4,6 +4,7 @@
 mod faults;
 mod folder;
 mod pack;
+mod reading;
 mod s3;
 mod settings;
 mod support;

@@ -202,7 +202,8 @@ async fn a_wrong_bucket_or_key_says_nothing_about_objects() {
     let stores: Arc<Stores> = open(s3.config(""), credentials(), limits(), no_cache()).await;
     for (config, own) in [(elsewhere, credentials()), (s3.config(""), wrong)] {
         stores.apply(CLUSTER, vec![(config, own)], None);
-        for outcome in [stores.read("cold", "1/a", 0..1).await.map(drop), stores.put("cold", "1/a", bytes(1, 1)).await] {
+        for outcome in [stores.read("cold", "1/a", 0..1).await.map(drop), stores.put("cold", "1/a", bytes(1, 1)).await]
+        {
             let error = outcome.unwrap_err();
             assert!(matches!(&error, Error::Unavailable(_)), "{error}");
             assert!(!error.to_string().contains("secret"), "{error}");

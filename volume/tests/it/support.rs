@@ -214,7 +214,6 @@ async fn serve(mut client: TcpStream, server: SocketAddr, mode: Mode, carried: A
                 }
                 _ => return,
             }
-
         }
     };
     if let Either::Left(()) = select(Box::pin(down), Box::pin(up)).await {}

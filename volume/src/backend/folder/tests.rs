@@ -260,3 +260,38 @@ fn lists_are_in_the_order_of_names_and_go_on_anywhere() {
     list("", "", 99);
     assert!(!dir.path().join("a/.tmp-1").exists());
 }
+
+/// What the test below watches from outside.
+#[test]
+fn one_put_into_a_new_folder() {
+    let (_dir, folder) = real();
+    folder.put("made/body", BODY).unwrap();
+}
+
+/// The calls that reach the kernel, in their order, as strace sees them.
+#[test]
+fn the_kernel_is_asked_to_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let trace = dir.path().join("trace");
+    let outcome = std::process::Command::new("strace")
+        .args(["-f", "-y", "-e", "trace=fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat", "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "backend::folder::tests::one_put_into_a_new_folder", "--test-threads=1"])
+        .output();
+    let outcome = outcome.expect("strace is installed (deploy/prerequisites)");
+    assert!(outcome.status.success(), "{outcome:?}");
+    let trace = std::fs::read_to_string(&trace).unwrap();
+    let calls = [
+        ("mkdir", "/made\""),
+        ("fsync", ">) "),
+        ("fsync", "/made/.tmp-"),
+        ("rename", "/made/body\""),
+        ("fsync", "/made>"),
+    ];
+    let mut lines = trace.lines().filter(|l| l.ends_with("= 0"));
+    for (call, on) in calls {
+        let found = lines.find(|l| l.contains(call) && l.contains(on));
+        assert!(found.is_some(), "no {call} of {on} in its place:\n{trace}");
+    }
+}
