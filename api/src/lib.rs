@@ -19,6 +19,7 @@ pub mod sharing;
 pub mod sort;
 pub mod traits;
 pub mod uids;
+pub mod volume;
 
 pub use body::{BlobRef, Body, Codec, Place, PreparedBody};
 pub use bytes::Bytes;
@@ -29,3 +30,4 @@ pub use mailbox::{Flags, MailboxCommand, MailboxQuery, MailboxReply, Receipt};
 pub use search::SearchExpr;
 pub use traits::{Actor, BodyStream, Call, Carried, Carrier, DirectoryApi, Freshness, Letter, MailboxApi};
 pub use uids::UidSet;
+pub use volume::{Listed, VolumeUse, Volumes};

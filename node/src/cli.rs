@@ -41,6 +41,8 @@ pub enum Command {
     Queue(Queue),
     /// Manage the keys that domains sign with
     Dkim(Dkim),
+    /// Manage the buckets and shared folders where bodies lie outside of the shards
+    Volume(crate::commands::volume::Volume),
     /// Show and send what this node will tell domains about their mail (TLS and DMARC reports)
     Report(Report),
     /// Auth tokens, two-factor authentication, app passwords, and their keys

@@ -9,6 +9,7 @@
 //! reports.json    counts for the reports of the day (relay)
 //! bootstrap.json  what `init` was told, until the first start has done it
 //! log/ state/     databases
+//! volume-cache/   copies of what was read of volumes; may be removed
 //! ```
 
 use crate::config::Overrides;
@@ -247,6 +248,11 @@ impl DataDir {
     pub fn write_client_tls(&self, pair: &Pair) -> Result<()> {
         write_durably(&self.tls("client.key"), pair.key_pem.as_bytes())?;
         write_durably(&self.tls("client.pem"), pair.cert_pem.as_bytes())
+    }
+
+    /// Where copies of what was read of volumes are kept.
+    pub fn volume_cache(&self) -> PathBuf {
+        self.path().join("volume-cache")
     }
 
     /// Paths of the self-signed pair for clients: certificate, key.

@@ -20,6 +20,7 @@ mod ports;
 mod relay;
 mod telemetry;
 mod token;
+mod volumes;
 
 use clap::Parser;
 use std::ffi::OsString;

@@ -43,8 +43,11 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "zcluster-raft",
                 "zcluster-rpc",
                 "zcluster-runtime",
+                // Packs only: without the feature `stores`.
+                "zcluster-volume",
             ],
         ),
+        ("zcluster-volume", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-directory", &["zcluster-schema", "zcluster-api", "zcluster-runtime"]),
         (
             "zcluster-delivery",
@@ -82,12 +85,13 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 }
 
 /// Crates of others that only these of ours may name.
-const KEPT: [(&str, &[&str]); 5] = [
+const KEPT: [(&str, &[&str]); 6] = [
     ("openraft", &["zcluster-raft"]),
     ("openraft-rt", &["zcluster-raft"]),
     ("openraft-rt-tokio", &["zcluster-raft"]),
     ("rocksdb", &["zcluster-raft", "zcluster-replica"]),
     ("tonic", &["zcluster-rpc"]),
+    ("object_store", &["zcluster-volume"]),
 ];
 
 /// What the pure crates must do without, outside their tests.

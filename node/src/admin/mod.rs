@@ -10,6 +10,7 @@ pub mod report;
 pub mod signin;
 pub mod status;
 mod tls;
+pub mod volume;
 
 pub use auth::PeerAddress;
 pub use tls::{AdminTls, TlsListener};
@@ -48,6 +49,8 @@ pub struct Admin {
     pub reporter: Arc<zcluster_relay::reports::Reporter>,
     /// Address lists of other directories.
     pub book: Arc<dyn ExternalBook>,
+    /// Where bodies lie outside of the shards.
+    pub volumes: volume::VolumeAdmin,
 }
 
 impl Admin {
@@ -89,6 +92,7 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/queue/show", post(queue::show))
         .route("/v1/queue/summary", get(queue::summary))
         .route("/v1/dkim", post(dkim::dkim))
+        .route("/v1/volume", post(volume::volume))
         .route("/v1/report/list", get(report::list))
         .route("/v1/report/send", post(report::send))
         .route("/v1/auth", post(signin::login))

@@ -83,7 +83,8 @@ pub async fn run(dir: DataDir, mut node: NodeFile, config: Config, options: Opti
     let storage = storage::open(&dir, &mut node, &config, faults.clone()).await?;
     let id = NodeId(node.id());
     tracing::info!(cluster = node.cluster, node = node.number, incarnation = node.incarnation, "node starts");
-    let peers = network::Peers::new(&dir, &node, faults.clone())?;
+    let volumes = crate::volumes::stores(&dir, &config);
+    let peers = network::Peers::new(&dir, &node, volumes.clone(), faults.clone())?;
     peers.greet().await?;
     node.started = true;
     dir.write_node(&node)?;
@@ -98,6 +99,7 @@ pub async fn run(dir: DataDir, mut node: NodeFile, config: Config, options: Opti
         router.run_background();
         let has_left = membership::start(&dir, &node, &config, &router, &storage.replicas, &peers.network);
         server_entry::start(node.number, &config, router.clone());
+        zcluster_runtime::spawn(zcluster_volume::follow::run(volumes, router.clone()));
         let services =
             services::start(&dir, &node, &config, router.clone(), &peers, admin_listener, metrics, faults.clone())
                 .await?;

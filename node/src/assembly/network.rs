@@ -3,6 +3,7 @@
 use crate::datadir::{DataDir, NodeFile};
 use crate::failures::{self, Hearing};
 use crate::join;
+use crate::volumes;
 use anyhow::Result;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -13,6 +14,7 @@ use zcluster_api::{DirectoryApi, Error};
 use zcluster_raft::MultiRaft;
 use zcluster_router::{Router, admission};
 use zcluster_rpc::{FaultSwitch, Frames, Identity, RpcError, ServerConfig, Service, TonicNetwork};
+use zcluster_volume::{CacheConfig, Limits, Stores};
 
 /// The router's methods begin here; raft's are below.
 const ROUTER_FIRST: u16 = 100;
@@ -24,6 +26,8 @@ pub struct Peers {
     pub network: Arc<TonicNetwork>,
     /// Who takes their news of failed sign-ins.
     pub hearing: Hearing,
+    /// What they may ask about.
+    pub volumes: Arc<Stores>,
     identity: Arc<Identity>,
 }
 
@@ -32,13 +36,13 @@ impl Peers {
     ///
     /// # Errors
     /// Unusable certificates.
-    pub fn new(dir: &DataDir, node: &NodeFile, faults: Option<FaultSwitch>) -> Result<Peers> {
+    pub fn new(dir: &DataDir, node: &NodeFile, volumes: Arc<Stores>, faults: Option<FaultSwitch>) -> Result<Peers> {
         let pair = dir.node_pair()?;
         let identity = Identity::new(&node.cluster, node.id(), &dir.ca_pem()?, &pair.cert_pem, &pair.key_pem)?;
         let identity = Arc::new(identity);
         let network = Arc::new(TonicNetwork::new(identity.clone(), faults));
         network.set_peers(admission::others(&node.peers, node.number));
-        Ok(Peers { network, hearing: Hearing::default(), identity })
+        Ok(Peers { network, hearing: Hearing::default(), volumes, identity })
     }
 
     /// Asks the peers whether they know this node as running elsewhere, or as replaced.
@@ -60,10 +64,17 @@ impl Peers {
         let directory: Arc<dyn DirectoryApi> = router.clone();
         let joining = directory.clone();
         let network = self.network.clone();
-        let hearing = self.hearing.clone();
+        let (hearing, volumes, node) = (self.hearing.clone(), self.volumes.clone(), self.identity.id);
         let config = ServerConfig {
             identity: self.identity.clone(),
-            service: Arc::new(Services { raft: raft.service(), router: router.service(), directory, hearing }),
+            service: Arc::new(Services {
+                raft: raft.service(),
+                router: router.service(),
+                directory,
+                hearing,
+                volumes,
+                node,
+            }),
             join: Some(Arc::new(move |address, body| {
                 tracing::info!(%address, "a node asks to join");
                 let directory = joining.clone();
@@ -93,7 +104,7 @@ impl Peers {
 /// # Errors
 /// No peer answered in time, or they refused.
 pub async fn rejoin(dir: &DataDir, node: &NodeFile, old: u64, faults: Option<FaultSwitch>) -> Result<()> {
-    let peers = Peers::new(dir, node, faults)?;
+    let peers = Peers::new(dir, node, Stores::new(Limits::default(), CacheConfig::default()), faults)?;
     admission::rejoin(peers.network.as_ref(), &peers.network.peers(), old).await.map_err(anyhow::Error::msg)
 }
 
@@ -103,6 +114,9 @@ struct Services {
     router: Arc<dyn Service>,
     directory: Arc<dyn DirectoryApi>,
     hearing: Hearing,
+    volumes: Arc<Stores>,
+    /// This node.
+    node: u64,
 }
 
 impl Service for Services {
@@ -113,6 +127,7 @@ impl Service for Services {
             admission::HELLO => {
                 futures::future::ready(Ok(Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes()))).boxed()
             }
+            volumes::ASK => volumes::answer(&self.volumes, self.node, &body),
             failures::NEWS => failures::hear(&self.hearing, &body),
             admission::REJOIN => admit_anew(self.directory.clone(), from, body).boxed(),
             _ => futures::future::ready(Err(RpcError::Remote(format!("no such method: {method}")))).boxed(),

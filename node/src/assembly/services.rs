@@ -3,6 +3,7 @@
 use super::network::Peers;
 use super::{bind, cannot_listen};
 use crate::acme;
+use crate::admin::volume::VolumeAdmin;
 use crate::admin::{self, Admin, AdminTls, PeerAddress, TlsListener};
 use crate::certificates::Folder;
 use crate::config::Config;
@@ -10,6 +11,7 @@ use crate::datadir::{DataDir, NodeFile};
 use crate::dns::Resolving;
 use crate::lessons::Letters;
 use crate::relay::Counting;
+use crate::volumes::Asking;
 use anyhow::{Context, Result, anyhow};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -149,6 +151,7 @@ pub async fn start(
         faults,
         reporter: reporter.clone(),
         book,
+        volumes: VolumeAdmin { stores: peers.volumes.clone(), asking: Asking::new(peers.network.clone()), usage: None },
     };
     serve_admin(admin_listener, &admin_tls, admin)?;
     let tls_of_mail = tls.clone();

@@ -16,6 +16,7 @@ pub mod serve;
 mod signin;
 mod status;
 mod token;
+pub mod volume;
 
 use crate::cli::Command;
 use anyhow::Result;
@@ -38,6 +39,7 @@ pub async fn run(command: Command) -> Result<u8> {
         Command::Mailbox(args) => done(mailbox::run(args).await),
         Command::Queue(args) => done(queue::run(args).await),
         Command::Dkim(args) => done(dkim::run(args).await),
+        Command::Volume(args) => done(volume::run(args).await),
         Command::Report(args) => done(report::run(args).await),
         Command::Auth(args) => done(signin::run(args).await),
         Command::Prov(args) => prov::run(args).await,

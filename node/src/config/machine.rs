@@ -30,6 +30,10 @@ pub struct Storage {
     pub write_buffer_bytes: u64,
     /// Bytes of memory for what searches have read of folders; 0: nothing is kept between searches.
     pub folder_index_bytes: u64,
+    /// Bytes on the node's disk for copies of what was read of volumes; 0: none are kept there.
+    pub volume_cache_bytes: u64,
+    /// Bytes of memory for the newest of them.
+    pub volume_memory_bytes: u64,
 }
 
 impl Default for Storage {
@@ -38,6 +42,8 @@ impl Default for Storage {
             cache_bytes: 256 * 1024 * 1024,
             write_buffer_bytes: 128 * 1024 * 1024,
             folder_index_bytes: 128 * 1024 * 1024,
+            volume_cache_bytes: 1024 * 1024 * 1024,
+            volume_memory_bytes: 16 * 1024 * 1024,
         }
     }
 }

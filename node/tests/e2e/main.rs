@@ -46,4 +46,5 @@ mod signing_in;
 mod smart_host;
 mod smtp_edge;
 mod submission;
+mod volumes;
 mod zimbra_import;
