@@ -18,12 +18,14 @@ pub mod layout;
 mod machine;
 mod meta;
 mod node;
+mod packed;
 mod planted;
 pub mod proposal;
 mod replicas;
 mod snapshot;
+mod verdicts;
 
 pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
-pub use zcluster_state::{Bare, DueOutgoing, DuePage, Look};
+pub use zcluster_state::{Backlog, Bare, DueObject, DueOutgoing, DuePage, Look, LooseBody, PackedBody, Stage};
