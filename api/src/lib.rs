@@ -32,4 +32,4 @@ pub use pack::{BodiesCommand, BodiesReceipt};
 pub use search::SearchExpr;
 pub use traits::{Actor, BodyStream, Call, Carried, Carrier, DirectoryApi, Freshness, Letter, MailboxApi};
 pub use uids::UidSet;
-pub use volume::{Listed, Volumes};
+pub use volume::{Listed, VolumeUse, Volumes};

@@ -13,8 +13,6 @@ pub const MOVED_MAX: usize = 1_024;
 pub const ANNOUNCED_MAX: u64 = 10_000;
 /// An object of whose bytes less than this share is still needed is packed again, per cent.
 pub const SPARSE_PERCENT: u64 = 50;
-/// Bytes of a volume's or an object's name.
-pub const OBJECT_NAME_MAX: usize = 512;
 
 /// A body's place in an object.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -54,7 +52,8 @@ pub enum BodiesCommand {
         object: String,
     },
     /// An announced object is durable on its volume, and holds these bodies: those of them that still exist, and lie in
-    /// the shard or in one of the objects `from`, lie there from now on. `Conflict` when it is not (any more) announced.
+    /// the shard or in one of the objects `from`, lie there from now on. `Conflict` when it was taken for complete
+    /// meanwhile, `NotFound` when it was given up: nothing lies in it then, nor ever will.
     #[n(2)]
     Moved {
         /// The object's number.

@@ -1,50 +1,111 @@
-//! The seam to volumes: object stores and folders outside the shards, in which packed bodies lie.
+//! Volumes: where bodies lie outside of the shards.
+//!
+//! A volume is a folder or a bucket that every node reaches, known by a name (`docs/storage.md`). What lies there is
+//! written once under a fresh name, never changed, read in ranges, and removed when nothing refers to it.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::ops::Range;
 
-/// An object as a listing tells of it.
+/// Characters of a volume's name at most.
+pub const VOLUME_NAME_MAX: usize = 63;
+/// Bytes of an object's name at most.
+pub const OBJECT_NAME_MAX: usize = 512;
+/// Bytes of an object at most: what is larger stays in its shard.
+pub const OBJECT_MAX: u64 = 256 * 1024 * 1024;
+
+/// An object of a volume, as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name.
+    /// Its name within the volume.
     pub object: String,
-    /// Bytes.
+    /// Its bytes.
     pub bytes: u64,
-    /// When it was last changed, Unix milliseconds by the store's clock.
+    /// When it was written by the store's clock, Unix milliseconds.
     pub changed_ms: u64,
 }
 
-/// Where bodies lie outside the shards. Implemented by `volume/` over `object_store`, by the simulator in memory with
-/// faults.
+/// The volumes of this cluster, from this node. Implemented by `volume/`, and by the simulator in memory with faults.
+/// Futures borrow nothing: they may outlive the call.
+///
+/// Every call ends within a bounded time and may be repeated. `Unavailable` says that the store cannot be asked now
+/// (also: that this node does not know the volume yet), and nothing about what lies there.
 pub trait Volumes: Send + Sync + 'static {
-    /// Bytes `range` of an object.
+    /// Exactly the bytes `range` of an object.
     ///
     /// # Errors
-    /// `NotFound`: there is no such object (any more), or it ends before the range; `Unavailable`: the store cannot be
-    /// asked now.
+    /// `NotFound`: the store answers, and there is no such object, or it ends before the range does.
     fn read(&self, volume: &str, object: &str, range: Range<u64>) -> BoxFuture<'static, Result<Bytes>>;
 
-    /// Writes a new object, durable when it returns. An object of that name is never overwritten with other bytes: names
-    /// are fresh. After an error the object may be there, now or a little later.
+    /// Writes a new object, durable when it returns; again with the same bytes: fine. After an error it may be there.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `Exists`: there is one of that name with other bytes (names are fresh: random or by content). `TooLarge`: see
+    /// [`OBJECT_MAX`].
     fn put(&self, volume: &str, object: &str, bytes: Bytes) -> BoxFuture<'static, Result<()>>;
 
-    /// Removes it; no error when it is not there.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// Removes an object; no error when it is not there. After an error it may be gone.
     fn delete(&self, volume: &str, object: &str) -> BoxFuture<'static, Result<()>>;
 
-    /// Objects whose names begin with `prefix`, behind `after`, at most `limit`, by rising name. May lag behind.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// Objects whose names begin with `prefix`, behind `after` (empty: from the first), at most `limit`, in the bytewise
+    /// order of names. `prefix` is empty or ends with `/`. Fewer than `limit`: these are the last.
     fn list(&self, volume: &str, prefix: &str, after: &str, limit: usize) -> BoxFuture<'static, Result<Vec<Listed>>>;
 
-    /// The volume that bodies of this cluster go to by default, if one is configured.
+    /// The volume that bodies go to where no rule says otherwise, if there is one.
     fn default_volume(&self) -> Option<String>;
+}
+
+/// What is known of a volume by those who refer to it. Implemented by the router over all shards.
+pub trait VolumeUse: Send + Sync + 'static {
+    /// How many bodies lie on a volume, by what all shards say now.
+    ///
+    /// # Errors
+    /// `Unavailable` when a shard does not answer: it may have some.
+    fn bodies(&self, volume: &str) -> BoxFuture<'static, Result<u64>>;
+}
+
+/// # Errors
+/// `Invalid`: not a name for a volume (small letters, digits, `-`; at most [`VOLUME_NAME_MAX`]).
+pub fn check_volume_name(name: &str) -> Result<()> {
+    let fit = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    match !name.is_empty() && name.len() <= VOLUME_NAME_MAX && !name.starts_with('-') && name.bytes().all(fit) {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!(
+            "a volume's name is made of small letters, digits and -, at most {VOLUME_NAME_MAX}: {name:?}"
+        ))),
+    }
+}
+
+/// # Errors
+/// `Invalid`: not a name for an object (parts of letters, digits, `.`, `_`, `-`, apart by `/`, no part beginning with `.`;
+/// at most [`OBJECT_NAME_MAX`] bytes).
+pub fn check_object_name(name: &str) -> Result<()> {
+    let fit = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let part = |p: &str| !p.is_empty() && !p.starts_with('.') && p.len() <= 255 && p.bytes().all(fit);
+    match name.len() <= OBJECT_NAME_MAX && name.split('/').all(part) {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!("not a name of an object: {name:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for good in ["a", "cold-2", "0"] {
+            assert!(check_volume_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "A", "a b", "a/b", "ä", &"a".repeat(64)] {
+            assert!(check_volume_name(bad).is_err(), "{bad}");
+        }
+        for good in ["a", "packs/17/0A.zp", "a-b_c.d"] {
+            assert!(check_object_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "/a", "a/", "a//b", "..", "a/../b", ".hidden", "a b", "a\0", "%2e", &"a".repeat(513)] {
+            assert!(check_object_name(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod hub;
 mod inner;
 mod mailbox;
 mod outbox;
+mod packer;
 mod planner;
 mod reconcile;
 mod report;
@@ -29,5 +30,6 @@ mod status;
 mod wire;
 
 pub use config::RouterConfig;
+pub use packer::PackingConfig;
 pub use router::Router;
 pub use status::{ClusterStatus, GroupSummary, Lag, NodeReport, NodeStatus, Part, ReplicaReport};

@@ -95,6 +95,45 @@ pub(crate) async fn open(
     Ok(Some(futures::stream::iter(pieces).boxed()))
 }
 
+/// See [`crate::Replicas::stored_body`].
+pub(crate) fn stored(node: &NodeState, group: GroupId, id: BlobId) -> Result<Option<(Codec, Bytes)>> {
+    let view = node.engine.view();
+    let looked = meta::read_position(view.as_ref(), group).and_then(|(generation, _)| {
+        let kv = GroupKv::new(view.as_ref(), group, generation);
+        let known = zcluster_state::body_place(&kv, id);
+        kv.check().map(|()| (generation, known))
+    });
+    let (generation, known) = looked.or_else(|e| node.disk_failed(&e))?;
+    let Some(BlobRef { size, place: Place::Shard { codec, chunks, .. }, .. }) = known? else { return Ok(None) };
+    let mut chunks = Chunks { view, group, generation, blob: id, count: chunks, next: 0 };
+    let Some(bytes) = chunks.whole().or_else(|e| node.disk_failed(&e))? else { return Ok(None) };
+    check_stored(id, size, codec, &bytes)?;
+    Ok(Some((codec, bytes)))
+}
+
+/// Whether stored bytes are those of a body, in bounded memory.
+///
+/// # Errors
+/// `Internal` when they are not.
+pub fn check_stored(id: BlobId, size: u64, codec: Codec, stored: &[u8]) -> Result<()> {
+    let mut decoder = RangeDecoder::new(codec, 0..size)?;
+    let (mut hash, mut rest, mut out, mut made_all) = (blake3::Hasher::new(), stored, Vec::new(), 0u64);
+    while !decoder.done() {
+        let (took, made) = decoder.push_some(rest, &mut out)?;
+        hash.update(&out);
+        made_all += out.len() as u64;
+        out.clear();
+        rest = &rest[took..];
+        if took == 0 && made == 0 {
+            break;
+        }
+    }
+    if made_all == size && hash.finalize().as_bytes() == &id.0 {
+        return Ok(());
+    }
+    Err(Error::Internal(format!("stored bytes are not those of body {id}")))
+}
+
 /// A body in an object of a volume; `None` when there is no such object: then it lies elsewhere by now, which a replica
 /// that lags does not know.
 async fn packed(

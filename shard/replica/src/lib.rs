@@ -26,6 +26,7 @@ mod snapshot;
 mod verdicts;
 
 pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
+pub use body::check_stored;
 pub use feed::{Feed, Subscription};
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
-pub use zcluster_state::{Backlog, Bare, DueObject, DueOutgoing, DuePage, Look, LooseBody, PackedBody, Stage};
+pub use zcluster_state::{Backlog, Bare, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage};

@@ -20,12 +20,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 use zcluster_api::{
-    AccountId, BlobRef, BodyStream, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId, MailboxQuery,
+    AccountId, BlobId, BlobRef, BodyStream, Codec, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId, MailboxQuery,
     MailboxReply, ModSeq, Result, Volumes,
 };
 use zcluster_raft::{Fatal, StateMachine};
 use zcluster_runtime::watch;
-use zcluster_state::{DuePage, Look};
+use zcluster_state::{Backlog, DueObject, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage};
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.
 const SEARCHES_MAX: usize = 4;
@@ -309,6 +309,61 @@ impl Replicas {
     /// The disk.
     pub fn due_outgoing(&self, group: GroupId, look: Look, wanted: &mut dyn FnMut(u64) -> bool) -> Result<DuePage> {
         self.node.view(group, |kv| zcluster_state::due_outgoing(kv, look, wanted))
+    }
+
+    /// How much of a group's bodies is where.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn backlog(&self, group: GroupId) -> Result<Backlog> {
+        self.node.view(group, zcluster_state::backlog)
+    }
+
+    /// See [`zcluster_state::loose_bodies`].
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn loose_bodies(&self, group: GroupId, before_ms: u64, bytes: u64, most: usize) -> Result<Vec<LooseBody>> {
+        self.node.view(group, |kv| zcluster_state::loose_bodies(kv, before_ms, bytes, most))
+    }
+
+    /// See [`zcluster_state::due_objects`].
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn due_objects(&self, group: GroupId, stage: Stage, before_ms: u64, most: usize) -> Result<Vec<DueObject>> {
+        self.node.view(group, |kv| zcluster_state::due_objects(kv, stage, before_ms, most))
+    }
+
+    /// See [`zcluster_state::packed_bodies`].
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn packed_bodies(
+        &self,
+        group: GroupId,
+        object: u64,
+        offset: u64,
+        most: usize,
+    ) -> Result<Option<(String, String, Vec<PackedBody>)>> {
+        self.node.view(group, |kv| zcluster_state::packed_bodies(kv, object, offset, most))
+    }
+
+    /// The objects of a volume that bodies of a group lie in: for the planted bug `DeleteWithoutGrace`, and auditors.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn objects(&self, group: GroupId) -> Result<Vec<ObjectAt>> {
+        self.node.view(group, zcluster_state::objects)
+    }
+
+    /// The stored bytes of a body in the shard and their compression, verified against its name; `None` when it is not
+    /// (or no more) there. Blocks.
+    ///
+    /// # Errors
+    /// `Internal` when they are not the body's; the disk.
+    pub fn stored_body(&self, group: GroupId, id: BlobId) -> Result<Option<(Codec, Bytes)>> {
+        body::stored(&self.node, group, id)
     }
 
     /// Positions of a group.

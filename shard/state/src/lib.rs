@@ -24,6 +24,7 @@ pub use content::{Candidate, Content};
 pub use directory::{Bare, read_account, read_directory};
 pub use kv::{Kv, KvRead, Table, Visit};
 pub use mailbox::{Asking, DueOutgoing, DuePage, Look, due_outgoing, read_mailbox, read_mailbox_as, read_mailbox_with};
-pub use objects::{Backlog, DueObject, LooseBody, PackedBody, Stage, backlog, due_objects, loose_bodies, packed_bodies};
+pub use objects::{Backlog, Count, DueObject, LooseBody, ObjectAt, PackedBody, Stage};
+pub use objects::{backlog, due_objects, loose_bodies, objects, packed_bodies};
 pub use mailbox::{FolderIndex, Indexes, NoIndexes};
 pub use proposal::{Applied, Change, Effect, Proposal, Reply, Stamp};

@@ -7,7 +7,8 @@ use crate::bodies::{self, Blob};
 use crate::group::Group;
 use crate::kv::{Kv, KvRead, Table, behind, each, key_u64, load, save};
 use minicbor::{Decode, Encode};
-use zcluster_api::pack::{ANNOUNCED_MAX, ClaimedObject, MOVED_MAX, OBJECT_NAME_MAX, Placed, SPARSE_PERCENT};
+use zcluster_api::pack::{ANNOUNCED_MAX, ClaimedObject, MOVED_MAX, Placed, SPARSE_PERCENT};
+use zcluster_api::volume::{check_object_name, check_volume_name};
 use zcluster_api::{BlobId, BodiesCommand, BodiesReceipt, Codec, Error, Place, Result};
 
 /// Bodies too young to be packed that are passed over in the order before the rest is taken to be younger still: a body
@@ -261,9 +262,8 @@ fn order(kv: &mut dyn Kv, group: &mut Group, max: u32) -> Result<BodiesReceipt> 
 }
 
 fn announce(kv: &mut dyn Kv, group: &mut Group, volume: &str, object: &str) -> Result<BodiesReceipt> {
-    if [volume, object].iter().any(|name| name.is_empty() || name.len() > OBJECT_NAME_MAX) {
-        return Err(Error::Invalid("name of a volume or object".into()));
-    }
+    check_volume_name(volume)?;
+    check_object_name(object)?;
     if group.packing.as_ref().is_some_and(|p| p.open >= ANNOUNCED_MAX) {
         return Err(Error::TooLarge(format!("more than {ANNOUNCED_MAX} objects are announced")));
     }
@@ -295,8 +295,11 @@ fn moved(
     if !entries.iter().all(within) || from.contains(&number) {
         return Err(Error::Invalid("a body that is not in its object".into()));
     }
-    let row = object(kv, number)?.filter(|row| row.stage == Stage::Open);
-    let mut row = row.ok_or_else(|| Error::Conflict(format!("object {number} is not announced")))?;
+    let mut row = match object(kv, number)? {
+        Some(row) if row.stage == Stage::Open => row,
+        Some(row) if row.bytes > 0 => return Err(Error::Conflict(format!("object {number} is complete"))),
+        _ => return Err(Error::NotFound(format!("object {number}"))),
+    };
     // From here on nothing fails.
     let packing = group.packing.get_or_insert_default();
     packing.objects.bytes += bytes.saturating_sub(row.bytes);
@@ -442,7 +445,8 @@ pub struct LooseBody {
     pub at_ms: u64,
 }
 
-/// The oldest bodies in the shard that came before `before_ms`, until they have `bytes` together.
+/// The oldest bodies in the shard that came before `before_ms` and are not larger than `bytes`, until they have as many
+/// together.
 ///
 /// # Errors
 /// Damaged rows.
@@ -452,6 +456,9 @@ pub fn loose_bodies(kv: &dyn KvRead, before_ms: u64, bytes: u64, most: usize) ->
         if row.at_ms >= before_ms {
             young += 1;
             return Ok(young < YOUNG_MAX);
+        }
+        if row.stored > bytes {
+            return Ok(true);
         }
         let blob: Option<Blob> = load(kv, Table::Blob, &row.blob.0)?;
         let size = blob.ok_or_else(|| Error::Internal(format!("no blob {}", row.blob)))?.size;
@@ -491,6 +498,37 @@ pub fn due_objects(kv: &dyn KvRead, stage: Stage, before_ms: u64, most: usize) -
         }
     });
     outcome.map(|()| out)
+}
+
+/// An object as its row tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectAt {
+    /// Its number in the shard.
+    pub number: u64,
+    /// Volume.
+    pub volume: String,
+    /// Name within the volume.
+    pub object: String,
+    /// How far it is in its life.
+    pub stage: Stage,
+    /// Its bytes; 0 as long as it is not known to have been written.
+    pub bytes: u64,
+    /// Bodies that lie in it.
+    pub live: Count,
+}
+
+/// All objects of a group.
+///
+/// # Errors
+/// Damaged rows.
+pub fn objects(kv: &dyn KvRead) -> Result<Vec<ObjectAt>> {
+    let mut out = Vec::new();
+    each(kv, Table::Object, &[], &[u8::MAX; 9], |key, row: Object| {
+        let Object { volume, object, stage, bytes, live, .. } = row;
+        out.push(ObjectAt { number: key_u64(key, 0)?, volume, object, stage, bytes, live });
+        Ok(true)
+    })?;
+    Ok(out)
 }
 
 /// A body in an object.

@@ -141,7 +141,7 @@ fn an_announcement_that_came_to_nothing_is_looked_after_twice() {
     rig.wall_ms += INTENT_MS;
     for round in 0..2 {
         let (_, claimed_ms) = claim(&mut rig, object, GRACE_MS).unwrap();
-        assert!(matches!(moved(&mut rig, object, 9, vec![], &[]), Err(Error::Conflict(_))));
+        assert!(matches!(moved(&mut rig, object, 9, vec![], &[]), Err(Error::NotFound(_))));
         rig.bodies(BodiesCommand::Forget { object, claimed_ms }).unwrap();
         assert_eq!(stages(&rig).get(&object), (round == 0).then_some(&Stage::Trash));
         rig.wall_ms += GRACE_MS;
@@ -167,6 +167,34 @@ fn nonsense_is_refused() {
     assert!(matches!(moved(&mut rig, object, 100_000, vec![entry(1, 0); 1_025], &[]), Err(Error::TooLarge(_))));
     assert!(moved(&mut rig, 77, 100, vec![], &[]).is_err());
     assert_eq!((rig.count(Table::Body), rig.count(Table::ObjectBody)), (1, 0));
+}
+
+#[test]
+fn the_chunks_of_a_large_body_go_step_by_step() {
+    let mut rig = Rig::new();
+    rig.bodies(BodiesCommand::Order { max: 10 }).unwrap();
+    let (upload, chunks) = (RequestId([9; 16]), 40u32);
+    let chunk = Bytes::from(vec![b'x'; body::CHUNK_MAX]);
+    for seq in 0..chunks {
+        rig.run(MailboxCommand::Chunk { upload, seq, bytes: chunk.clone() }).unwrap();
+    }
+    let (id, stored) = (BlobId([4; 32]), u64::from(chunks) * chunk.len() as u64);
+    let body = Body::Uploaded { id, size: stored, codec: Codec::Plain, upload, chunks, stored };
+    rig.run(MailboxCommand::AddMessage(message(folders::INBOX, body))).unwrap();
+    assert_eq!(backlog(&rig.kv).unwrap().loose.bytes, stored);
+    // Too large for a pack of that size, but not in the way of others.
+    rig.run(add(folders::INBOX, 1)).unwrap();
+    let loose = loose_bodies(&rig.kv, u64::MAX, stored - 1, 10).unwrap();
+    assert_eq!((loose.len(), loose[0].id), (1, blob_id(&content(1))));
+    let object = announce(&mut rig, "a");
+    let entry = Placed { id, offset: 5, len: stored, codec: Codec::Plain };
+    assert_eq!(moved(&mut rig, object, stored + 9, vec![entry], &[]), Ok(BodiesReceipt::Moved { bodies: 1 }));
+    assert_eq!((rig.count(Table::Garbage), rig.count(Table::Body)), (1, 41));
+    rig.bodies(BodiesCommand::Sweep { chunks: 10 }).unwrap();
+    // 16 by the apply itself.
+    assert_eq!((rig.count(Table::Garbage), rig.count(Table::Body)), (1, 15));
+    rig.bodies(BodiesCommand::Sweep { chunks: 100 }).unwrap();
+    assert_eq!((rig.count(Table::Garbage), rig.count(Table::Body)), (0, 1));
 }
 
 #[derive(Clone, Debug)]
@@ -264,11 +292,10 @@ impl World {
                 match rig.bodies(command) {
                     Ok(_) if !last => Some(Packer::Written { number, name, entries: rest, bytes, from }),
                     Ok(_) => None,
-                    Err(Error::Conflict(_)) => {
-                        // Not its own any more, unless others have found bodies in it already.
-                        if !name_is_used(rig, number) {
-                            self.store.remove(&name);
-                        }
+                    // Not its own any more: others have found bodies in it, or nothing lies in it for ever.
+                    Err(Error::Conflict(_)) => None,
+                    Err(Error::NotFound(_)) => {
+                        self.store.remove(&name);
                         None
                     }
                     Err(e) => panic!("{e}"),
@@ -333,10 +360,6 @@ impl World {
             assert!(!matches!(stages(rig).get(number), Some(Stage::Trash | Stage::Doomed)));
         }
     }
-}
-
-fn name_is_used(rig: &Rig, number: u64) -> bool {
-    packed_bodies(&rig.kv, number, 0, 1).unwrap().is_some_and(|(_, _, bodies)| !bodies.is_empty())
 }
 
 proptest! {
