@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 pub const MOVED_MAX: usize = 1_024;
 /// Objects of a shard that may be announced and neither filled nor given up.
 pub const ANNOUNCED_MAX: u64 = 10_000;
-/// An object of whose bytes less than this share is still needed is packed again, per cent.
+/// An object of whose bodies' bytes less than this share is still needed is packed again, per cent.
 pub const SPARSE_PERCENT: u64 = 50;
 
 /// A body's place in an object.

@@ -70,6 +70,11 @@ impl Router {
         zcluster_runtime::spawn(packer::run(self.0.clone(), volumes));
     }
 
+    /// How much of the bodies of the shards led here is where: names and values, nothing where no packer has been.
+    pub fn figures(&self) -> Vec<(&'static str, u64)> {
+        self.0.packing_figures()
+    }
+
     /// Ends the background work and the watch streams; calls end at their next try.
     pub fn stop(&self) {
         self.0.stopped.send_replace(true);

@@ -29,4 +29,4 @@ pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use body::check_stored;
 pub use feed::{Feed, Subscription};
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
-pub use zcluster_state::{Backlog, Bare, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage};
+pub use zcluster_state::{Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage};

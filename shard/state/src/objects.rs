@@ -106,6 +106,9 @@ pub(crate) struct Object {
     /// It may have been written after it was deleted, and was deleted once already.
     #[n(6)]
     pub again: bool,
+    /// Bytes of all bodies that it was told to hold, whether they still existed or not.
+    #[n(7)]
+    pub filled: u64,
 }
 
 /// A row of [`Table::BodyOrder`].
@@ -160,7 +163,7 @@ fn leave_stage(kv: &mut dyn Kv, number: u64, row: &Object) {
 fn settle(kv: &mut dyn Kv, now_ms: u64, number: u64, row: &mut Object) {
     let stage = if row.live.number == 0 {
         Stage::Trash
-    } else if row.live.bytes.saturating_mul(100) < row.bytes.saturating_mul(SPARSE_PERCENT) {
+    } else if row.live.bytes.saturating_mul(100) < row.filled.saturating_mul(SPARSE_PERCENT) {
         Stage::Sparse
     } else {
         Stage::Live
@@ -274,7 +277,7 @@ fn announce(kv: &mut dyn Kv, group: &mut Group, volume: &str, object: &str) -> R
     packing.objects.add(0);
     let (since_ms, stage) = (group.wall_ms, Stage::Open);
     let (volume, object) = (volume.to_string(), object.to_string());
-    let row = Object { volume, object, stage, since_ms, bytes: 0, live: Count::default(), again: false };
+    let row = Object { volume, object, stage, since_ms, bytes: 0, live: Count::default(), again: false, filled: 0 };
     kv.put(Table::ObjectDue, &due_key(stage, since_ms, number), Vec::new());
     put(kv, number, &row);
     Ok(BodiesReceipt::Announced { object: number })
@@ -304,6 +307,7 @@ fn moved(
     let packing = group.packing.get_or_insert_default();
     packing.objects.bytes += bytes.saturating_sub(row.bytes);
     row.bytes = row.bytes.max(bytes);
+    row.filled = entries.iter().fold(row.filled, |sum, e| sum.saturating_add(e.len));
     // The rows of other objects change on the way, this one's does not.
     let mut bodies = 0;
     for entry in entries {

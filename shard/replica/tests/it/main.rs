@@ -8,3 +8,4 @@ mod indexes;
 mod replay;
 mod snapshots;
 mod support;
+mod volumes;
