@@ -124,7 +124,8 @@ async fn bodies_move_come_back_and_go() {
     let uids = UidSet::range(1, 45);
     let expunge = MailboxCommand::Expunge { folder: folders::INBOX, uids, only_deleted: false };
     MailboxApi::write(&*cluster.router(alive), call(&account, expunge)).await.unwrap();
-    until("sparse packs are packed again", || async { shelf.count() <= 5 && figure(&cluster, "packed_bodies") == 5 }).await;
+    until("sparse packs are packed again", || async { shelf.count() <= 5 && figure(&cluster, "packed_bodies") == 5 })
+        .await;
     all_read(&cluster.router(alive), &account, 5).await;
     let expunge =
         MailboxCommand::Expunge { folder: folders::INBOX, uids: UidSet::range(1, u32::MAX), only_deleted: false };

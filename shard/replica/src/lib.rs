@@ -25,8 +25,10 @@ mod replicas;
 mod snapshot;
 mod verdicts;
 
-pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use body::check_stored;
+pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
-pub use zcluster_state::{Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage};
+pub use zcluster_state::{
+    Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage,
+};

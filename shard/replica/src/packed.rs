@@ -45,7 +45,8 @@ impl Packed {
             return Err(Error::Internal(format!("body {} is in no object", blob.id)));
         };
         let volumes = node.volumes.read().clone();
-        let volumes = volumes.ok_or_else(|| Error::Unavailable(format!("volume {volume} is not known to this node")))?;
+        let volumes =
+            volumes.ok_or_else(|| Error::Unavailable(format!("volume {volume} is not known to this node")))?;
         Ok(Packed { volumes, id: blob.id, size: blob.size, volume, object, offset, len, codec })
     }
 

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use zcluster_api::{
-    AccountId, BodiesCommand, BodiesReceipt, DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand, MailboxId, Receipt, RequestId,
-    Result, codec,
+    AccountId, BodiesCommand, BodiesReceipt, DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand,
+    MailboxId, Receipt, RequestId, Result, codec,
 };
 use zcluster_state::{Change, Proposal, Reply};
 

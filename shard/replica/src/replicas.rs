@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 use zcluster_api::{
-    AccountId, BlobId, BlobRef, BodyStream, Codec, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId, MailboxQuery,
-    MailboxReply, ModSeq, Result, Volumes,
+    AccountId, BlobId, BlobRef, BodyStream, Codec, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId,
+    MailboxQuery, MailboxReply, ModSeq, Result, Volumes,
 };
 use zcluster_raft::{Fatal, StateMachine};
 use zcluster_runtime::watch;

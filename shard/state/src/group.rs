@@ -1,7 +1,7 @@
 //! A group's own row: its clock and the counters that keep housekeeping cheap.
 
-use crate::objects::Packing;
 use crate::kv::{Kv, KvRead, Table, load, save};
+use crate::objects::Packing;
 use crate::proposal::Stamp;
 use minicbor::{Decode, Encode};
 use zcluster_api::Result;

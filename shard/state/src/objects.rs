@@ -488,18 +488,19 @@ pub struct DueObject {
 /// Damaged rows.
 pub fn due_objects(kv: &dyn KvRead, stage: Stage, before_ms: u64, most: usize) -> Result<Vec<DueObject>> {
     let (mut out, mut outcome) = (Vec::new(), Ok(()));
-    kv.scan(Table::ObjectDue, &[stage as u8], &behind(&[stage as u8]), &mut |key, _| {
-        match (key_u64(key, 1), key_u64(key, 9)) {
-            (Ok(since_ms), Ok(number)) if since_ms <= before_ms && out.len() < most => {
-                out.push(DueObject { number, since_ms });
-                true
-            }
-            (Err(e), _) | (_, Err(e)) => {
-                outcome = Err(e);
-                false
-            }
-            _ => false,
+    kv.scan(Table::ObjectDue, &[stage as u8], &behind(&[stage as u8]), &mut |key, _| match (
+        key_u64(key, 1),
+        key_u64(key, 9),
+    ) {
+        (Ok(since_ms), Ok(number)) if since_ms <= before_ms && out.len() < most => {
+            out.push(DueObject { number, since_ms });
+            true
         }
+        (Err(e), _) | (_, Err(e)) => {
+            outcome = Err(e);
+            false
+        }
+        _ => false,
     });
     outcome.map(|()| out)
 }

@@ -3,7 +3,8 @@
 use minicbor::{Decode, Encode};
 use zcluster_api::directory::Home;
 use zcluster_api::{
-    AccountId, BodiesCommand, BodiesReceipt, DirectoryCommand, DirectoryReply, Epoch, Error, MailboxCommand, MailboxId, ModSeq, Receipt, RequestId,
+    AccountId, BodiesCommand, BodiesReceipt, DirectoryCommand, DirectoryReply, Epoch, Error, MailboxCommand, MailboxId,
+    ModSeq, Receipt, RequestId,
 };
 
 /// The only time and the only order a state machine knows.

@@ -203,7 +203,10 @@ enum Op {
     Expunge(u32),
     Copy(u32),
     /// A packer begins: with what is loose, or with what is in a sparse object.
-    Begin { which: usize, compact: bool },
+    Begin {
+        which: usize,
+        compact: bool,
+    },
     /// It goes on by one step.
     Step(usize),
     /// It dies.
@@ -233,9 +236,22 @@ fn op() -> impl Strategy<Value = Op> {
 /// A packer, and how far it is.
 #[derive(Clone, Debug)]
 enum Packer {
-    Announced { number: u64, name: String, at_ms: u64, entries: Vec<Placed>, bytes: Vec<u8>, from: Vec<u64> },
+    Announced {
+        number: u64,
+        name: String,
+        at_ms: u64,
+        entries: Vec<Placed>,
+        bytes: Vec<u8>,
+        from: Vec<u64>,
+    },
     /// It is written; these are still to be told.
-    Written { number: u64, name: String, entries: Vec<Placed>, bytes: u64, from: Vec<u64> },
+    Written {
+        number: u64,
+        name: String,
+        entries: Vec<Placed>,
+        bytes: u64,
+        from: Vec<u64>,
+    },
 }
 
 #[derive(Default)]

@@ -77,7 +77,9 @@ pub(crate) fn broken<T>(promise: &'static str, text: impl Into<String>) -> Resul
 pub async fn check_all(cluster: &Arc<Cluster>, history: &History, catalogue: &Catalogue) {
     let records = history.records();
     let census = quiet_census(cluster, &records).await;
-    if let Err(broken) = compare(&census, &records, catalogue, world::now()).and_then(|()| every_reference_resolves::check(cluster)) {
+    if let Err(broken) =
+        compare(&census, &records, catalogue, world::now()).and_then(|()| every_reference_resolves::check(cluster))
+    {
         world::violate(broken.promise, broken.text);
     }
 }
