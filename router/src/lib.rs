@@ -27,6 +27,7 @@ mod report;
 mod router;
 mod service;
 mod status;
+mod volume_use;
 mod wire;
 
 pub use config::RouterConfig;

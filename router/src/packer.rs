@@ -5,6 +5,11 @@
 //! and did not fill is found and removed by the next, and a body lies in the shard until an object is durable that holds
 //! it. While the volume cannot be asked, bodies stay where they are.
 
+mod config;
+mod figures;
+
+pub use config::PackingConfig;
+
 use crate::carry::{Done, Errand, Work};
 use crate::inner::{Inner, acts_as_leader, leads};
 use std::collections::BTreeSet;
@@ -37,48 +42,6 @@ const BODIES_MAX: usize = 16_384;
 /// Bodies that one `Order` looks at; chunks that one `Sweep` removes.
 const ORDERED_PER_STEP: u32 = 4_096;
 const SWEPT_PER_STEP: u32 = 1_024;
-
-/// Times and sizes of packing.
-#[derive(Clone, Copy, Debug)]
-pub struct PackingConfig {
-    /// How often it is looked what there is to do.
-    pub look_every: Duration,
-    /// Bodies older than this are moved, unless the global config's `zclusterPackAfter` says otherwise.
-    pub after: Duration,
-    /// Bodies that are too few for a pack wait so much longer for more.
-    pub wait: Duration,
-    /// Bytes of bodies that are worth a pack.
-    pub pack_min: u64,
-    /// Bytes of bodies of a pack at most; larger bodies stay in their shard. Twice as much is held in memory, once per
-    /// node.
-    pub pack_max: u64,
-    /// How long an object without bodies stays on its volume, for readers that were told of it before, unless the global
-    /// config's `zclusterPackTrashLifetime` says otherwise.
-    pub trash: Duration,
-    /// How long an announced object may take to be written and filled; must be much longer than [`put_max`](Self::put_max).
-    pub announced: Duration,
-    /// Writing an object may take so long.
-    pub put_max: Duration,
-    /// First and longest pause after a volume could not be asked.
-    pub backoff: (Duration, Duration),
-}
-
-impl Default for PackingConfig {
-    fn default() -> Self {
-        let hour = Duration::from_secs(3_600);
-        PackingConfig {
-            look_every: Duration::from_secs(10),
-            after: hour,
-            wait: 24 * hour,
-            pack_min: 8 << 20,
-            pack_max: 32 << 20,
-            trash: 24 * hour,
-            announced: 24 * hour,
-            put_max: Duration::from_secs(600),
-            backoff: (Duration::from_secs(10), Duration::from_secs(300)),
-        }
-    }
-}
 
 /// Why a round ended early.
 enum Trouble {
@@ -416,30 +379,6 @@ fn fill(bodies: impl Iterator<Item = Stored>, from: Vec<u64>) -> Option<Pack> {
 /// Waits for a volume, but not for ever.
 async fn within<T>(most: Duration, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     timeout(most, work).await.unwrap_or_else(|_| Err(Error::Unavailable("the volume does not answer".into())))
-}
-
-impl Inner {
-    /// How much of the bodies of the shards led here is where, for status and metrics; nothing where no packer has been.
-    pub fn packing_figures(&self) -> Vec<(&'static str, u64)> {
-        let led = self.raft.groups().into_iter().filter(leads).map(|g| GroupId(g.id()));
-        let seen: Vec<_> = led.filter_map(|group| self.replicas.backlog(group).ok()).filter(|b| b.known).collect();
-        if seen.is_empty() {
-            return Vec::new();
-        }
-        let sum = |of: fn(&zcluster_replica::Backlog) -> u64| seen.iter().map(of).sum::<u64>();
-        // Of bodies from before the first packer it is not known when they came.
-        let oldest = seen.iter().filter_map(|b| b.oldest_ms).filter(|at| *at > 0).min();
-        vec![
-            ("pack_backlog_bodies", sum(|b| b.loose.number)),
-            ("pack_backlog_bytes", sum(|b| b.loose.bytes)),
-            ("pack_backlog_oldest_seconds", oldest.map_or(0, |at| wall_ms().saturating_sub(at) / 1_000)),
-            ("pack_failures", self.packing_failures.load(Ordering::Relaxed)),
-            ("packed_bodies", sum(|b| b.packed.number)),
-            ("packed_bytes", sum(|b| b.packed.bytes)),
-            ("volume_objects", sum(|b| b.objects.number)),
-            ("volume_bytes", sum(|b| b.objects.bytes)),
-        ]
-    }
 }
 
 /// Packs and cleans until the router stops.

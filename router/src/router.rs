@@ -13,7 +13,7 @@ use zcluster_api::directory::{Cluster, Node};
 use zcluster_api::{
     AccountId, Actor, BlobRef, Body, BodyStream, Call, Carrier, DirectoryApi, DirectoryCommand, DirectoryQuery,
     DirectoryReply, Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, NodeId,
-    PreparedBody, Receipt, RequestId, Result, Volumes,
+    PreparedBody, Receipt, RequestId, Result, VolumeUse, Volumes,
 };
 use zcluster_raft::MultiRaft;
 use zcluster_replica::Replicas;
@@ -143,6 +143,13 @@ impl MailboxApi for Router {
     }
     fn watch(&self, account: AccountId, since: ModSeq) -> BoxStream<'static, ModSeq> {
         hub::watch_mailbox(&self.0, account, since)
+    }
+}
+
+impl VolumeUse for Router {
+    fn bodies(&self, volume: &str) -> BoxFuture<'static, Result<u64>> {
+        let (inner, volume) = (self.0.clone(), volume.to_string());
+        Box::pin(async move { inner.volume_use(&volume).await })
     }
 }
 

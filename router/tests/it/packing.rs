@@ -111,6 +111,10 @@ async fn bodies_move_come_back_and_go() {
     for n in 1..=3 {
         all_read(&cluster.router(n), &account, 20).await;
     }
+    // Writes that failed have left objects that are still to be removed.
+    let used = VolumeUse::bodies(&*cluster.router(2), "cold").await.unwrap();
+    assert!((20..40).contains(&used), "{used}");
+    assert_eq!(VolumeUse::bodies(&*cluster.router(3), "other").await, Ok(0));
     // The leader dies while there is something to do; the next goes on.
     for n in 0..30 {
         deliver(&cluster.router(1), &account, &format!("more {n}")).await.unwrap();
@@ -131,5 +135,6 @@ async fn bodies_move_come_back_and_go() {
         MailboxCommand::Expunge { folder: folders::INBOX, uids: UidSet::range(1, u32::MAX), only_deleted: false };
     MailboxApi::write(&*cluster.router(alive), call(&account, expunge)).await.unwrap();
     until("the volume is empty", || async { shelf.count() == 0 && figure(&cluster, "volume_objects") == 0 }).await;
+    assert_eq!(VolumeUse::bodies(&*cluster.router(alive), "cold").await, Ok(0));
     cluster.same_state(account.home.group).await;
 }
