@@ -1,7 +1,7 @@
 //! Bodies: from this node's replica when it has them (they are named by their content, any copy is right), else
 //! streamed from a node that does.
 
-use crate::inner::Inner;
+use crate::inner::{Inner, leads};
 use crate::mailbox::acting;
 use crate::wire::{self, BodyHead};
 use futures::StreamExt;
@@ -25,6 +25,9 @@ impl Inner {
             && let Some(stream) = self.replicas.body(home.group, &blob, range.clone()).await?
         {
             return Ok(stream);
+        }
+        if self.body_peers(home.group).is_empty() && self.group(home.group).is_some_and(|g| leads(&g)) {
+            return Err(Error::NotFound(format!("body {}", blob.id)));
         }
         let head = BodyHead { group: home.group, blob: blob.clone(), from: range.start, to: range.end };
         let body = wire::request(&head, &[]);

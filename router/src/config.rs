@@ -1,5 +1,6 @@
 //! What a node sets about its router.
 
+use crate::packer::PackingConfig;
 use std::time::Duration;
 use zcluster_api::NodeId;
 
@@ -27,6 +28,8 @@ pub struct RouterConfig {
     pub moves_max: usize,
     /// A new replica may lack so many entries when it is given its vote.
     pub promote_lag: u64,
+    /// When bodies go to volumes, and what becomes of objects there.
+    pub packing: PackingConfig,
 }
 
 impl RouterConfig {
@@ -43,6 +46,7 @@ impl RouterConfig {
             reconcile_every: Duration::from_secs(1),
             moves_max: 4,
             promote_lag: 1000,
+            packing: PackingConfig::default(),
         }
     }
 }

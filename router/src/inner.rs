@@ -5,6 +5,7 @@ use crate::{RouterConfig, hub::Hub};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::Semaphore;
 use zcluster_api::GroupId;
 use zcluster_raft::{Group, MultiRaft};
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     /// Held while a group is started or removed.
     pub starting: tokio::sync::Mutex<()>,
     pub stopped: watch::Sender<bool>,
+    /// Rounds of packing that failed since the last that did not: the volume cannot be asked.
+    pub packing_failures: AtomicU64,
 }
 
 impl Inner {
@@ -48,6 +51,7 @@ impl Inner {
             served: Arc::new(Semaphore::new(config.served_max)),
             starting: tokio::sync::Mutex::new(()),
             stopped: watch::channel(false).0,
+            packing_failures: AtomicU64::new(0),
             config,
             raft,
             replicas,

@@ -20,6 +20,7 @@ mod hub;
 mod inner;
 mod mailbox;
 mod outbox;
+mod packer;
 mod planner;
 mod reconcile;
 mod report;
@@ -27,8 +28,10 @@ mod router;
 mod service;
 mod settler;
 mod status;
+mod volume_use;
 mod wire;
 
 pub use config::RouterConfig;
+pub use packer::PackingConfig;
 pub use router::Router;
 pub use status::{ClusterStatus, GroupSummary, Lag, NodeReport, NodeStatus, Part, ReplicaReport};

@@ -20,7 +20,13 @@ impl Inner {
         NodeReport {
             node: self.me(),
             replicas: self.raft.groups().iter().map(|g| g.status().into()).collect(),
-            storage: self.replicas.figures().into_iter().map(|(n, v)| (n.to_string(), v)).collect(),
+            storage: self
+                .replicas
+                .figures()
+                .into_iter()
+                .chain(self.packing_figures())
+                .map(|(n, v)| (n.to_string(), v))
+                .collect(),
             followed: self.replicas.followed() as u64,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::inner::Inner;
 use crate::service::RouterService;
-use crate::{ClusterStatus, RouterConfig, courier, groups, hub, outbox, reconcile};
+use crate::{ClusterStatus, RouterConfig, courier, groups, hub, outbox, packer, reconcile};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::io;
@@ -13,7 +13,7 @@ use zcluster_api::directory::{Cluster, Node};
 use zcluster_api::{
     AccountId, Actor, BlobRef, Body, BodyStream, Call, Carrier, DirectoryApi, DirectoryCommand, DirectoryQuery,
     DirectoryReply, Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, NodeId,
-    PreparedBody, Receipt, RequestId, Result,
+    PreparedBody, Receipt, RequestId, Result, VolumeUse, Volumes,
 };
 use zcluster_raft::MultiRaft;
 use zcluster_replica::Replicas;
@@ -61,6 +61,18 @@ impl Router {
     /// Spawns the sending of what the outboxes of the shards led here hold, until the router is stopped.
     pub fn run_outbox(&self, carrier: Arc<dyn Carrier>) {
         zcluster_runtime::spawn(outbox::run(self.0.clone(), carrier));
+    }
+
+    /// Makes bodies on volumes readable, and spawns what moves bodies of the shards led here to the default volume and
+    /// keeps volumes clean, until the router is stopped.
+    pub fn run_packer(&self, volumes: Arc<dyn Volumes>) {
+        self.0.replicas.set_volumes(volumes.clone());
+        zcluster_runtime::spawn(packer::run(self.0.clone(), volumes));
+    }
+
+    /// How much of the bodies of the shards led here is where: names and values, nothing where no packer has been.
+    pub fn figures(&self) -> Vec<(&'static str, u64)> {
+        self.0.packing_figures()
     }
 
     /// Ends the background work and the watch streams; calls end at their next try.
@@ -131,6 +143,13 @@ impl MailboxApi for Router {
     }
     fn watch(&self, account: AccountId, since: ModSeq) -> BoxStream<'static, ModSeq> {
         hub::watch_mailbox(&self.0, account, since)
+    }
+}
+
+impl VolumeUse for Router {
+    fn bodies(&self, volume: &str) -> BoxFuture<'static, Result<u64>> {
+        let (inner, volume) = (self.0.clone(), volume.to_string());
+        Box::pin(async move { inner.volume_use(&volume).await })
     }
 }
 

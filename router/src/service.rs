@@ -32,6 +32,10 @@ impl Service for RouterService {
                 wire::READ => Ok(wire::answer(read(&inner, from, body).await)),
                 wire::REPORT => Ok(wire::answer(Ok(codec::encode(&inner.report()).into()))),
                 wire::LED => Ok(wire::answer(Ok(codec::encode(&inner.led_here().await).into()))),
+                wire::VOLUME_USE => {
+                    let volume: String = codec::decode(&body).map_err(|e| RpcError::Remote(e.to_string()))?;
+                    Ok(wire::answer(Ok(codec::encode(&inner.volume_use_here(&volume).await).into())))
+                }
                 other => Err(RpcError::Remote(format!("the router knows no method {other}"))),
             }
         })

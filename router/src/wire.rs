@@ -18,6 +18,8 @@ pub const REPORT: u16 = 102;
 /// The groups that the receiver leads, proved by a round of each, with their members: a list of
 /// [`crate::ReplicaReport`]. What a deposed leader believes is not among them.
 pub const LED: u16 = 103;
+/// How many bodies lie on a volume (its name), by the shards that the receiver leads: a list of group and number.
+pub const VOLUME_USE: u16 = 104;
 /// Stream a body's bytes.
 pub const BODY: u16 = 110;
 /// Stream a mailbox's mod-sequences.

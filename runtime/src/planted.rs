@@ -26,11 +26,15 @@ pub enum Bug {
     ReplyCacheLostInSnapshot,
     /// openraft's default: a leader that restarts goes on in its old term.
     LeaderRestore,
+    /// Bodies are said to lie in an object that is still to be written.
+    PlaceBeforePut,
+    /// What no body is known to lie in is deleted from the volume at once, unasked.
+    DeleteWithoutGrace,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 11] = [
+    pub const ALL: [Bug; 13] = [
         Bug::AckBeforeFsync,
         Bug::VoteUnsynced,
         Bug::UidBeforeCommit,
@@ -42,6 +46,8 @@ impl Bug {
         Bug::SideEffectOnFollower,
         Bug::ReplyCacheLostInSnapshot,
         Bug::LeaderRestore,
+        Bug::PlaceBeforePut,
+        Bug::DeleteWithoutGrace,
     ];
 
     /// Its name on a command line.
@@ -58,6 +64,8 @@ impl Bug {
             Bug::SideEffectOnFollower => "side-effect-on-follower",
             Bug::ReplyCacheLostInSnapshot => "reply-cache-lost-in-snapshot",
             Bug::LeaderRestore => "leader-restore",
+            Bug::PlaceBeforePut => "place-before-put",
+            Bug::DeleteWithoutGrace => "delete-without-grace",
         }
     }
 }

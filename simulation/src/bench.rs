@@ -29,7 +29,7 @@ pub fn plan(load: bool) -> Plan {
     let idle = vec![ClientPlan { kind: ClientKind::Lmtp, ops: vec![wait] }];
     Plan {
         seed: 1,
-        shape: Shape { nodes: 3, shards: 3, accounts: 4, raft, clocks: vec![clock; 3] },
+        shape: Shape { nodes: 3, shards: 3, accounts: 4, raft, clocks: vec![clock; 3], volume: None },
         knobs: Knobs { latency_us: (150, 100), fsync_us: (400, 200), ..Knobs::default() },
         faults: Vec::new(),
         clients: if load { (0..2 * CLIENTS).map(client).collect() } else { idle },

@@ -25,4 +25,5 @@ pub mod run;
 pub mod shrink;
 pub mod sweep;
 pub mod wall;
+pub mod warehouse;
 pub mod world;

@@ -52,6 +52,9 @@ pub struct NodeView {
     pub lag: u64,
     /// Groups that could not write any more if it stopped now.
     pub stop_costs: Vec<u32>,
+    /// Bodies of the shards it leads: how many wait to be packed, and how much lies on volumes. Empty without a volume.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub packing: BTreeMap<String, u64>,
 }
 
 /// One group.
@@ -128,7 +131,14 @@ fn node_view(n: &NodeStatus, groups: &[GroupSummary]) -> NodeView {
         holds: groups.iter().filter(|g| g.voters.contains(&n.node.id)).map(|g| g.group.0).collect(),
         lag: lag_of(n, groups),
         stop_costs: ids(&n.stop_costs),
+        packing: packing_of(n),
     }
+}
+
+fn packing_of(n: &NodeStatus) -> BTreeMap<String, u64> {
+    let figures = n.report.iter().flat_map(|report| report.storage.iter());
+    let is_of_packing = |name: &str| name.starts_with("pack") || name.starts_with("volume_");
+    figures.filter(|(name, _)| is_of_packing(name)).cloned().collect()
 }
 
 /// The worst of the node's replicas, measured against the highest index anybody reported.

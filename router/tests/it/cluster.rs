@@ -12,7 +12,7 @@ use zcluster_api::*;
 use zcluster_raft::log::MemoryLog;
 use zcluster_raft::{Config, LogEngine, MultiRaft};
 use zcluster_replica::{MemoryEngine, Replicas};
-use zcluster_router::{Router, RouterConfig};
+use zcluster_router::{PackingConfig, Router, RouterConfig};
 use zcluster_rpc::{Frames, RpcError, Service};
 use zcluster_runtime::{Instant, random_bytes, sleep};
 
@@ -98,7 +98,18 @@ impl Cluster {
         let network = self.hub.network(id(n));
         let raft = MultiRaft::open(config(id(n)), log.clone(), network.clone()).unwrap();
         let replicas = Replicas::with_engine(engine.clone(), raft.fatal()).unwrap();
+        let packing = PackingConfig {
+            look_every: Duration::from_millis(100),
+            after: Duration::ZERO,
+            wait: Duration::ZERO,
+            trash: Duration::from_millis(300),
+            announced: Duration::from_secs(3),
+            put_max: Duration::from_millis(500),
+            backoff: (Duration::from_millis(50), Duration::from_millis(400)),
+            ..PackingConfig::default()
+        };
         let settings = RouterConfig { reconcile_every: Duration::from_millis(100), ..RouterConfig::new(NodeId(id(n))) };
+        let settings = RouterConfig { packing, ..settings };
         self.hub.attach(id(n), raft.service());
         let router = Router::start(settings, raft.clone(), replicas.clone(), network).await.unwrap();
         self.hub.attach(id(n), Arc::new(Both(raft.service(), router.service())));

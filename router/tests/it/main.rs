@@ -6,3 +6,4 @@ mod cluster;
 mod failover;
 mod growth;
 mod net;
+mod packing;

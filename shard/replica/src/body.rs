@@ -4,6 +4,7 @@ use crate::engine::Reader;
 use crate::kv::GroupKv;
 use crate::meta;
 use crate::node::NodeState;
+use crate::packed::Packed;
 use bytes::Bytes;
 use futures::StreamExt;
 use std::io;
@@ -62,11 +63,22 @@ pub(crate) async fn open(
     if range.is_empty() {
         return Ok(Some(futures::stream::empty().boxed()));
     }
-    let Place::Shard { codec, chunks, .. } = blob.place else {
-        return Err(Error::Unavailable("the body is on a volume that this node does not know".into()));
-    };
+    // The reference tells where the body was when it was asked for: it may have been moved since.
     let view = node.engine.view();
-    let (generation, _) = meta::read_position(view.as_ref(), group).or_else(|e| node.disk_failed(&e))?;
+    let looked = meta::read_position(view.as_ref(), group).and_then(|(generation, _)| {
+        let kv = GroupKv::new(view.as_ref(), group, generation);
+        let known = zcluster_state::body_place(&kv, blob.id);
+        kv.check().map(|()| (generation, known))
+    });
+    let (generation, known) = looked.or_else(|e| node.disk_failed(&e))?;
+    let place = match known? {
+        Some(now) if now.size == blob.size => now.place,
+        _ => blob.place.clone(),
+    };
+    let Place::Shard { codec, chunks, .. } = place else {
+        let blob = BlobRef { place, ..blob.clone() };
+        return packed(node, group, blob, range).await;
+    };
     let mut chunks = Chunks { view, group, generation, blob: blob.id, count: chunks, next: 0 };
     if blob.size > INLINE_SIZE_MAX {
         let opened = Pieces::open(chunks, codec, range)?.or_else(|e| node.disk_failed(&e))?;
@@ -81,6 +93,70 @@ pub(crate) async fn open(
         pieces.push(Ok(rest.split_to(rest.len().min(PIECE_MAX))));
     }
     Ok(Some(futures::stream::iter(pieces).boxed()))
+}
+
+/// See [`crate::Replicas::stored_body`].
+pub(crate) fn stored(node: &NodeState, group: GroupId, id: BlobId) -> Result<Option<(Codec, Bytes)>> {
+    let view = node.engine.view();
+    let looked = meta::read_position(view.as_ref(), group).and_then(|(generation, _)| {
+        let kv = GroupKv::new(view.as_ref(), group, generation);
+        let known = zcluster_state::body_place(&kv, id);
+        kv.check().map(|()| (generation, known))
+    });
+    let (generation, known) = looked.or_else(|e| node.disk_failed(&e))?;
+    let Some(BlobRef { size, place: Place::Shard { codec, chunks, .. }, .. }) = known? else { return Ok(None) };
+    let mut chunks = Chunks { view, group, generation, blob: id, count: chunks, next: 0 };
+    let Some(bytes) = chunks.whole().or_else(|e| node.disk_failed(&e))? else { return Ok(None) };
+    check_stored(id, size, codec, &bytes)?;
+    Ok(Some((codec, bytes)))
+}
+
+/// Whether stored bytes are those of a body, in bounded memory.
+///
+/// # Errors
+/// `Internal` when they are not.
+pub fn check_stored(id: BlobId, size: u64, codec: Codec, stored: &[u8]) -> Result<()> {
+    let mut decoder = RangeDecoder::new(codec, 0..size)?;
+    let (mut hash, mut rest, mut out, mut made_all) = (blake3::Hasher::new(), stored, Vec::new(), 0u64);
+    while !decoder.done() {
+        let (took, made) = decoder.push_some(rest, &mut out)?;
+        hash.update(&out);
+        made_all += out.len() as u64;
+        out.clear();
+        rest = &rest[took..];
+        if took == 0 && made == 0 {
+            break;
+        }
+    }
+    if made_all == size && hash.finalize().as_bytes() == &id.0 {
+        return Ok(());
+    }
+    Err(Error::Internal(format!("stored bytes are not those of body {id}")))
+}
+
+/// A body in an object of a volume; `None` when there is no such object: then it lies elsewhere by now, which a replica
+/// that lags does not know.
+async fn packed(
+    node: &Arc<NodeState>,
+    group: GroupId,
+    mut blob: BlobRef,
+    range: Range<u64>,
+) -> Result<Option<BodyStream>> {
+    loop {
+        match Packed::new(node, &blob)?.open(range.clone()).await {
+            Err(Error::NotFound(object)) => {
+                let now = node.view(group, |kv| zcluster_state::body_place(kv, blob.id))?;
+                match now {
+                    Some(now) if now.place != blob.place && matches!(now.place, Place::Object { .. }) => blob = now,
+                    _ => {
+                        tracing::warn!(shard = group.0, body = %blob.id, object, "no such object on the volume");
+                        return Ok(None);
+                    }
+                }
+            }
+            other => return other.map(Some),
+        }
+    }
 }
 
 /// A large body, piece by piece.

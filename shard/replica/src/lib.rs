@@ -18,13 +18,18 @@ pub mod layout;
 mod machine;
 mod meta;
 mod node;
+mod packed;
 mod planted;
 pub mod proposal;
 mod replicas;
 mod snapshot;
+mod verdicts;
 
+pub use body::check_stored;
 pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use node::ClaimedOutgoing;
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
-pub use zcluster_state::{Bare, DueOutgoing, DuePage, Look};
+pub use zcluster_state::{
+    Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage,
+};

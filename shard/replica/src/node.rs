@@ -6,11 +6,11 @@ use crate::feed::Feed;
 use crate::indexes::FolderIndexes;
 use crate::kv::GroupKv;
 use crate::meta;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use zcluster_api::{Epoch, Error, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result};
+use zcluster_api::{Epoch, Error, GroupId, MailboxId, MailboxQuery, MailboxReply, ModSeq, Result, Volumes};
 use zcluster_raft::Fatal;
 use zcluster_runtime::{wall_ms, watch};
 use zcluster_state::{Content, DueOutgoing, Effect, KvRead};
@@ -23,6 +23,8 @@ pub(crate) struct NodeState {
     pub positions: Positions,
     pub indexes: FolderIndexes,
     pub fatal: Fatal,
+    /// Where bodies lie that are not in the shards.
+    pub volumes: RwLock<Option<Arc<dyn Volumes>>>,
 }
 
 /// How far groups are applied here, and what the directory's log set in motion.

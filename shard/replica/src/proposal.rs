@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use zcluster_api::{
-    AccountId, DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand, MailboxId, Receipt, RequestId,
-    Result, codec,
+    AccountId, BodiesCommand, BodiesReceipt, DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand,
+    MailboxId, Receipt, RequestId, Result, codec,
 };
 use zcluster_state::{Change, Proposal, Reply};
 
@@ -36,6 +36,22 @@ pub fn mailbox_as(
     codec::encode(&Proposal { request, wall_ms, what }).into()
 }
 
+/// A proposal that changes where a shard's bodies are.
+pub fn bodies(request: RequestId, wall_ms: u64, command: BodiesCommand) -> Bytes {
+    codec::encode(&Proposal { request, wall_ms, what: Change::Bodies(command) }).into()
+}
+
+/// The answer to a [`bodies`] proposal.
+///
+/// # Errors
+/// The state machine's, or `Internal` when the bytes are not such an answer.
+pub fn bodies_reply(bytes: &[u8]) -> Result<BodiesReceipt> {
+    match codec::decode(bytes)? {
+        Reply::Bodies(reply) => reply,
+        _ => Err(Error::Internal("another answer than to a command about bodies".into())),
+    }
+}
+
 /// The answer to a [`directory`] proposal.
 ///
 /// # Errors
@@ -43,7 +59,7 @@ pub fn mailbox_as(
 pub fn directory_reply(bytes: &[u8]) -> Result<DirectoryReply> {
     match codec::decode(bytes)? {
         Reply::Directory(reply) => reply,
-        Reply::Mailbox(_) => Err(Error::Internal("a mailbox's answer to a directory command".into())),
+        _ => Err(Error::Internal("another answer than to a directory command".into())),
     }
 }
 
@@ -54,7 +70,7 @@ pub fn directory_reply(bytes: &[u8]) -> Result<DirectoryReply> {
 pub fn mailbox_reply(bytes: &[u8]) -> Result<Receipt> {
     match codec::decode(bytes)? {
         Reply::Mailbox(reply) => reply,
-        Reply::Directory(_) => Err(Error::Internal("the directory's answer to a mailbox command".into())),
+        _ => Err(Error::Internal("another answer than to a mailbox command".into())),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::indexes::FolderIndexes;
 use crate::machine::Machine;
 use crate::node::{ClaimedOutgoing, NodeState, Positions};
 use crate::snapshot::sink::removal;
+use crate::verdicts::{NOTED_MAX, Verdicts};
 use crate::{doubt, keys, meta};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -20,12 +21,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 use zcluster_api::delivery::Outgoing;
 use zcluster_api::{
-    AccountId, BlobRef, BodyStream, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId, MailboxQuery,
-    MailboxReply, ModSeq, Result,
+    AccountId, BlobId, BlobRef, BodyStream, Codec, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId,
+    MailboxQuery, MailboxReply, ModSeq, Result, Volumes,
 };
 use zcluster_raft::{Fatal, StateMachine};
 use zcluster_runtime::watch;
-use zcluster_state::{DuePage, Look};
+use zcluster_state::{Backlog, DueObject, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage};
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.
 const SEARCHES_MAX: usize = 4;
@@ -87,12 +88,18 @@ impl Replicas {
         let durability = Durability::new(engine.clone());
         zcluster_runtime::spawn(Durability::run(Arc::downgrade(&durability), fatal.clone()));
         let (feed, positions, indexes) = (Feed::new(), Positions::default(), FolderIndexes::new(INDEX_BYTES_MAX));
-        let node = NodeState { engine, durability, feed, positions, indexes, fatal };
+        let volumes = Default::default();
+        let node = NodeState { engine, durability, feed, positions, indexes, fatal, volumes };
         Ok(Arc::new(Replicas {
             node: Arc::new(node),
             searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
             doubted: AtomicBool::new(false),
         }))
+    }
+
+    /// Tells where bodies lie that are not in the shards. Without it, such bodies are `Unavailable`.
+    pub fn set_volumes(&self, volumes: Arc<dyn Volumes>) {
+        *self.node.volumes.write() = Some(volumes);
     }
 
     /// Bounds the memory for what searches have read of folders; 0: nothing is kept between searches.
@@ -172,33 +179,42 @@ impl Replicas {
             _ => false,
         };
         if !heavy {
-            return self.read_now(&read);
+            return self.read_now(&read, &MailContent::default());
         }
         let permit = match &read.query {
             query if query.is_search() => self.searches.clone().acquire_owned().await.ok(),
             _ => None,
         };
-        let this = self.clone();
-        let work = move || {
-            // Held by the work and not by its asker, who may go away earlier.
-            let _permit = permit;
-            this.read_now(&read)
-        };
-        let reply = zcluster_runtime::spawn_blocking(work).await;
-        reply.unwrap_or_else(|e| Err(Error::Internal(format!("mailbox query: {e}"))))
+        let (permit, read) = (Arc::new(permit), Arc::new(read));
+        let mut verdicts = Verdicts::default();
+        loop {
+            let (this, permit, read_again) = (self.clone(), permit.clone(), read.clone());
+            let work = move || {
+                // Held by the work and not by its asker, who may go away earlier.
+                let _permit = permit;
+                let content = MailContent::knowing(verdicts, NOTED_MAX);
+                (this.read_now(&read_again, &content), content.noted())
+            };
+            let done = zcluster_runtime::spawn_blocking(work).await;
+            let (reply, (known, noted)) = done.map_err(|e| Error::Internal(format!("mailbox query: {e}")))?;
+            if noted.is_empty() {
+                return reply;
+            }
+            verdicts = known;
+            verdicts.learn(&self.node, read.group, noted).await?;
+        }
     }
 
-    fn read_now(&self, read: &MailboxRead) -> Result<MailboxReply> {
+    fn read_now(&self, read: &MailboxRead, content: &MailContent) -> Result<MailboxReply> {
         let MailboxRead { group, mailbox, epoch, quota, actor, ref query } = *read;
         let asking = zcluster_state::Asking { group, mailbox, epoch, quota, actor };
-        let content = MailContent::default();
         if !query.is_search() {
-            return self.node.view(group, |kv| zcluster_state::read_mailbox_as(kv, asking, query, &content));
+            return self.node.view(group, |kv| zcluster_state::read_mailbox_as(kv, asking, query, content));
         }
         let life = self.node.indexes.life(group);
         let (reply, indexes, doubts) = self.node.view_of(group, |kv, generation| {
             let indexes = self.node.indexes.of(group, generation, life);
-            let reply = zcluster_state::read_mailbox_with(kv, asking, query, &content, &indexes);
+            let reply = zcluster_state::read_mailbox_with(kv, asking, query, content, &indexes);
             let doubted = self.doubted.load(Ordering::Relaxed);
             let doubts = if doubted { doubt::ask(kv, asking, query, &indexes) } else { Vec::new() };
             Ok((reply, indexes, doubts))
@@ -307,6 +323,61 @@ impl Replicas {
     /// The disk.
     pub fn due_outgoing(&self, group: GroupId, look: Look, wanted: &mut dyn FnMut(u64) -> bool) -> Result<DuePage> {
         self.node.view(group, |kv| zcluster_state::due_outgoing(kv, look, wanted))
+    }
+
+    /// How much of a group's bodies is where.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn backlog(&self, group: GroupId) -> Result<Backlog> {
+        self.node.view(group, zcluster_state::backlog)
+    }
+
+    /// See [`zcluster_state::loose_bodies`].
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn loose_bodies(&self, group: GroupId, before_ms: u64, bytes: u64, most: usize) -> Result<Vec<LooseBody>> {
+        self.node.view(group, |kv| zcluster_state::loose_bodies(kv, before_ms, bytes, most))
+    }
+
+    /// See [`zcluster_state::due_objects`].
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn due_objects(&self, group: GroupId, stage: Stage, before_ms: u64, most: usize) -> Result<Vec<DueObject>> {
+        self.node.view(group, |kv| zcluster_state::due_objects(kv, stage, before_ms, most))
+    }
+
+    /// See [`zcluster_state::packed_bodies`].
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn packed_bodies(
+        &self,
+        group: GroupId,
+        object: u64,
+        offset: u64,
+        most: usize,
+    ) -> Result<Option<(String, String, Vec<PackedBody>)>> {
+        self.node.view(group, |kv| zcluster_state::packed_bodies(kv, object, offset, most))
+    }
+
+    /// The objects of a volume that bodies of a group lie in: for the planted bug `DeleteWithoutGrace`, and auditors.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn objects(&self, group: GroupId) -> Result<Vec<ObjectAt>> {
+        self.node.view(group, zcluster_state::objects)
+    }
+
+    /// The stored bytes of a body in the shard and their compression, verified against its name; `None` when it is not
+    /// (or no more) there. Blocks.
+    ///
+    /// # Errors
+    /// `Internal` when they are not the body's; the disk.
+    pub fn stored_body(&self, group: GroupId, id: BlobId) -> Result<Option<(Codec, Bytes)>> {
+        body::stored(&self.node, group, id)
     }
 
     /// Positions of a group.

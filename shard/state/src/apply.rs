@@ -5,6 +5,7 @@ use crate::directory;
 use crate::group::Group;
 use crate::kv::Kv;
 use crate::mailbox::{self, DueOutgoing};
+use crate::objects;
 use crate::proposal::{Applied, Change, Effect, Proposal, Reply};
 use crate::replies;
 use zcluster_api::{Error, GroupId, MailboxCommand, Result};
@@ -74,6 +75,7 @@ fn carry_out(kv: &mut dyn Kv, group: &mut Group, id: GroupId, index: u64, what: 
             let reply = directory::apply(kv, stamp, command, &mut effects);
             Reply::Directory(domain_error(reply)?)
         }
+        Change::Bodies(command) => Reply::Bodies(domain_error(objects::apply(kv, group, command))?),
         Change::Mailbox { mailbox, epoch, quota, command, actor } => {
             let at = mailbox::Place { group: id, mailbox: *mailbox, epoch: *epoch, quota: *quota, actor: *actor };
             let waiting = group.outgoing;

@@ -6,6 +6,7 @@
 use crate::group::Group;
 use crate::kv::{Kv, KvRead, Table, behind, each, key_u64, load, save};
 use crate::mailbox::forget_upload;
+use crate::objects;
 use minicbor::{Decode, Encode};
 use zcluster_api::body::{CHUNK_MAX, INLINE_BODY_MAX};
 use zcluster_api::{BlobId, BlobRef, Body, Bytes, Codec, Error, MailboxId, Place, RequestId, Result};
@@ -28,7 +29,7 @@ pub(crate) struct Blob {
     /// Where.
     #[n(1)]
     pub place: Place,
-    /// First half of the chunks' keys.
+    /// First half of the chunks' keys; of a body in an object: the object's number.
     #[n(2)]
     pub origin: u64,
     /// Messages of all mailboxes in this shard that name it.
@@ -76,6 +77,15 @@ pub fn body_chunk(kv: &dyn KvRead, blob: BlobId, seq: u32) -> Option<Vec<u8>> {
 pub(crate) fn blob_ref(kv: &dyn KvRead, id: BlobId) -> Result<BlobRef> {
     let blob = stored(kv, id)?;
     Ok(BlobRef { id, size: blob.size, place: blob.place, at: None })
+}
+
+/// Where a body is in this replica now; `None` when it knows no such body.
+///
+/// # Errors
+/// Damaged rows.
+pub fn body_place(kv: &dyn KvRead, id: BlobId) -> Result<Option<BlobRef>> {
+    let blob: Option<Blob> = load(kv, Table::Blob, &id.0)?;
+    Ok(blob.map(|blob| BlobRef { id, size: blob.size, place: blob.place, at: None }))
 }
 
 fn stored(kv: &dyn KvRead, id: BlobId) -> Result<Blob> {
@@ -144,11 +154,13 @@ pub(crate) fn store(kv: &mut dyn Kv, group: &mut Group, body: &Body, plan: Plan<
                 kv.put(Table::Body, &chunk_key(origin, 0), bytes.to_vec());
             }
             let place = Place::Shard { codec, stored: bytes.len() as u64, chunks };
+            objects::keep_order(kv, group, body.id(), origin, bytes.len() as u64);
             Blob { size: body.size(), place, origin, refs: 1 }
         }
         Plan::Promote(id, upload, codec) => {
             end_upload(kv, group, id, &upload);
             let place = Place::Shard { codec, stored: upload.stored, chunks: upload.chunks };
+            objects::keep_order(kv, group, body.id(), upload.origin, upload.stored);
             Blob { size: body.size(), place, origin: upload.origin, refs: 1 }
         }
     };
@@ -172,14 +184,18 @@ pub(crate) fn release(kv: &mut dyn Kv, group: &mut Group, id: BlobId) -> Result<
         return Ok(());
     }
     kv.delete(Table::Blob, &id.0);
-    if let Place::Shard { chunks, .. } = blob.place {
-        discard(kv, group, blob.origin, chunks);
+    match blob.place {
+        Place::Shard { chunks, .. } => {
+            objects::leave_order(kv, group, blob.origin)?;
+            discard(kv, group, blob.origin, chunks);
+            Ok(())
+        }
+        Place::Object { offset, len, .. } => objects::leave(kv, group, blob.origin, offset, len),
     }
-    Ok(())
 }
 
 /// Removes one chunk at once and leaves more to later applies.
-fn discard(kv: &mut dyn Kv, group: &mut Group, origin: u64, chunks: u32) {
+pub(crate) fn discard(kv: &mut dyn Kv, group: &mut Group, origin: u64, chunks: u32) {
     match chunks {
         0 => {}
         1 => kv.delete(Table::Body, &chunk_key(origin, 0)),
@@ -257,7 +273,7 @@ pub(crate) fn housekeep(kv: &mut dyn Kv, group: &mut Group) -> Result<()> {
         reap(kv, group)?;
     }
     if group.garbage > 0 {
-        sweep(kv, group)?;
+        sweep(kv, group, SWEEP_CHUNKS)?;
     }
     Ok(())
 }
@@ -277,14 +293,15 @@ fn reap(kv: &mut dyn Kv, group: &mut Group) -> Result<()> {
     Ok(())
 }
 
-fn sweep(kv: &mut dyn Kv, group: &mut Group) -> Result<()> {
+/// Removes up to `most` chunks of the dead body that is so longest; says how many.
+pub(crate) fn sweep(kv: &mut dyn Kv, group: &mut Group, most: u32) -> Result<u32> {
     let mut oldest = None;
     each(kv, Table::Garbage, &[], &behind(&[u8::MAX - 1]), |key, chunks: u32| {
         oldest = Some((key_u64(key, 0)?, chunks));
         Ok(false)
     })?;
-    let Some((origin, chunks)) = oldest else { return Ok(()) };
-    let left = chunks.saturating_sub(SWEEP_CHUNKS);
+    let Some((origin, chunks)) = oldest else { return Ok(0) };
+    let left = chunks.saturating_sub(most);
     for seq in left..chunks {
         kv.delete(Table::Body, &chunk_key(origin, seq));
     }
@@ -294,5 +311,5 @@ fn sweep(kv: &mut dyn Kv, group: &mut Group) -> Result<()> {
         kv.delete(Table::Garbage, &origin.to_be_bytes());
         group.garbage = group.garbage.saturating_sub(1);
     }
-    Ok(())
+    Ok(chunks - left)
 }

@@ -1,6 +1,7 @@
 //! A group's own row: its clock and the counters that keep housekeeping cheap.
 
 use crate::kv::{Kv, KvRead, Table, load, save};
+use crate::objects::Packing;
 use crate::proposal::Stamp;
 use minicbor::{Decode, Encode};
 use zcluster_api::Result;
@@ -35,6 +36,9 @@ pub(crate) struct Group {
     /// Messages ever put into the outbox: the next one's number.
     #[n(7)]
     pub outgoing: Option<u64>,
+    /// Packing, since it was first asked for.
+    #[n(8)]
+    pub packing: Option<Packing>,
 }
 
 impl Group {
@@ -49,6 +53,11 @@ impl Group {
     /// The clock, Unix milliseconds, as the last apply left it.
     pub fn now(kv: &dyn KvRead) -> Result<u64> {
         Ok(load::<Group>(kv, Table::Group, KEY)?.map_or(0, |g| g.wall_ms))
+    }
+
+    /// The row as the last apply left it.
+    pub fn now_all(kv: &dyn KvRead) -> Result<Option<Group>> {
+        load(kv, Table::Group, KEY)
     }
 
     /// Takes a number more, for one more body.

@@ -26,6 +26,14 @@ pub enum Table {
     UploadOrder = 6,
     /// Origin -> chunks of a dead body still to be deleted.
     Garbage = 7,
+    /// Number -> object of a volume that bodies lie, lay or may come to lie in.
+    Object = 8,
+    /// (stage, since when, number) -> nothing: the objects that something is to be done with.
+    ObjectDue = 9,
+    /// (object, offset) -> the body that lies there.
+    ObjectBody = 10,
+    /// Origin -> body that lies in the shard, oldest first. Empty until a packer asks for it.
+    BodyOrder = 11,
     /// Mailbox -> header: epoch and all counters of the mailbox.
     Mailbox = 16,
     /// (mailbox, folder) -> folder with its counters.
@@ -117,7 +125,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 51] = [
+    pub const ALL: [Table; 55] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -126,6 +134,10 @@ impl Table {
         Table::Upload,
         Table::UploadOrder,
         Table::Garbage,
+        Table::Object,
+        Table::ObjectDue,
+        Table::ObjectBody,
+        Table::BodyOrder,
         Table::Mailbox,
         Table::Folder,
         Table::FolderName,

@@ -13,12 +13,13 @@ mod group;
 mod kv;
 mod mailbox;
 pub mod memory;
+mod objects;
 pub mod planted;
 mod proposal;
 mod replies;
 
 pub use apply::apply;
-pub use bodies::body_chunk;
+pub use bodies::{body_chunk, body_place};
 pub use content::{Candidate, Content};
 pub use directory::{Bare, read_account, read_directory};
 pub use kv::{Kv, KvRead, Table, Visit};
@@ -26,4 +27,6 @@ pub use mailbox::{
     Asking, DueOutgoing, DuePage, Look, due_outgoing, outgoing, read_mailbox, read_mailbox_as, read_mailbox_with,
 };
 pub use mailbox::{FolderIndex, Indexes, NoIndexes};
+pub use objects::{Backlog, Count, DueObject, LooseBody, ObjectAt, PackedBody, Stage};
+pub use objects::{backlog, due_objects, loose_bodies, objects, packed_bodies};
 pub use proposal::{Applied, Change, Effect, Proposal, Reply, Stamp};

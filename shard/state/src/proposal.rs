@@ -4,7 +4,8 @@ use crate::mailbox::DueOutgoing;
 use minicbor::{Decode, Encode};
 use zcluster_api::directory::Home;
 use zcluster_api::{
-    AccountId, DirectoryCommand, DirectoryReply, Epoch, Error, MailboxCommand, MailboxId, ModSeq, Receipt, RequestId,
+    AccountId, BodiesCommand, BodiesReceipt, DirectoryCommand, DirectoryReply, Epoch, Error, MailboxCommand, MailboxId,
+    ModSeq, Receipt, RequestId,
 };
 
 /// The only time and the only order a state machine knows.
@@ -55,6 +56,9 @@ pub enum Change {
         #[n(4)]
         actor: Option<AccountId>,
     },
+    /// To where bodies are (groups other than 0).
+    #[n(2)]
+    Bodies(#[n(0)] BodiesCommand),
 }
 
 /// The answer to a [`Proposal`]. On the wire: [`zcluster_api::codec`].
@@ -66,6 +70,9 @@ pub enum Reply {
     /// To [`Change::Directory`].
     #[n(1)]
     Directory(#[n(0)] Result<DirectoryReply, Error>),
+    /// To [`Change::Bodies`].
+    #[n(2)]
+    Bodies(#[n(0)] Result<BodiesReceipt, Error>),
 }
 
 /// What an applied proposal should set in motion. Hints for the leader; the tables are the truth, and a new leader

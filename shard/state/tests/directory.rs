@@ -79,7 +79,7 @@ impl Rig {
     fn run(&mut self, command: DirectoryCommand) -> Result<DirectoryReply> {
         match self.applied(command).reply {
             Reply::Directory(reply) => reply,
-            Reply::Mailbox(_) => unreachable!("a directory command"),
+            _ => unreachable!("a directory command"),
         }
     }
     fn ask(&self, query: DirectoryQuery) -> Result<DirectoryReply> {

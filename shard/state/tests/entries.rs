@@ -63,7 +63,7 @@ impl Rig {
         let proposal = codec::decode(&codec::encode(&proposal)).unwrap();
         match apply(&mut self.kv, GroupId::DIRECTORY, self.index, &proposal).reply {
             Reply::Directory(reply) => reply,
-            Reply::Mailbox(_) => unreachable!("a directory command"),
+            _ => unreachable!("a directory command"),
         }
     }
     fn ok(&mut self, command: DirectoryCommand) -> DirectoryReply {

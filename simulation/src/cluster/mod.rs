@@ -22,6 +22,7 @@ pub(crate) use machine::Machine;
 
 use crate::net::Wires;
 use crate::plan::{ClockShape, Knobs, Shape};
+use crate::warehouse::Warehouse;
 use crate::world::{self, Clock};
 use parking_lot::Mutex;
 pub use process::Parts;
@@ -61,6 +62,8 @@ pub struct Cluster {
     joining: AtomicUsize,
     /// Nodes that replicas were moved away from.
     moved: Mutex<BTreeSet<(NodeId, GroupId)>>,
+    /// Where bodies are packed.
+    warehouse: Option<Arc<Warehouse>>,
 }
 
 impl Cluster {
@@ -75,6 +78,7 @@ impl Cluster {
             healing: AtomicBool::new(false),
             joining: AtomicUsize::new(0),
             moved: Mutex::default(),
+            warehouse: shape.volume.as_ref().map(Warehouse::new),
         })
     }
 
@@ -86,6 +90,11 @@ impl Cluster {
     /// The network.
     pub fn wires(&self) -> &Arc<Wires> {
         &self.wires
+    }
+
+    /// The volume, if this world has one.
+    pub fn warehouse(&self) -> Option<&Arc<Warehouse>> {
+        self.warehouse.as_ref()
     }
 
     /// The router of a node that serves. Call it on behalf of that node only (see [`ask`](Self::ask)).
@@ -156,6 +165,9 @@ impl Cluster {
     fn apply_knobs(&self) {
         let knobs = self.knobs_now();
         self.wires.set_knobs(knobs);
+        if let Some(warehouse) = &self.warehouse {
+            warehouse.set_troubled(self.is_troubled());
+        }
         for machine in self.all() {
             machine.disk.set_fsync(knobs.fsync_us, knobs.slow_fsync);
         }
@@ -163,8 +175,11 @@ impl Cluster {
 
     /// The knobs of the present phase.
     fn knobs_now(&self) -> &Knobs {
-        let troubled = self.founded.load(Ordering::Relaxed) && !self.is_healing();
-        if troubled { &self.knobs } else { &CALM }
+        if self.is_troubled() { &self.knobs } else { &CALM }
+    }
+
+    fn is_troubled(&self) -> bool {
+        self.founded.load(Ordering::Relaxed) && !self.is_healing()
     }
 
     /// Whether the second phase has begun: nothing is broken on purpose any more.

@@ -6,7 +6,8 @@ use super::peers::{Known, Services};
 use super::storage::{self, Storage};
 use super::{Cluster, founding};
 use crate::disk::NodeFile;
-use crate::plan::RaftShape;
+use crate::plan::{RaftShape, VolumeShape};
+use crate::warehouse::Door;
 use crate::world;
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use zcluster_api::{DirectoryQuery, DirectoryReply, NodeId};
 use zcluster_raft::{Config, MultiRaft};
 use zcluster_replica::Replicas;
 use zcluster_router::admission::{self, Topology};
-use zcluster_router::{Router, RouterConfig};
+use zcluster_router::{PackingConfig, Router, RouterConfig};
 use zcluster_runtime::{Either, select, sleep, spawn, spawn_blocking, timeout};
 
 /// Handing leaderships over may take so long before the node stops anyway.
@@ -102,6 +103,21 @@ fn raft_config(id: NodeId, shape: &RaftShape) -> Config {
     }
 }
 
+/// What the packer is told: everything in seconds instead of hours.
+fn packing_config(shape: &VolumeShape) -> PackingConfig {
+    PackingConfig {
+        look_every: Duration::from_millis(500),
+        after: Duration::from_millis(shape.after_ms),
+        wait: Duration::from_secs(3),
+        pack_min: shape.pack_bytes.0,
+        pack_max: shape.pack_bytes.1,
+        trash: Duration::from_millis(shape.trash_ms),
+        announced: Duration::from_secs(15),
+        put_max: Duration::from_secs(2),
+        backoff: (Duration::from_millis(200), Duration::from_secs(2)),
+    }
+}
+
 /// Runs the node until it is asked to stop, has left, or cannot go on.
 pub(crate) async fn run(cluster: Arc<Cluster>, machine: Arc<Machine>, stop: oneshot::Receiver<()>) -> End {
     match serve(&cluster, &machine, stop).await {
@@ -166,7 +182,9 @@ async fn start(
     network: Arc<Known>,
 ) -> Result<Serving, End> {
     let id = NodeId::new(file.number, file.incarnation);
+    let volume = cluster.shape().volume.as_ref();
     let config = RouterConfig::new(id);
+    let config = RouterConfig { packing: volume.map_or(config.packing, packing_config), ..config };
     let router = Router::start(config, raft.clone(), replicas.clone(), network.clone()).await.map_err(End::failed)?;
     machine.set_attached(id);
     cluster.wires().attach(id.0, Services::new(&raft, &router, network.clone()));
@@ -175,6 +193,9 @@ async fn start(
         machine.set_bootstrap(None);
     }
     router.run_background();
+    if let Some(warehouse) = cluster.warehouse() {
+        router.run_packer(Arc::new(Door(warehouse.clone())));
+    }
     let (left, has_left) = oneshot::channel();
     spawn(follow(machine.clone(), file, replicas.clone(), network, left));
     let mail = Mail::start(cluster, machine.number, &router).await;

@@ -30,6 +30,7 @@ pub(crate) fn shape(nodes: u32, shards: u32) -> Shape {
             ClockShape { offset_ms: 7_000_000, ppm: -300, wall_error_ms: -900 },
             ClockShape { offset_ms: 3, ppm: 0, wall_error_ms: 5_000 },
         ],
+        volume: None,
     }
 }
 

@@ -19,6 +19,7 @@ mod travels;
 pub mod committed_is_forever;
 pub mod directory_is_linearizable;
 pub mod every_body_resolves;
+pub mod every_reference_resolves;
 pub mod flags_are_the_fold_of_stores;
 pub mod leaders_have_all_that_is_committed;
 pub mod logs_have_no_holes;
@@ -76,7 +77,9 @@ pub(crate) fn broken<T>(promise: &'static str, text: impl Into<String>) -> Resul
 pub async fn check_all(cluster: &Arc<Cluster>, history: &History, catalogue: &Catalogue) {
     let records = history.records();
     let census = quiet_census(cluster, &records).await;
-    if let Err(broken) = compare(&census, &records, catalogue, world::now()) {
+    if let Err(broken) =
+        compare(&census, &records, catalogue, world::now()).and_then(|()| every_reference_resolves::check(cluster))
+    {
         world::violate(broken.promise, broken.text);
     }
 }

@@ -62,6 +62,7 @@ enum Part {
     Knobs = 102,
     Faults = 103,
     Clients = 104,
+    Volume = 105,
 }
 
 fn stream(seed: u64, part: Part) -> Random {
@@ -73,7 +74,8 @@ impl Plan {
     pub fn from_seed(seed: u64, scale: Scale) -> Plan {
         let mut chance = stream(seed, Part::Shape);
         let faults_ms = scale.faults_ms() * chance.range(70, 131) / 100;
-        let shape = shape::draw(&mut chance);
+        let mut shape = shape::draw(&mut chance);
+        shape.volume = shape::draw_volume(&mut stream(seed, Part::Volume));
         let knobs = shape::draw_knobs(&mut stream(seed, Part::Knobs), shape.nodes);
         let faults = faults::draw(&mut stream(seed, Part::Faults), &shape, faults_ms);
         let clients = clients::draw(&mut stream(seed, Part::Clients), &shape, scale.operations(), faults_ms);

@@ -41,6 +41,34 @@ pub struct Shape {
     pub raft: RaftShape,
     /// Each node's clock, first node first (joiners take theirs modulo).
     pub clocks: Vec<ClockShape>,
+    /// The volume that bodies are packed on, in about half of the worlds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<VolumeShape>,
+}
+
+/// A volume and its troubles; rates in parts per million of its calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeShape {
+    /// Bodies are packed when they are so old, milliseconds.
+    pub after_ms: u64,
+    /// Bytes of bodies that are worth a pack, and that a pack has at most.
+    pub pack_bytes: (u64, u64),
+    /// Objects without bodies are kept for so long, milliseconds.
+    pub trash_ms: u64,
+    /// A call is refused.
+    pub refuse: u32,
+    /// A call has its effect, and its answer is lost.
+    pub lose: u32,
+    /// A call fails at once, and has its effect later.
+    pub late: u32,
+    /// A call takes up to three seconds.
+    pub slow: u32,
+    /// Lists show a new object up to so much later, milliseconds.
+    pub list_lag_ms: u64,
+    /// The volume refuses everything for so long, again and again, milliseconds.
+    pub outage_ms: u64,
+    /// How often that begins, milliseconds.
+    pub outage_every_ms: u64,
 }
 
 /// Raft settings of a run; see `zcluster_raft::Config`.

@@ -38,6 +38,8 @@ pub enum Stream {
     Workload,
     /// What the director does.
     Director,
+    /// The volume's whims.
+    Volume,
     /// Random bytes drawn by the software of a node.
     Node(u32),
 }
@@ -50,6 +52,7 @@ impl Stream {
             Stream::Disk => 3,
             Stream::Workload => 4,
             Stream::Director => 5,
+            Stream::Volume => 6,
             Stream::Node(n) => 1_000 + u64::from(n),
         }
     }

@@ -303,7 +303,7 @@ impl Work<'_> {
             Ok(false) => return Err(conflict(format!("objects lie on {name}: a volume is removed when it is empty"))),
             Err(error) if force => notes.push(format!("it could not be looked at: {}", words(&error))),
             Err(error) => {
-                return Err(conflict(format!("cannot see whether something lies on {name} ({}); --force removes it")));
+                return Err(conflict(format!("cannot see whether something lies on {name} ({}); --force removes it", words(&error))));
             }
         }
         self.modify(vec![Modification {

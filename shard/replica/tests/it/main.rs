@@ -7,3 +7,4 @@ mod indexes;
 mod replay;
 mod snapshots;
 mod support;
+mod volumes;

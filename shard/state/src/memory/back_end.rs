@@ -154,7 +154,7 @@ impl Memory {
         }
         match self.apply(request, Change::Directory(command)) {
             Reply::Directory(reply) => reply,
-            Reply::Mailbox(other) => Err(Error::Internal(format!("request id re-used: {other:?}"))),
+            other => Err(Error::Internal(format!("request id re-used: {other:?}"))),
         }
     }
 
@@ -167,7 +167,7 @@ impl Memory {
             let proposal = Proposal { request, wall_ms: s.wall_ms, what };
             let (kv, group) = match &proposal.what {
                 Change::Directory(_) => (&mut s.directory, GroupId::DIRECTORY),
-                Change::Mailbox { .. } => (&mut s.mailboxes, SHARD),
+                Change::Mailbox { .. } | Change::Bodies(_) => (&mut s.mailboxes, SHARD),
             };
             let applied: Applied = apply(kv, group, s.index, &proposal);
             (applied, std::mem::take(&mut s.wakers))
@@ -203,7 +203,7 @@ impl Memory {
         let (mailbox, epoch) = (account.home.mailbox, account.home.epoch);
         match self.apply(request, Change::Mailbox { mailbox, epoch, quota: account.quota(), command, actor }) {
             Reply::Mailbox(reply) => reply,
-            Reply::Directory(other) => Err(Error::Internal(format!("request id re-used: {other:?}"))),
+            other => Err(Error::Internal(format!("request id re-used: {other:?}"))),
         }
     }
 

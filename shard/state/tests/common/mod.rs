@@ -78,7 +78,16 @@ impl Rig {
     pub fn run(&mut self, command: MailboxCommand) -> Result<Receipt> {
         match self.applied(command).reply {
             Reply::Mailbox(reply) => reply,
-            Reply::Directory(_) => unreachable!("a mailbox command"),
+            _ => unreachable!("a mailbox command"),
+        }
+    }
+    pub fn bodies(&mut self, command: BodiesCommand) -> Result<BodiesReceipt> {
+        let proposal = Proposal { request: self.request(), wall_ms: self.wall_ms, what: Change::Bodies(command) };
+        self.wall_ms += 1;
+        self.last = Some(proposal.clone());
+        match self.propose(&proposal).reply {
+            Reply::Bodies(reply) => reply,
+            _ => unreachable!("a command about bodies"),
         }
     }
     pub fn ask(&self, query: MailboxQuery) -> Result<MailboxReply> {

@@ -1,7 +1,7 @@
 //! The cluster, its settings, its clocks and the rates of small faults.
 
 use super::{spread, weighted};
-use crate::plan::{ClockShape, Knobs, RaftShape, Shape};
+use crate::plan::{ClockShape, Knobs, RaftShape, Shape, VolumeShape};
 use crate::world::Random;
 
 /// Draws a cluster.
@@ -9,7 +9,7 @@ pub(super) fn draw(chance: &mut Random) -> Shape {
     let nodes = weighted(chance, &[(3, 45), (5, 18), (1, 11), (4, 9), (2, 7), (7, 6), (6, 4)]);
     let shards = if chance.chance(850_000) { chance.range(1, 5) } else { chance.range(5, 17) } as u32;
     let accounts = chance.range(1, 5) as u32;
-    Shape { nodes, shards, accounts, raft: raft(chance), clocks: clocks(chance, nodes) }
+    Shape { nodes, shards, accounts, raft: raft(chance), clocks: clocks(chance, nodes), volume: None }
 }
 
 /// Timers from sets that make sense together, and thresholds from "a snapshot every few messages" to "never".
@@ -34,6 +34,35 @@ fn clocks(chance: &mut Random, nodes: u32) -> Vec<ClockShape> {
         wall_error_ms: if wrong { chance.below(2 * wall_spread + 1) as i64 - wall_spread as i64 } else { 0 },
     };
     (0..nodes).map(|_| one()).collect()
+}
+
+/// Draws a volume and its troubles, each off in half of the worlds that have one.
+pub(super) fn draw_volume(chance: &mut Random) -> Option<VolumeShape> {
+    if !chance.chance(500_000) {
+        return None;
+    }
+    let after_ms = weighted(chance, &[(0, 3), (500, 3), (5_000, 2)]);
+    let pack_bytes = weighted(chance, &[((1, 4_000), 3), ((2_000, 64_000), 3), ((20_000, 1 << 20), 1)]);
+    let trash_ms = weighted(chance, &[(2_500, 2), (6_000, 2)]);
+    let mut rate = |often: u64| {
+        let (on, rate) = (chance.chance(500_000), spread(chance, often / 64, often) as u32);
+        if on { rate } else { 0 }
+    };
+    let (refuse, lose, late, slow) = (rate(200_000), rate(200_000), rate(200_000), rate(200_000));
+    let list_lag_ms = weighted(chance, &[(0, 1), (3_000, 1)]);
+    let (outage_ms, outage_every_ms) = weighted(chance, &[((0, 1), 4), ((3_000, 10_000), 2), ((25_000, 40_000), 1)]);
+    Some(VolumeShape {
+        after_ms,
+        pack_bytes,
+        trash_ms,
+        refuse,
+        lose,
+        late,
+        slow,
+        list_lag_ms,
+        outage_ms,
+        outage_every_ms,
+    })
 }
 
 /// Draws the rates of small faults: each is off in half of the worlds, else anything from rare to frequent.
