@@ -85,7 +85,8 @@ impl Config {
             max_apply_entries: 512,
             max_apply_bytes: 4 << 20,
             max_pipeline: 16,
-            hold_commits: Duration::from_millis(30),
+            // Not before the simulator holds all its promises with it (docs/decisions/0026).
+            hold_commits: Duration::ZERO,
             prompt_groups: BTreeSet::new(),
             max_proposals: 4096,
             max_proposal_bytes: 8 << 20,

@@ -75,7 +75,6 @@ pub const EXPECTED: &[Sometimes] = &[
     sometimes("raft.log.cut", "a log was cut off at the front"),
     sometimes("raft.log.read_disk", "entries were read back from the disk"),
     sometimes("raft.read.shared", "one round served several reads"),
-    sometimes("raft.commit.held", "a follower was left to hear of a commit with the next entries"),
     sometimes("raft.membership.changed", "a membership changed"),
     sometimes("raft.joint.resumed", "a membership change was found half done"),
     sometimes("raft.removed.returned", "a replica came back to a node it had been removed from"),
