@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use zcluster_api::{Actor, DirectoryApi, NodeId};
 use zcluster_auth::Authenticator;
+use zcluster_directory::gal::ExternalBook;
 use zcluster_prov::Prov;
 use zcluster_rpc::FaultSwitch;
 
@@ -45,11 +46,13 @@ pub struct Admin {
     pub faults: Option<FaultSwitch>,
     /// Sends the reports that domains ask for.
     pub reporter: Arc<zcluster_relay::reports::Reporter>,
+    /// Address lists of other directories.
+    pub book: Arc<dyn ExternalBook>,
 }
 
 impl Admin {
     fn prov(&self, actor: Actor) -> Prov {
-        Prov::new(self.directory(), self.router.clone(), actor)
+        Prov::new(self.directory(), self.router.clone(), actor).with_book(self.book.clone())
     }
     fn directory(&self) -> Arc<dyn DirectoryApi> {
         self.router.clone()

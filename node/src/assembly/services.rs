@@ -22,6 +22,7 @@ use zcluster_auth::{AuthConfig, Authenticator};
 use zcluster_delivery::carry::Courier;
 use zcluster_delivery::{Deliverer, DeliveryConfig};
 use zcluster_directory::Directory;
+use zcluster_external::{Book, BookConfig};
 use zcluster_imap::{Imap, ImapConfig};
 use zcluster_ldap::{Ldap, Served};
 use zcluster_listener::{Limits, Listener, ListenerConfig, Networks, Protocol, Shutdown, Stage, TlsMode, TlsSettings};
@@ -100,6 +101,7 @@ pub async fn start(
     let directory: Arc<dyn DirectoryApi> = router.clone();
     let auth = AuthConfig { scram: config.auth.scram, ..AuthConfig::default() };
     let (external, provisioner) = crate::external::open(&config.auth, &router)?;
+    let book = Arc::new(Book::new(external.clone(), BookConfig::default()));
     let authenticator = Authenticator::new(directory.clone(), auth).with_external(external, provisioner.clone());
     spawn(crate::external::poll(router.clone(), provisioner));
     let authenticator = Arc::new(match crate::oauth::verifier(&config.oauth)? {
@@ -146,6 +148,7 @@ pub async fn start(
         ca_der: crate::pki::der(&dir.ca_pem()?)?.to_vec(),
         faults,
         reporter: reporter.clone(),
+        book,
     };
     serve_admin(admin_listener, &admin_tls, admin)?;
     let tls_of_mail = tls.clone();
@@ -161,6 +164,7 @@ fn ldap(config: &Config, router: &Arc<Router>, authenticator: &Arc<Authenticator
     let settings = zcluster_ldap::Config {
         allow_plaintext_auth: config.plaintext_auth(),
         version: env!("CARGO_PKG_VERSION").into(),
+        user_size_limit: config.ldap.user_size_limit,
         ..zcluster_ldap::Config::default()
     };
     let directory = Directory::new(router.clone(), Freshness::Local);
@@ -251,6 +255,7 @@ impl Mail<'_> {
         let managesieve =
             Arc::new(ManageSieve::new(self.mailboxes.clone(), self.authenticator.clone(), self.managesieve_config()));
         let (start_tls, implicit) = (TlsMode::StartTls(self.tls.clone()), TlsMode::Implicit(self.tls.clone()));
+        let (ldap_start_tls, ldap_implicit) = self.ldap_tls()?;
         let ports = &self.config.ports;
         let plan: [(&str, u16, TlsMode, Arc<dyn Protocol>); 11] = [
             ("lmtp", ports.lmtp, start_tls.clone(), lmtp),
@@ -260,10 +265,10 @@ impl Mail<'_> {
             ("imap", ports.imap, start_tls.clone(), imap.clone()),
             ("imaps", ports.imaps, implicit.clone(), imap),
             ("pop3", ports.pop3, start_tls.clone(), pop3.clone()),
-            ("pop3s", ports.pop3s, implicit.clone(), pop3),
-            ("managesieve", ports.managesieve, start_tls.clone(), managesieve),
-            ("ldap", ports.ldap, start_tls, self.ldap.clone()),
-            ("ldaps", ports.ldaps, implicit, self.ldap.clone()),
+            ("pop3s", ports.pop3s, implicit, pop3),
+            ("managesieve", ports.managesieve, start_tls, managesieve),
+            ("ldap", ports.ldap, ldap_start_tls, self.ldap.clone()),
+            ("ldaps", ports.ldaps, ldap_implicit, self.ldap.clone()),
         ];
         let mut bound = Vec::new();
         for (service, port, tls, protocol) in plan.into_iter().filter(|p| p.1 != 0) {
@@ -278,6 +283,18 @@ impl Mail<'_> {
             bound.push(listener.map_err(|e| cannot_listen(service, addr, &e))?);
         }
         Ok(bound.into_iter().map(|listener| spawn(listener.run())).collect())
+    }
+
+    /// TLS of LDAP's ports, which may ask clients for certificates.
+    fn ldap_tls(&self) -> Result<(TlsMode, TlsMode)> {
+        let tls = match &self.config.ldap.client_authorities {
+            Some(path) => {
+                let pem = std::fs::read(path).with_context(|| format!("ldap.client_authorities {}", path.display()))?;
+                self.tls.with_client_authorities(&pem).context("ldap.client_authorities")?
+            }
+            None => self.tls.clone(),
+        };
+        Ok((TlsMode::StartTls(tls.clone()), TlsMode::Implicit(tls)))
     }
 
     /// The checks of content and sender.

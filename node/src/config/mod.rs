@@ -12,7 +12,7 @@ use crate::ports::Ports;
 use anyhow::{Context, Result, bail};
 pub use machine::{Limits, Log, LogFormat, Raft, Storage};
 pub use mail::{Auth, Mail, Relay};
-pub use network::{Acme, Dns, Node, ProxyProtocol, Tls};
+pub use network::{Acme, Dns, LdapSettings, Node, ProxyProtocol, Tls};
 pub use oauth::Oauth;
 pub use overrides::Overrides;
 pub use reports::Reports;
@@ -33,6 +33,8 @@ pub struct Config {
     pub tls: Tls,
     /// Where certificates are proven.
     pub acme: Acme,
+    /// LDAP.
+    pub ldap: LdapSettings,
     /// Load balancers in front.
     pub proxy_protocol: ProxyProtocol,
     /// Where names are looked up.
@@ -113,6 +115,7 @@ impl Config {
             &mut tls.key,
             &mut tls.directory,
             &mut self.auth.ldap_ca,
+            &mut self.ldap.client_authorities,
             &mut oauth.jwks_file,
             &mut oauth.client_secret_file,
             &mut relay.ca_file,

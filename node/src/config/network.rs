@@ -1,4 +1,4 @@
-//! `[node]`, `[tls]`, `[acme]`, `[proxy_protocol]`, `[dns]`: where the node is and who it talks through.
+//! `[node]`, `[tls]`, `[acme]`, `[ldap]`, `[proxy_protocol]`, `[dns]`: where the node is and who it talks through.
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,22 @@ impl Acme {
     /// Both ports moved, as `--base-port` moves those of services.
     pub(super) fn at_base(base: u16) -> Self {
         Acme { tls_port: base + 44, http_port: base + 80 }
+    }
+}
+
+/// LDAP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LdapSettings {
+    /// Authorities (PEM) whose certificates clients may sign in with (SASL EXTERNAL).
+    pub client_authorities: Option<PathBuf>,
+    /// Entries of a search for who is no administrator.
+    pub user_size_limit: u32,
+}
+
+impl Default for LdapSettings {
+    fn default() -> Self {
+        LdapSettings { client_authorities: None, user_size_limit: 1_000 }
     }
 }
 

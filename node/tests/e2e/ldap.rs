@@ -290,3 +290,47 @@ fn postfix(scene: &Scene) {
     assert_eq!(query("vmm", "nobody@example.com"), (false, String::new()));
     assert_eq!(query("vmd", "elsewhere.org"), (false, String::new()));
 }
+
+/// A certificate instead of a password (SASL EXTERNAL).
+#[test]
+fn certificates() {
+    let cluster = Cluster::start_configured(|folder| {
+        let openssl = |arguments: &[&str]| {
+            succeed(Command::new("openssl").args(arguments).current_dir(folder));
+        };
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-batch"];
+        let own = ["-x509", "-days", "2", "-subj", "/CN=Site", "-keyout", "ca.key", "-out", "ca.pem"];
+        openssl(&[&["req"], &key[..], &own[..]].concat());
+        for name in ["alice@example.com", "nobody@example.com"] {
+            let (key_file, request) = (format!("{name}.key"), format!("{name}.csr"));
+            openssl(&[&["req"], &key[..], &["-subj", "/CN=x", "-keyout", &key_file, "-out", &request]].concat());
+            fs::write(folder.join("extensions"), format!("subjectAltName=email:{name}\n")).unwrap();
+            let (made, ca) = (format!("{name}.pem"), ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]);
+            let rest = ["-in", &request, "-days", "2", "-extfile", "extensions", "-out", &made];
+            openssl(&[&["x509", "-req"], &ca[..], &rest[..]].concat());
+        }
+        "[ldap]\nclient_authorities = \"ca.pem\"\n".to_owned()
+    });
+    let uri = format!("ldap://127.0.0.1:{}", cluster.port(1, Port::Ldap));
+    let who_am_i = |name: &str| {
+        let file = |end: &str| cluster.folder.join(format!("{name}.{end}"));
+        let mut command = Command::new("ldapwhoami");
+        command.env("LDAPTLS_REQCERT", "never").env("LDAPTLS_CERT", file("pem")).env("LDAPTLS_KEY", file("key"));
+        finish(command.args(["-ZZ", "-Y", "EXTERNAL", "-Q", "-H", &uri]))
+    };
+    let alice = who_am_i("alice@example.com");
+    assert_eq!(
+        String::from_utf8_lossy(&alice.stdout).trim(),
+        "dn:uid=alice,ou=people,dc=example,dc=com",
+        "{}",
+        said(&alice)
+    );
+    assert_eq!(who_am_i("nobody@example.com").status.code(), Some(49));
+    // Who has no certificate signs in as ever.
+    let arguments = ["-x", "-ZZ", "-H", &uri, "-D", BOB, "-w", PASSWORD];
+    succeed(Command::new("ldapwhoami").env("LDAPTLS_REQCERT", "never").args(arguments));
+    let without = finish(
+        Command::new("ldapwhoami").env("LDAPTLS_REQCERT", "never").args(["-ZZ", "-Y", "EXTERNAL", "-Q", "-H", &uri]),
+    );
+    assert!(!without.status.success());
+}

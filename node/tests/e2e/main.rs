@@ -9,6 +9,7 @@
 mod support;
 
 mod acme;
+mod address_book;
 mod admin;
 mod away;
 mod bad_input;

@@ -239,3 +239,107 @@ fn a_batch_survives_the_death_of_the_directorys_leader() {
         }
     }
 }
+
+/// A domain's administrator, over the network as scripts sign in: in his domain within its bounds, and nowhere else.
+#[test]
+fn a_delegated_administrator_has_his_domain() {
+    const BOSS: &str = "boss@own.example";
+    const SECRET: &str = "boss secret";
+    let cluster = Cluster::start(1);
+    for line in [
+        &["cd", "own.example", "zimbraDomainMaxAccounts", "3"][..],
+        &["cd", "other.example"],
+        &["ca", BOSS, SECRET, "zimbraIsDelegatedAdminAccount", "TRUE"],
+        &["ca", "zoe@other.example", "zoe's secret"],
+        &["grr", "domain", "own.example", "usr", BOSS, "domainAdminRights"],
+    ] {
+        cluster.prov(line);
+    }
+    let admin = format!("127.0.0.1:{}", cluster.node(1).base + 71);
+    let certificate = cluster.node(1).data.join("tls/client.pem");
+    let remote = ["-s", &admin, "--ca", path(&certificate)];
+    let as_boss = |arguments: &[&str]| {
+        zmprov(&cluster, &[&remote[..], &["-a", BOSS, "-p", SECRET], arguments].concat()).output().unwrap()
+    };
+    let done = |arguments: &[&str]| {
+        let output = as_boss(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let refused = |arguments: &[&str], error: &str| {
+        let output = as_boss(arguments);
+        assert_eq!((text(&output.stderr), output.status.code()), (format!("ERROR: {error}\n"), Some(2)));
+    };
+    let denied = |arguments: &[&str], why: &str| {
+        refused(arguments, &format!("service.PERM_DENIED (permission denied: {why})"));
+    };
+    done(&["ca", "ann@own.example", "ann's secret", "displayName", "Ann"]);
+    refused(
+        &["ca", "ben@own.example", "abc"],
+        "account.INVALID_PASSWORD (invalid password: too short (zimbraPasswordMinLength=6))",
+    );
+    done(&["ca", "ben@own.example", "ben's secret"]);
+    refused(
+        &["ca", "carl@own.example", "carl's secret"],
+        "account.TOO_MANY_ACCOUNTS (too many accounts: domain=own.example[3])",
+    );
+    denied(&["ca", "ann@other.example", "ann's secret"], "need right createAccount on other.example");
+    denied(&["ga", "zoe@other.example"], "can not access account zoe@other.example");
+    denied(&["ga", "nobody@other.example"], "can not access account nobody@other.example");
+    denied(&["sp", "zoe@other.example", "another secret"], "can not access account zoe@other.example");
+    denied(
+        &["ma", "ann@own.example", "zimbraIsAdminAccount", "TRUE"],
+        "zimbraIsAdminAccount is for global administrators",
+    );
+    denied(&["gacf"], "need right getGlobalConfig on config");
+    done(&["sp", "ann@own.example", "ann's new secret"]);
+    assert!(Imap::try_login(cluster.port(1, Port::Imap), "ann@own.example", "ann's new secret").is_ok());
+    assert!(Imap::try_login(cluster.port(1, Port::Imap), "zoe@other.example", "zoe's secret").is_ok());
+    let all = "ann@own.example\nben@own.example\nboss@own.example\n";
+    assert_eq!(done(&["gaa"]), all);
+    assert!(done(&["ga", "ann@own.example", "displayName"]).contains("displayName: Ann\n"));
+
+    // A script, with the password in a file; what is refused is told with its line.
+    let (script, file) = (cluster.folder.join("lines"), cluster.folder.join("boss"));
+    fs::write(
+        &script,
+        "ma ann@own.example displayName 'Ann B.'\nma zoe@other.example displayName Zoe\ngaa own.example\n",
+    )
+    .unwrap();
+    fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let signed_in = ["-a", BOSS, "-P", path(&file)];
+    let output = zmprov(&cluster, &[&remote[..], &signed_in, &["-f", path(&script)]].concat()).output().unwrap();
+    let error = "ERROR: service.PERM_DENIED (permission denied: can not access account zoe@other.example) at line 2\n";
+    assert_eq!((text(&output.stderr), output.status.code()), (error.into(), Some(2)));
+    assert!(text(&output.stdout).contains(all));
+
+    // With a token, and on the node itself: an account that is named is meant.
+    let login = ["auth", "login", "--server", &admin, "--ca", path(&certificate), "--admin", BOSS, "--password-file"];
+    let token = crate::support::cluster::run(&[&login[..], &[path(&file)]].concat());
+    fs::write(&file, token).unwrap();
+    let with_token = zmprov(&cluster, &[&remote[..], &["-Y", path(&file), "gaa"]].concat()).output().unwrap();
+    assert_eq!(text(&with_token.stdout), all, "{}", text(&with_token.stderr));
+    let here = zmprov(&cluster, &["-a", BOSS, "-p", SECRET, "gaa"]).output().unwrap();
+    assert_eq!(text(&here.stdout), all, "{}", text(&here.stderr));
+    assert!(!zmprov(&cluster, &["-a", BOSS, "-p", "wrong", "gaa"]).output().unwrap().status.success());
+    assert!(
+        !zmprov(&cluster, &["-a", "ann@own.example", "-p", "ann's new secret", "gaa"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    // What is no directory's is for global administrators.
+    let status = ["status", "--server", &admin, "--ca", path(&certificate), "--token-file", path(&file)];
+    assert!(crate::support::cluster::run_refused(&status).contains("this is for global administrators"));
+
+    // Each change is in the log, with who made it.
+    let id = cluster.prov(&["ga", BOSS, "zimbraId"]);
+    let id = id.lines().find_map(|l| l.strip_prefix("zimbraId: ")).unwrap().to_string();
+    let log = fs::read_to_string(cluster.folder.join("node1.log")).unwrap();
+    let told: Vec<&str> = log.lines().filter(|l| l.contains(&format!("account {id}"))).collect();
+    for (what, on) in [("create", "ann@own.example"), ("modify", "ann@own.example")] {
+        assert!(told.iter().any(|l| l.contains(what) && l.contains(on)), "{what} {on}: {told:#?}");
+    }
+    assert!(!told.iter().any(|l| l.contains("zoe@other.example") || l.contains("secret\"")), "{told:#?}");
+}

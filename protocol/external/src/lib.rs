@@ -1,14 +1,16 @@
 //! The way to other directories (OpenLDAP, Active Directory): LDAP over TLS or not, several servers, a few connections
 //! kept. What is asked and why is `zcluster-auth`'s business.
 
+mod book;
 mod pool;
 mod tls;
 
+pub use book::{Book, BookConfig};
 pub use tls::TlsError;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchEntry};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchEntry, SearchOptions};
 use pool::Pool;
 use rustls::ClientConfig;
 use std::path::Path;
@@ -68,8 +70,16 @@ pub struct LdapClient {
 
 /// What may be asked.
 enum Question<'a> {
-    Bind { dn: &'a str, password: &'a str },
-    Search { bind: Option<(&'a str, &'a str)>, query: &'a ExternalQuery },
+    Bind {
+        dn: &'a str,
+        password: &'a str,
+    },
+    /// `cut`: the first entries are enough, if there are more.
+    Search {
+        bind: Option<(&'a str, &'a str)>,
+        query: &'a ExternalQuery,
+        cut: bool,
+    },
 }
 
 /// What it says.
@@ -112,6 +122,30 @@ impl LdapClient {
             turns: tokio::sync::Semaphore::new(config.concurrency.max(1)),
             config,
         })
+    }
+
+    /// As a search, but the first entries are enough: `query.limit` of them at most.
+    ///
+    /// # Errors
+    /// [`ExternalError`].
+    pub async fn first(
+        &self,
+        server: &ExternalServer,
+        bind: Option<(&str, &str)>,
+        query: &ExternalQuery,
+    ) -> Result<Vec<ExternalEntry>, ExternalError> {
+        self.found(server, Question::Search { bind, query, cut: true }).await
+    }
+
+    async fn found(
+        &self,
+        server: &ExternalServer,
+        question: Question<'_>,
+    ) -> Result<Vec<ExternalEntry>, ExternalError> {
+        match self.ask(server, &question).await? {
+            Answer::Entries(entries) => Ok(entries),
+            Answer::Password(_) => Ok(Vec::new()),
+        }
     }
 
     async fn connect(&self, url: &str, start_tls: bool) -> Result<Ldap, Fault> {
@@ -200,7 +234,9 @@ impl LdapClient {
                 code if NOT_A_PASSWORD.contains(&code) => Ok(Answer::Password(false)),
                 code => Err(Fault::Question(format!("bind: result {code}"))),
             },
-            Question::Search { bind, query } => self.search_bound(ldap, *bind, query).await.map(Answer::Entries),
+            Question::Search { bind, query, cut } => {
+                self.search_bound(ldap, *bind, query, *cut).await.map(Answer::Entries)
+            }
         }
     }
 
@@ -219,6 +255,7 @@ impl LdapClient {
         ldap: &mut Ldap,
         bind: Option<(&str, &str)>,
         query: &ExternalQuery,
+        cut: bool,
     ) -> Result<Vec<ExternalEntry>, Fault> {
         let (dn, password) = bind.unwrap_or_default();
         if !dn.is_empty() && password.is_empty() {
@@ -234,18 +271,26 @@ impl LdapClient {
             false => query.attributes.iter().map(String::as_str).collect(),
         };
         let scope = if query.base_only { Scope::Base } else { Scope::Subtree };
-        let adapters: Vec<Box<dyn ldap3::adapters::Adapter<_, _>>> = match query.limit > PAGE as usize {
+        let adapters: Vec<Box<dyn ldap3::adapters::Adapter<_, _>>> = match query.limit > PAGE as usize && !cut {
             true => {
                 vec![Box::new(ldap3::adapters::EntriesOnly::new()), Box::new(ldap3::adapters::PagedResults::new(PAGE))]
             }
             false => vec![Box::new(ldap3::adapters::EntriesOnly::new())],
         };
+        let most = if cut { i32::try_from(query.limit).unwrap_or(i32::MAX) } else { 0 };
         let mut stream = ldap
             .with_timeout(self.config.answer_timeout)
+            .with_search_options(SearchOptions::new().sizelimit(most))
             .streaming_search_with(adapters, &query.base, scope, &query.filter, attributes)
             .await?;
         let mut entries = Vec::new();
         while let Some(entry) = stream.next().await? {
+            if entries.len() >= query.limit && cut {
+                // A server that does not know the limit; what it goes on to say is of no use.
+                drop(stream);
+                let _ = ldap.unbind().await;
+                return Ok(entries);
+            }
             if entries.len() >= query.limit {
                 return Err(Fault::TooMuch(format!("more than {} entries", query.limit)));
             }
@@ -255,6 +300,7 @@ impl LdapClient {
         match result.rc {
             0 => Ok(entries),
             NO_SUCH_OBJECT => Ok(Vec::new()),
+            SIZE_LIMIT_EXCEEDED if cut => Ok(entries),
             SIZE_LIMIT_EXCEEDED => Err(Fault::Question("more entries than the server gives at once".into())),
             code => Err(Fault::Question(format!("result {code} ({})", result.text))),
         }
@@ -311,13 +357,7 @@ impl ExternalDirectory for LdapClient {
         bind: Option<(&'a str, &'a str)>,
         query: &'a ExternalQuery,
     ) -> BoxFuture<'a, Result<Vec<ExternalEntry>, ExternalError>> {
-        async move {
-            match self.ask(server, &Question::Search { bind, query }).await? {
-                Answer::Entries(entries) => Ok(entries),
-                Answer::Password(_) => Ok(Vec::new()),
-            }
-        }
-        .boxed()
+        async move { self.found(server, Question::Search { bind, query, cut: false }).await }.boxed()
     }
 }
 

@@ -16,7 +16,8 @@ use zcluster_auth::{
     AuthConfig, AuthError, Authenticator, ExternalDirectory, ExternalError, ExternalQuery, ExternalServer, HashParams,
     Provisioner, Service, hash_password_with,
 };
-use zcluster_external::{ExternalConfig, LdapClient};
+use zcluster_directory::gal::{self, ExternalBook};
+use zcluster_external::{Book, BookConfig, ExternalConfig, LdapClient};
 use zcluster_state::memory::Memory;
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -304,4 +305,40 @@ async fn what_a_server_may_do_wrong() {
     // A kept connection that died is replaced.
     drop(slapd);
     assert!(matches!(client.bind(&good, dn, "secret-0").await, Err(ExternalError::Unreachable(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_list_of_a_real_directory() {
+    let slapd = Slapd::start();
+    let config = ExternalConfig {
+        connect_timeout: Duration::from_secs(1),
+        answer_timeout: Duration::from_secs(1),
+        ..ExternalConfig::default()
+    };
+    let client = Arc::new(LdapClient::new(config, Some(&slapd.ca())).unwrap());
+    let book = Book::new(client.clone(), BookConfig::default());
+    let query = |filter: &str, password: &str, limit| gal::ExternalQuery {
+        urls: vec![slapd.url()],
+        start_tls: true,
+        bind: Some(("cn=reader,dc=example,dc=com".into(), password.into())),
+        base: "dc=example,dc=com".into(),
+        filter: filter.into(),
+        attributes: vec!["cn".into(), "mail".into()],
+        limit,
+    };
+    let alice = query("(uid=alice)", "reader", 10);
+    let found = book.look(&alice).await.unwrap();
+    assert_eq!((found.len(), found[0].all("mail")), (1, &["alice@example.com".to_string()][..]));
+    assert_eq!(book.look(&query("(uid=user*)", "reader", 700)).await.unwrap().len(), 700, "the first are enough");
+    assert_eq!(book.look(&query("(uid=nobody)", "reader", 10)).await, Ok(vec![]));
+    assert!(book.look(&query("(uid=alice)", "wrong", 10)).await.is_err(), "what is kept is for who knows the password");
+    assert_eq!(book.look(&alice).await.as_ref(), Ok(&found), "our settings were wrong, the server was not");
+    let stopped = Command::new("kill").args(["-STOP", &slapd.process.id().to_string()]).status().unwrap();
+    assert!(stopped.success());
+    assert_eq!(book.look(&alice).await, Ok(found), "it is still known");
+    let silent = book.look(&query("(uid=bob)", "reader", 10)).await;
+    assert!(silent.is_err());
+    assert_eq!(book.look(&query("(uid=bo)", "reader", 10)).await, silent, "it is not asked again at once");
+    let forgetful = Book::new(client, BookConfig { keep: Duration::ZERO, ..BookConfig::default() });
+    assert!(forgetful.look(&alice).await.is_err());
 }

@@ -30,6 +30,7 @@ pub enum Code {
     InvalidAttributeSyntax = 21,
     NoSuchObject = 32,
     InvalidDnSyntax = 34,
+    InappropriateAuthentication = 48,
     InvalidCredentials = 49,
     InsufficientAccessRights = 50,
     Busy = 51,

@@ -58,6 +58,8 @@ pub struct Connection {
 struct Bindings {
     exporter: Option<[u8; 32]>,
     end_point: Option<Vec<u8>>,
+    /// The addresses in the client's certificate.
+    client: Vec<String>,
 }
 
 /// A line that is being thrown away.
@@ -139,6 +141,11 @@ impl Connection {
         self.bindings.as_ref().and_then(|b| b.end_point.clone())
     }
 
+    /// The addresses (`rfc822Name`) that the client's certificate is made out to, if it was asked for one and showed it.
+    pub fn client_addresses(&self) -> &[String] {
+        self.bindings.as_ref().map_or(&[], |b| &b.client)
+    }
+
     /// Whether [`Connection::start_tls`] makes sense: there is a certificate and no TLS yet.
     pub fn can_start_tls(&self) -> bool {
         self.tls.is_some() && !self.secure
@@ -189,7 +196,10 @@ impl Connection {
         };
         let session = stream.get_ref().1;
         let end_point = end_points.of(session.server_name());
-        self.bindings = Some(Box::new(Bindings { exporter: exporter(session), end_point }));
+        // Verified in the handshake.
+        let leaf = session.peer_certificates().and_then(<[_]>::first);
+        let client = leaf.map_or_else(Vec::new, |leaf| crate::tls::addresses(leaf));
+        self.bindings = Some(Box::new(Bindings { exporter: exporter(session), end_point, client }));
         *self.io.get_mut() = Io::Tls(Box::new(stream));
         self.secure = true;
         Ok(())

@@ -3,10 +3,12 @@
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest;
 use parking_lot::Mutex;
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::BTreeMap;
@@ -38,7 +40,7 @@ pub enum TlsError {
 /// [`TlsSettings::set_named`] and [`TlsSettings::set_issued`] change is so for all handshakes that follow. A client that
 /// names a host (SNI, RFC 6066 §3) gets the certificate that is made out to it, everybody else the first one.
 #[derive(Clone)]
-pub struct TlsSettings(Arc<Shared>);
+pub struct TlsSettings(Arc<Shared>, Option<Arc<dyn ClientCertVerifier>>);
 
 struct Shared {
     now: ArcSwap<Snapshot>,
@@ -132,7 +134,7 @@ impl TlsSettings {
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let parts = Parts::new(NamedCertificate::from_pem(chain, key)?);
         let now = ArcSwap::from_pointee(Snapshot::of(&parts)?);
-        Ok(TlsSettings(Arc::new(Shared { now, parts: Mutex::new(parts) })))
+        Ok(TlsSettings(Arc::new(Shared { now, parts: Mutex::new(parts) }), None))
     }
 
     /// From two PEM files; they may be the same.
@@ -187,10 +189,28 @@ impl TlsSettings {
         Ok(())
     }
 
+    /// The same certificates and keys, and clients are asked for a certificate of one of these authorities (PEM). One that
+    /// has none is let in all the same; one that shows another's is not.
+    ///
+    /// # Errors
+    /// [`TlsError`] when the authorities cannot be used.
+    pub fn with_client_authorities(&self, pem: &[u8]) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for authority in CertificateDer::pem_slice_iter(pem) {
+            roots.add(authority.map_err(|e| TlsError::Pem("authority's certificate", e.to_string()))?)?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider()));
+        let verifier = verifier.allow_unauthenticated().build();
+        let verifier = verifier.map_err(|e| TlsError::Pem("authority's certificate", e.to_string()))?;
+        Ok(TlsSettings(self.0.clone(), Some(verifier)))
+    }
+
     /// For one handshake, with what tells its channel binding `tls-server-end-point` afterwards.
     pub(crate) fn acceptor(&self) -> (TlsAcceptor, EndPoints) {
         let now = self.0.now.load();
-        (TlsAcceptor::from(now.config.clone()), EndPoints(now.choice.clone()))
+        // Made for each handshake: only LDAP's ports ask for certificates, and what the server shows may have changed.
+        let asking = self.1.as_ref().and_then(|verifier| config(&now.choice, Some(verifier.clone())).ok());
+        (TlsAcceptor::from(asking.map_or_else(|| now.config.clone(), Arc::new)), EndPoints(now.choice.clone()))
     }
 }
 
@@ -213,13 +233,18 @@ impl Snapshot {
             }
         }
         let choice = Arc::new(Choice { first: parts.own.as_ref().unwrap_or(&parts.first).clone(), by_name });
-        // RFC 8314 §4.1 wants TLS 1.2 or later: rustls knows nothing older.
-        let config = ServerConfig::builder_with_provider(Arc::new(provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_cert_resolver(choice.clone());
-        Ok(Snapshot { config: Arc::new(config), choice })
+        Ok(Snapshot { config: Arc::new(config(&choice, None)?), choice })
     }
+}
+
+fn config(choice: &Arc<Choice>, clients: Option<Arc<dyn ClientCertVerifier>>) -> Result<ServerConfig, rustls::Error> {
+    // RFC 8314 §4.1 wants TLS 1.2 or later: rustls knows nothing older.
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider())).with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    Ok(builder.with_cert_resolver(choice.clone()))
 }
 
 fn provider() -> CryptoProvider {
@@ -239,6 +264,17 @@ fn host_names(certificate: &[u8]) -> Vec<String> {
         _ => None,
     };
     names.value.general_names.iter().filter_map(dns).collect()
+}
+
+/// The addresses in a certificate's `subjectAltName` (`rfc822Name`).
+pub(crate) fn addresses(certificate: &[u8]) -> Vec<String> {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+    let Ok(Some(names)) = parsed.subject_alternative_name() else { return Vec::new() };
+    let address = |name: &GeneralName<'_>| match name {
+        GeneralName::RFC822Name(address) => Some((*address).to_string()),
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(address).collect()
 }
 
 /// The channel binding `tls-server-end-point` (RFC 5929 §4.1): the certificate's hash, by the function that its

@@ -1,9 +1,10 @@
-//! Passwords of who has no account: the administrator that only LDAP knows.
+//! Signing in without a password of an account: the administrator that only LDAP knows, and certificates.
 
 use super::hashing::to_try;
 use super::{Attempt, AuthError, Authenticator};
 use crate::channel::Service;
 use std::net::IpAddr;
+use zcluster_api::directory::Account;
 
 impl Authenticator {
     /// Whether `password` is one of `stored` (hashes, as `userPassword` has them), with the same throttle, queue and
@@ -28,6 +29,40 @@ impl Authenticator {
             }
             Err(error) => Err(self.refuse(&attempt, error).await),
         }
+    }
+
+    /// The account that a client's certificate is made out to: the first of its addresses that has one, if it may sign
+    /// in to `service`; an administrator may act as another (`authzid`).
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn verify_certificate(
+        &self,
+        addresses: &[String],
+        authzid: Option<&str>,
+        peer: IpAddr,
+        service: Service,
+    ) -> Result<Account, AuthError> {
+        let user = addresses.first().map_or("", String::as_str);
+        let attempt = Attempt::new(service, "EXTERNAL", peer, user);
+        let result = self.check_certificate(addresses, authzid, service).await;
+        self.conclude(&attempt, result).await
+    }
+
+    async fn check_certificate(
+        &self,
+        addresses: &[String],
+        authzid: Option<&str>,
+        service: Service,
+    ) -> Result<Account, AuthError> {
+        for address in addresses {
+            if let Some(address) = self.full_address(address).await
+                && let Some(account) = self.lookup(&address).await?
+            {
+                return self.admit(account, authzid, service).await;
+            }
+        }
+        Err(AuthError::Invalid)
     }
 
     async fn check_stored(&self, attempt: &Attempt<'_>, stored: &[String], password: &[u8]) -> Result<(), AuthError> {

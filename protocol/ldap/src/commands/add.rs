@@ -34,8 +34,7 @@ pub async fn run(session: &mut Session, dn: &str, attributes: Vec<Attribute>, al
     let (actor, mut changes, aliases) = (who.reads_as(), given.changes, given.aliases);
     let object = match kind {
         ObjectKind::Account | ObjectKind::Resource => {
-            let with =
-                passwords::first(&*ldap.directory, actor, (kind, &name), &mut changes, given.passwords).await?;
+            let with = passwords::first(&*ldap.directory, actor, (kind, &name), &mut changes, given.passwords).await?;
             ldap.directory.create_person(actor, kind, &name, changes, with).await?
         }
         _ if !given.passwords.is_empty() => {

@@ -18,6 +18,9 @@ use zeroize::Zeroizing;
 /// Attribute of the global config that holds the hashes of the password of `uid=zimbra,cn=admins,cn=zimbra`.
 pub const ADMIN_PASSWORD_ATTRIBUTE: &str = "zclusterLdapAdminPassword";
 
+/// The mechanism of those whom something else has made known: here, their certificate.
+pub const EXTERNAL: &str = "EXTERNAL";
+
 /// A SASL exchange between two of its steps.
 pub struct SaslUnderway {
     mechanism: String,
@@ -101,7 +104,14 @@ async fn sasl(
     mechanism: String,
     response: Option<Zeroizing<Vec<u8>>>,
 ) -> Done {
+    if mechanism.eq_ignore_ascii_case(EXTERNAL) {
+        return external(session, response.as_deref().map(Vec::as_slice)).await;
+    }
     // Between here and the authenticator, responses are in base64 as on the lines of other protocols.
+    let response = response.map(|r| match plain_message(&r) {
+        Some(message) if mechanism.eq_ignore_ascii_case("PLAIN") => Zeroizing::new(message),
+        _ => r,
+    });
     let encoded = response.map(|r| Zeroizing::new(STANDARD.encode(&*r)));
     let step = match underway.filter(|u| u.mechanism.eq_ignore_ascii_case(&mechanism)) {
         Some(mut underway) => {
@@ -131,6 +141,44 @@ async fn sasl(
             Ok((Outcome::success(), Extras { sasl: data.as_deref().map(raw), ..Extras::default() }))
         }
     }
+}
+
+/// RFC 4422 §A, RFC 4513 §5.2.3: who the client is says its certificate.
+async fn external(session: &mut Session, response: Option<&[u8]>) -> Done {
+    let addresses = session.conn.client_addresses().to_vec();
+    if addresses.is_empty() {
+        return refused(Code::InappropriateAuthentication, "no certificate that is made out to an address");
+    }
+    let Ok(authzid) = std::str::from_utf8(response.unwrap_or_default()) else {
+        return refused(Code::ProtocolError, "an authorization identity must be UTF-8");
+    };
+    let authzid = address_of(authzid);
+    let ldap = session.ldap.clone();
+    let peer = session.channel().peer;
+    match ldap.authenticator.verify_certificate(&addresses, authzid.as_deref(), peer, Service::Ldap).await {
+        Ok(account) => {
+            welcome(session, &account);
+            done()
+        }
+        Err(error) => refuse(session, &error),
+    }
+}
+
+/// The address that an authorization identity means: `dn:`, `u:` (RFC 4513 §5.2.1.8), or plain; nothing for none.
+fn address_of(authzid: &str) -> Option<String> {
+    let dn = authzid.strip_prefix("dn:").and_then(|dn| Dn::parse(dn).ok());
+    if let Some(Place::Person(address)) = dn.and_then(|dn| tree::place(&dn)) {
+        return Some(address);
+    }
+    Some(authzid.strip_prefix("u:").unwrap_or(authzid).to_string()).filter(|a| !a.is_empty())
+}
+
+/// PLAIN's message with an authorization identity in LDAP's form (RFC 4616 §2, RFC 4513 §5.2.1.8).
+fn plain_message(message: &[u8]) -> Option<Vec<u8>> {
+    let end = message.iter().position(|b| *b == 0)?;
+    let (authzid, rest) = message.split_at(end);
+    let address = address_of(std::str::from_utf8(authzid).ok()?)?;
+    Some([address.as_bytes(), rest].concat())
 }
 
 fn sasl_refusal(session: &mut Session, error: &SaslError) -> Done {

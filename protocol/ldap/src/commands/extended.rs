@@ -204,9 +204,7 @@ pub async fn change_own_password(session: &mut Session, object: &Object, old: &[
         Ok(_) => done(),
         Err(ChangeError::Auth(error)) => Err(auth_refusal(&error).into()),
         Err(ChangeError::Violation(violation)) => Err(passwords::violation(&violation)),
-        Err(ChangeError::Directory(error)) => {
-            Err(Failure::of(&error, object.kind, &object.name).into())
-        }
+        Err(ChangeError::Directory(error)) => Err(Failure::of(&error, object.kind, &object.name).into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The root DSE and the subschema, which everybody may read.
 
+use super::bind::EXTERNAL;
 use crate::codec::filter::Filter;
 use crate::codec::reply::{self, Extras};
 use crate::codec::request::{Scope, Search};
@@ -31,9 +32,13 @@ async fn root(session: &mut Session, id: u32, search: &Search) -> Done {
         let tops = names.next_below("").into_iter().filter(|top| own.is_none_or(|d| d.ends_with(top.as_str())));
         naming_contexts.extend(tops.take(CONTEXTS_MAX).map(|top| format!("dc={top}")));
     }
+    let mut mechanisms = session.ldap.authenticator.mechanisms(&session.channel());
+    if !session.conn.client_addresses().is_empty() {
+        mechanisms.insert(0, EXTERNAL);
+    }
     let dse = RootDse {
         naming_contexts,
-        mechanisms: session.ldap.authenticator.mechanisms(&session.channel()),
+        mechanisms,
         start_tls: session.conn.can_start_tls(),
         version: session.ldap.config.version.clone(),
     };

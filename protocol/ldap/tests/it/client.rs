@@ -65,8 +65,12 @@ impl Cluster {
     }
 
     pub fn connect_as(&self, peer: &str, tls: Option<TlsSettings>) -> Client {
+        self.connect_to(served(&self.memory), peer, tls)
+    }
+
+    pub fn connect_to(&self, served: zcluster_ldap::Served, peer: &str, tls: Option<TlsSettings>) -> Client {
         let authenticator = Authenticator::new(Arc::new(self.memory.clone()), AuthConfig::cheap());
-        let ldap = Ldap::new(Arc::new(served(&self.memory)), Arc::new(authenticator), Config::default());
+        let ldap = Ldap::new(Arc::new(served), Arc::new(authenticator), Config::default());
         // Small, so that the service must wait for a slow client.
         let (client, server) = tokio::io::duplex(4 * 1024);
         let peer: SocketAddr = peer.parse().expect("address");

@@ -2,6 +2,7 @@
 
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use zcluster_api::directory::{Filter, Kinds, Search};
 use zcluster_api::*;
 use zcluster_ldap::Served;
@@ -28,6 +29,39 @@ impl DirectoryApi for Choosing {
         };
         DirectoryApi::write(&self.0, actor, request, command).boxed()
     }
+}
+
+/// Counts what searches bring.
+struct Counted(Choosing, Arc<AtomicUsize>);
+
+impl DirectoryApi for Counted {
+    fn read(&self, query: DirectoryQuery, freshness: Freshness) -> BoxFuture<'_, Result<DirectoryReply>> {
+        let read = self.0.read(query, freshness);
+        let count = self.1.clone();
+        let counted = move |reply: Result<DirectoryReply>| {
+            if let Ok(DirectoryReply::Page(page)) = &reply {
+                count.fetch_add(page.objects.len(), Ordering::SeqCst);
+            }
+            reply
+        };
+        read.map(counted).boxed()
+    }
+    fn write(
+        &self,
+        actor: Actor,
+        request: RequestId,
+        command: DirectoryCommand,
+    ) -> BoxFuture<'_, Result<DirectoryReply>> {
+        self.0.write(actor, request, command)
+    }
+}
+
+/// The service, and how many entries its searches have brought so far.
+pub fn counted(memory: &Memory) -> (Served, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let api = Arc::new(Counted(Choosing(memory.clone()), count.clone()));
+    let directory = zcluster_directory::Directory::new(api, Freshness::Local);
+    (Served::new(directory, Box::new(|| None)), count)
 }
 
 /// What there is, in a number: enough to see that something has changed.

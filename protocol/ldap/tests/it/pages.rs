@@ -3,6 +3,7 @@
 use crate::client::*;
 use ldap3_proto::control::{LdapControl, ServerSortRequet};
 use ldap3_proto::proto::*;
+use std::sync::atomic::Ordering;
 use zcluster_api::{AccountId, DirectoryCommand, GroupId};
 
 fn many(cluster: &Cluster, count: u32) {
@@ -162,4 +163,39 @@ async fn abandoning_cancelling_and_asking_ahead() {
     }
     c.send(LdapOp::UnbindRequest, vec![]).await;
     assert!(c.try_message().await.is_none());
+}
+
+/// Who does not read his answer makes the service wait with the rest of it, not gather it: it has fetched one page, and a
+/// page is bounded in bytes too.
+#[tokio::test]
+async fn who_does_not_read_is_waited_for() {
+    const ENTRIES: u32 = 600;
+    const BYTES: usize = 16 * 1024;
+    const PAGE_BYTES: usize = 2 * 1024 * 1024;
+    let cluster = Cluster::new();
+    many(&cluster, ENTRIES);
+    for n in 0..ENTRIES {
+        let mut id = [9; 16];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        let changes = vec![set("description", &[&"x".repeat(BYTES)])];
+        cluster.memory.command(DirectoryCommand::ModifyAccount { id: AccountId(id), changes }).expect("modify");
+    }
+    let (served, brought) = crate::direct::counted(&cluster.memory);
+    let mut c = cluster.connect_to(served, NEAR, None);
+    c.bind(ADMIN, PASSWORD).await;
+    let before = brought.load(Ordering::SeqCst);
+    c.send(LdapOp::SearchRequest(sub("", "(description=*)", &["*"])), vec![]).await;
+    assert!(matches!(c.message().await.op, LdapOp::SearchResultEntry(_)));
+    // Time enough to go on, if it did.
+    for _ in 0..20 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let held = brought.load(Ordering::SeqCst) - before;
+    assert!(held <= PAGE_BYTES / BYTES + 1, "{held} entries were fetched for a client that has read one");
+    let mut left = ENTRIES - 1;
+    while let LdapOp::SearchResultEntry(entry) = c.message().await.op {
+        assert_eq!(values(&entry, "description")[0].len(), BYTES);
+        left -= 1;
+    }
+    assert_eq!(left, 0);
 }

@@ -15,6 +15,8 @@ use zcluster_api::directory::{
 };
 use zcluster_api::{AccountId, Error, Result, codec};
 
+/// A page is over when its entries have so many bytes: of lists with very many members it has fewer.
+const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Rows of the index read for one part of a filter; with more, another part or the whole is looked at.
 const CANDIDATES_MAX: usize = 20_000;
 /// First byte of a cursor: entries of the index by id.
@@ -115,6 +117,7 @@ pub(super) fn page(kv: &dyn KvRead, search: &Search) -> Result<Page> {
         domain,
         limit: search.limit.clamp(1, SEARCH_PAGE_MAX) as usize,
         left: SEARCH_EXAMINE_MAX,
+        bytes: 0,
         page: Page::default(),
     };
     match search.after.as_deref() {
@@ -172,6 +175,12 @@ fn candidates(kv: &dyn KvRead, filter: &Filter, most: usize) -> Option<BTreeSet<
     }
 }
 
+/// Bytes of an entry's names and values, about.
+fn bytes_of(object: &Object) -> usize {
+    let of = |a: &zcluster_api::directory::Attribute| a.name.len() + a.values.iter().map(String::len).sum::<usize>();
+    object.attrs.iter().map(of).sum::<usize>() + object.name.len()
+}
+
 struct Work<'a> {
     kv: &'a dyn KvRead,
     search: &'a Search,
@@ -179,6 +188,8 @@ struct Work<'a> {
     limit: usize,
     /// Entries that may still be looked at.
     left: u32,
+    /// Bytes of the entries on the page.
+    bytes: usize,
     page: Page,
 }
 
@@ -192,6 +203,7 @@ impl Work<'_> {
         };
         let parent = search.parent.is_none_or(|p| object.parent == Some(p));
         if here && parent && search.kinds.has(object.kind) && search.filter.fits(object.kind, &object.attrs) {
+            self.bytes += bytes_of(&object);
             self.page.objects.push(object);
         }
     }
@@ -199,7 +211,7 @@ impl Work<'_> {
     /// Whether the page is over; if so, `cursor` is where the next one begins behind.
     fn is_full(&mut self, cursor: impl FnOnce() -> Vec<u8>) -> bool {
         self.left = self.left.saturating_sub(1);
-        let full = self.page.objects.len() >= self.limit || self.left == 0;
+        let full = self.page.objects.len() >= self.limit || self.left == 0 || self.bytes >= PAGE_BYTES_MAX;
         if full {
             self.page.next = Some(cursor());
         }
