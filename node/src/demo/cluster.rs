@@ -127,6 +127,7 @@ impl Cluster {
         for index in known..self.members.len() {
             self.join(index).await?;
         }
+        self.allow_password().await?;
         for account in ACCOUNTS {
             self.create_account(&format!("{account}@{DOMAIN}")).await?;
         }
@@ -224,6 +225,16 @@ impl Cluster {
             && status.shards.len() == self.shards as usize
             && full(&status.directory)
             && status.shards.iter().all(full)
+    }
+
+    /// Lets accounts have the demo's password, which is shorter than a site would want.
+    ///
+    /// # Errors
+    /// The cluster refused.
+    pub async fn allow_password(&self) -> Result<()> {
+        let length = PASSWORD.len().to_string();
+        let args = ["modifyCos", "default", "zimbraPasswordMinLength", &length].map(str::to_string).to_vec();
+        self.client(0)?.post::<Reply>("/v1/prov", &ProvRequest { args }).await.map(drop)
     }
 
     /// Creates an account unless it is there.

@@ -112,7 +112,11 @@ fn print_entry(entry: &Entry, out: &mut String) {
             let _ = writeln!(out, "# distributionList {} memberCount={}", entry.name, members.len());
         }
         None if !entry.name.is_empty() => {
-            let _ = writeln!(out, "# name {}", entry.name);
+            let is_class = |(name, values): &&(String, Vec<String>)| {
+                name == "objectClass" && values.iter().any(|v| v == "zimbraAlias")
+            };
+            let word = if entry.attributes.iter().any(|a| is_class(&a)) { "alias" } else { "name" };
+            let _ = writeln!(out, "# {word} {}", entry.name);
         }
         None => {}
     }

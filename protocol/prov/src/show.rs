@@ -38,7 +38,8 @@ impl Prov {
         let classes = object.kind.object_classes().iter().map(|c| (*c).to_string()).collect();
         attrs.set("objectClass", classes);
         for (name, value) in [("zimbraId", object.id.to_string()), (name_attribute(object.kind), object.name.clone())] {
-            if !attrs.has(name) {
+            // An alias has neither of its own.
+            if !attrs.has(name) && object.kind != ObjectKind::Alias {
                 attrs.set(name, vec![value]);
             }
         }
@@ -62,28 +63,28 @@ impl Prov {
 
     /// A page of an answer: names, or with `-v` entries.
     pub(crate) async fn list(&self, call: &Call<'_>, search: Search, only: &[&str]) -> Outcome {
-        self.list_if(call, search, only, |_| true).await
+        self.list_from(call, search, only, call.page).await
     }
 
-    /// The same, less what is not wanted although it fits.
-    pub(crate) async fn list_if(
+    /// The same from a page's mark on.
+    pub(crate) async fn list_from(
         &self,
         call: &Call<'_>,
         mut search: Search,
         only: &[&str],
-        wanted: impl Fn(&Object) -> bool,
+        page: Option<&str>,
     ) -> Outcome {
         let verbose = call.has("-v");
         let most = if verbose { ENTRIES } else { NAMES };
         search.limit = SEARCH_PAGE_MAX.min(most as u32);
-        search.after = call.page.map(cursor).transpose()?;
+        search.after = page.map(cursor).transpose()?;
         let mut reply = Reply::default();
         let viewer = self.directory.viewer(self.actor).await?;
         let mut pages = 0;
         loop {
             let page = self.directory.search(self.actor, search.clone()).await?;
             pages += 1;
-            for object in page.objects.iter().filter(|o| wanted(o)) {
+            for object in &page.objects {
                 reply.items.push(match verbose {
                     true => Item::Entry(self.entry_for(&viewer, object, call.has("-e"), only).await?),
                     false => Item::Text(object.name.clone()),
