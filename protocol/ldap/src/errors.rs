@@ -36,6 +36,9 @@ pub enum Code {
     Busy = 51,
     Unavailable = 52,
     UnwillingToPerform = 53,
+    /// draft-ietf-ldapext-ldapv3-vlv-09.
+    SortControlMissing = 60,
+    OffsetRangeError = 61,
     NamingViolation = 64,
     ObjectClassViolation = 65,
     NotAllowedOnNonLeaf = 66,

@@ -9,6 +9,10 @@ pub const PAGED: &str = "1.2.840.113556.1.4.319";
 pub const SORT: &str = "1.2.840.113556.1.4.473";
 /// Sort response.
 pub const SORT_RESPONSE: &str = "1.2.840.113556.1.4.474";
+/// Virtual list view request (draft-ietf-ldapext-ldapv3-vlv-09).
+pub const VIEW: &str = "2.16.840.1.113730.3.4.9";
+/// Virtual list view response.
+pub const VIEW_RESPONSE: &str = "2.16.840.1.113730.3.4.10";
 /// Manage DSA IT (RFC 3296): there are no referrals, so that it changes nothing.
 pub const MANAGE_DSA_IT: &str = "2.16.840.1.113730.3.4.2";
 /// Pre-read (RFC 4527).
@@ -27,8 +31,18 @@ pub const SYNC_DONE: &str = "1.3.6.1.4.1.4203.1.9.1.3";
 pub const SYNC_INFO: &str = "1.3.6.1.4.1.4203.1.9.1.4";
 
 /// What is understood, for the root DSE.
-pub const SUPPORTED: [&str; 8] =
-    [PAGED, SORT, MANAGE_DSA_IT, PRE_READ, POST_READ, ASSERTION, SYNC_REQUEST, SORT_RESPONSE];
+pub const SUPPORTED: [&str; 10] = [
+    PAGED,
+    SORT,
+    MANAGE_DSA_IT,
+    PRE_READ,
+    POST_READ,
+    ASSERTION,
+    SYNC_REQUEST,
+    SORT_RESPONSE,
+    VIEW,
+    VIEW_RESPONSE,
+];
 
 /// A control.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +107,27 @@ impl Control {
         if keys.is_empty() { Err(Malformed("no sort key")) } else { Ok(keys) }
     }
 
+    /// As a virtual list view.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn view(&self) -> Result<View> {
+        let mut r = self.contents()?.nested(SEQUENCE)?;
+        let number = |r: &mut Reader<'_>| {
+            u32::try_from(r.integer(INTEGER)?).map_err(|_| Malformed("a number of entries that cannot be"))
+        };
+        let (before, after) = (number(&mut r)?, number(&mut r)?);
+        let target = match r.peek() {
+            Some(tag) if tag == ber::context_seq(0) => {
+                let mut at = r.nested(tag)?;
+                Target::Offset { offset: number(&mut at)?, of: number(&mut at)? }
+            }
+            _ => Target::Value(ber::text(r.take(context(1))?)?.to_string()),
+        };
+        let context = r.maybe(OCTETS)?.map(<[u8]>::to_vec);
+        Ok(View { before, after, target, context })
+    }
+
     /// As a list of attributes to show (RFC 4527 §3).
     ///
     /// # Errors
@@ -134,6 +169,33 @@ pub struct SortKey {
     pub reverse: bool,
 }
 
+/// A part of a sorted result that a client wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Entries in front of the one that is meant.
+    pub before: u32,
+    /// And behind it.
+    pub after: u32,
+    /// Which is meant.
+    pub target: Target,
+    /// The server's word for the result, from an earlier answer.
+    pub context: Option<Vec<u8>>,
+}
+
+/// An entry of a sorted result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// By its place, from one on, among so many as the client thinks there are; 0: it does not know.
+    Offset {
+        /// Which.
+        offset: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// The first whose sort key is not less.
+    Value(String),
+}
+
 /// A sync request (RFC 4533 §2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncRequest {
@@ -166,6 +228,21 @@ pub fn sort_reply(code: u32, attr: Option<&str>) -> Control {
         }
     });
     Control::reply(SORT_RESPONSE, w.finish())
+}
+
+/// The response to a virtual list view: which entry was meant, of how many, result code, word for the result.
+pub fn view_reply(at: usize, count: usize, code: u32, context: Option<&[u8]>) -> Control {
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut w = Writer::new();
+    w.nest(SEQUENCE, |w| {
+        w.integer(INTEGER, number(at));
+        w.integer(INTEGER, number(count));
+        w.integer(ENUMERATED, i64::from(code));
+        if let Some(context) = context {
+            w.octets(context);
+        }
+    });
+    Control::reply(VIEW_RESPONSE, w.finish())
 }
 
 /// How an entry of a synchronisation stands (RFC 4533 §2.3).
@@ -235,6 +312,7 @@ mod tests {
         fn any_value(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let control = Control { oid: String::new(), critical: false, value: Some(bytes) };
             let _ = (control.paged(), control.sort_keys(), control.selection(), control.sync_request());
+            let _ = control.view();
         }
     }
 }

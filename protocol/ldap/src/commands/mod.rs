@@ -13,6 +13,7 @@ mod reads;
 pub mod search;
 mod selfdescription;
 mod sync;
+pub mod view;
 
 use crate::codec::controls::{self, Control};
 use crate::codec::request::Operation;
@@ -25,8 +26,8 @@ use crate::errors::{Code, Stop, refused};
 pub fn check_controls(operation: &Operation, all: &[Control]) -> Result<(), Stop> {
     let fits = |oid: &str| match operation {
         Operation::Search(_) => {
-            [controls::PAGED, controls::SORT, controls::SYNC_REQUEST, controls::MANAGE_DSA_IT, controls::ASSERTION]
-                .contains(&oid)
+            let more = [controls::VIEW, controls::SYNC_REQUEST, controls::MANAGE_DSA_IT, controls::ASSERTION];
+            [controls::PAGED, controls::SORT].iter().chain(&more).any(|known| *known == oid)
         }
         Operation::Modify(..) | Operation::ModifyDn { .. } => {
             [controls::PRE_READ, controls::POST_READ, controls::ASSERTION, controls::MANAGE_DSA_IT].contains(&oid)

@@ -1,5 +1,6 @@
 //! Paged results (RFC 2696): what stands in the cookie between two pages.
 
+use crate::codec::controls::SortKey;
 use crate::codec::request::Search;
 use crate::entry::Entry;
 use crate::errors::{Code, Stop, refused};
@@ -35,6 +36,14 @@ fn digest(search: &Search) -> [u8; 8] {
     let mut text = String::new();
     let _ = write!(text, "{}\0{:?}\0{:?}", search.base, search.scope, search.filter);
     let mut out = [0; 8];
+    out.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..8]);
+    out
+}
+
+/// What a view is for: the same, and its order.
+pub fn digest_of(search: &Search, keys: &[SortKey]) -> [u8; 8] {
+    let mut out = [0; 8];
+    let text = format!("{:?}{keys:?}", digest(search));
     out.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..8]);
     out
 }

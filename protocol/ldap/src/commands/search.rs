@@ -1,7 +1,7 @@
 //! Search (RFC 4511 §4.5), in pages (RFC 2696) and in order (RFC 2891) if wanted.
 
 use super::paging::{self, From, Sorted};
-use super::{control, reads, selfdescription, sync};
+use super::{control, reads, selfdescription, sync, view};
 use crate::access::Who;
 use crate::attr::Operational;
 use crate::codec::controls::{self, Control, SortKey, paged_reply, sort_reply};
@@ -32,13 +32,21 @@ pub async fn run(session: &mut Session, id: u32, search: Search, all: &[Control]
         Some(control) => Some((control.sort_keys()?, control.critical)),
         None => None,
     };
+    let view = control(all, controls::VIEW).map(Control::view).transpose()?;
     let mut task = Task::new(session, id, who, base, search);
     if let Some(control) = control(all, controls::SYNC_REQUEST) {
-        if paged.is_some() || keys.is_some() {
+        if paged.is_some() || keys.is_some() || view.is_some() {
             return refused(Code::UnwillingToPerform, "a synchronisation has neither pages nor an order");
         }
         let found = task.found(session, all).await?;
         return sync::run(session, task, found, &control.sync_request()?).await;
+    }
+    if let Some(view) = view {
+        if paged.is_some() {
+            return view::not_with_pages();
+        }
+        let found = task.found(session, all).await?;
+        return view::run(session, &mut task, found, keys.map(|(keys, _)| keys), view).await;
     }
     match paged {
         Some((0, _)) => {
@@ -196,6 +204,11 @@ impl Task {
         session.attend(self.id, look.boxed()).await?
     }
 
+    /// Whether one more entry may be sent.
+    pub fn has_room(&self) -> bool {
+        self.size_left > 0
+    }
+
     /// All entries, sorted; or why they cannot be.
     async fn in_order(
         &mut self,
@@ -206,6 +219,17 @@ impl Task {
         if let Err(why) = check_keys(keys) {
             return Ok(Err(why));
         }
+        let sorted = self.sorted(session, found, keys).await?;
+        Ok(sorted.map(|entries| entries.into_iter().map(|s| s.entry).collect()))
+    }
+
+    /// The same with what they are sorted by, which can be sorted by.
+    pub async fn sorted(
+        &mut self,
+        session: &mut Session,
+        found: Option<Found>,
+        keys: &[SortKey],
+    ) -> Result<Result<Vec<Sortable>, (Code, String)>, Stop> {
         let mut walk = self.walk(session, found, Cursor::default()).await?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while !walk.is_over() {
@@ -225,7 +249,7 @@ impl Task {
             }
         }
         sort(&mut entries, keys);
-        Ok(Ok(entries.into_iter().map(|s| s.entry).collect()))
+        Ok(Ok(entries))
     }
 
     /// Sends a sorted result, or its first page.

@@ -8,7 +8,7 @@ mod translate;
 mod walk;
 
 pub use resolve::{Found, find, find_by_name};
-pub use sort::{Sortable, check_keys, keys_of, sort};
+pub use sort::{Sortable, check_keys, compare_key, keys_of, sort};
 pub use walk::{Cursor, Walk};
 
 use crate::codec::request::Scope;

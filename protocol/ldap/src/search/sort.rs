@@ -51,17 +51,22 @@ pub fn keys_of(entry: &Entry, keys: &[SortKey]) -> Vec<Option<String>> {
     keys.iter().map(least).collect()
 }
 
+/// How two values of a key stand to each other.
+pub fn compare_key(a: Option<&str>, b: Option<&str>, reverse: bool) -> Ordering {
+    let found = match (a, b) {
+        (Some(a), Some(b)) => order(a, b),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+    };
+    if reverse { found.reverse() } else { found }
+}
+
 /// Sorts; entries without a value count as greater than all others (RFC 2891 §2.2).
 pub fn sort(entries: &mut [Sortable], keys: &[SortKey]) {
     entries.sort_by(|a, b| {
         for (at, key) in keys.iter().enumerate() {
-            let found = match (&a.keys[at], &b.keys[at]) {
-                (Some(a), Some(b)) => order(a, b),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (None, None) => Ordering::Equal,
-            };
-            let found = if key.reverse { found.reverse() } else { found };
+            let found = compare_key(a.keys[at].as_deref(), b.keys[at].as_deref(), key.reverse);
             if found != Ordering::Equal {
                 return found;
             }

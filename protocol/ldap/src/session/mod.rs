@@ -12,6 +12,7 @@ use crate::codec::request::{Message, Nonsense, Operation};
 use crate::commands;
 use crate::commands::bind::SaslUnderway;
 use crate::commands::paging::Sorted;
+use crate::commands::view::Viewed;
 use crate::config::{ANONYMOUS_MESSAGE_BYTES_MAX, BAD_MESSAGES_MAX, MESSAGE_BYTES_MAX};
 use crate::errors::{Code, End, Outcome, Stop};
 use std::collections::VecDeque;
@@ -31,6 +32,8 @@ pub struct Session {
     pub login_failures: u32,
     /// Sorted results of which the client takes page after page: the last ones only.
     pub sorted: Option<Sorted>,
+    /// The sorted result that the client looks at parts of.
+    pub viewed: Option<Viewed>,
     bad_messages: u32,
     /// Requests that came while another was being answered, and their bytes.
     waiting: VecDeque<(usize, Incoming)>,
@@ -56,6 +59,7 @@ pub async fn serve(ldap: Arc<Ldap>, conn: Connection) {
         sasl: None,
         login_failures: 0,
         sorted: None,
+        viewed: None,
         bad_messages: 0,
         waiting: VecDeque::new(),
         waiting_bytes: 0,
@@ -169,7 +173,7 @@ impl Session {
     /// Nobody has signed in, or no more (RFC 4513 §4).
     pub fn forget_who(&mut self) {
         self.who = None;
-        self.sorted = None;
+        (self.sorted, self.viewed) = (None, None);
         let timeout = self.ldap.config.login_timeout;
         self.conn.set_idle_timeout(timeout);
     }
@@ -177,7 +181,7 @@ impl Session {
     /// Somebody has signed in.
     pub fn welcome(&mut self, who: Who) {
         self.who = Some(who);
-        self.sorted = None;
+        (self.sorted, self.viewed) = (None, None);
         let timeout = self.ldap.config.idle_timeout;
         self.conn.set_idle_timeout(timeout);
     }

@@ -199,3 +199,70 @@ async fn who_does_not_read_is_waited_for() {
     }
     assert_eq!(left, 0);
 }
+
+/// `before`, `after`, place, of how many; a value in place of the two last.
+fn view(before: u8, after: u8, target: std::result::Result<(u8, u8), &str>, context: Option<&[u8]>) -> LdapControl {
+    let mut inner = vec![2, 1, before, 2, 1, after];
+    match target {
+        Ok((offset, of)) => inner.extend([0xa0, 6, 2, 1, offset, 2, 1, of]),
+        Err(value) => {
+            inner.extend([0x81, value.len() as u8]);
+            inner.extend(value.as_bytes());
+        }
+    }
+    if let Some(context) = context {
+        inner.extend([4, context.len() as u8]);
+        inner.extend(context);
+    }
+    let value = [&[0x30, inner.len() as u8][..], &inner].concat();
+    LdapControl::Unknown { oid: "2.16.840.1.113730.3.4.9".into(), criticality: true, value: Some(value) }
+}
+
+/// Place, how many, result, and the word for the result.
+fn viewed(found: &Found) -> (u8, u8, u8, Vec<u8>) {
+    let value = found.controls.iter().find_map(|c| match c {
+        LdapControl::Unknown { oid, value: Some(value), .. } if oid == "2.16.840.1.113730.3.4.10" => Some(value),
+        _ => None,
+    });
+    let value = value.expect("the answer's control");
+    assert_eq!((value[2], value[3], value[5], value[6], value[8], value[9]), (2, 1, 2, 1, 10, 1), "{value:?}");
+    (value[4], value[7], value[10], value.get(13..).unwrap_or_default().to_vec())
+}
+
+#[tokio::test]
+async fn parts_of_a_sorted_result_are_looked_at() {
+    let cluster = Cluster::new();
+    many(&cluster, 100);
+    let mut c = cluster.as_admin().await;
+    let request = || sub("dc=other,dc=org", "(cn=Person*)", &["cn"]);
+    let cns = |found: &Found| found.entries.iter().map(|e| values(e, "cn")[0].clone()).collect::<Vec<_>>();
+    let person = |n: u32| format!("Person {n:04}");
+    let first = c.search_with(request(), vec![sorted_by("cn", false), view(0, 2, Ok((1, 0)), None)]).await;
+    assert_eq!((first.result.code, cns(&first)), (LdapResultCode::Success, vec![person(0), person(1), person(2)]));
+    let (at, count, result, context) = viewed(&first);
+    assert_eq!((at, count, result, context.len()), (1, 100, 0, 8));
+    // Scrolling: by place, in proportion, by value, to the end; the result stays as it was.
+    let mut gone = [9; 16];
+    gone[..4].copy_from_slice(&[0; 4]);
+    cluster.memory.command(DirectoryCommand::DeleteAccount(AccountId(gone))).expect("delete");
+    for (target, want, place) in [
+        (Ok((50, 100)), 48..52, 50),
+        (Ok((25, 50)), 48..52, 50),
+        (Err("person 0070"), 69..73, 71),
+        (Ok((100, 100)), 98..100, 100),
+        (Err("q"), 99..100, 101),
+    ] {
+        let found = c.search_with(request(), vec![sorted_by("cn", false), view(1, 2, target, Some(&context))]).await;
+        assert_eq!(cns(&found), want.map(person).collect::<Vec<_>>(), "{target:?}");
+        let (at, count, result, again) = viewed(&found);
+        assert_eq!((at, count, result, &again), (place, 100, 0, &context), "{target:?}");
+    }
+    let reverse = c.search_with(request(), vec![sorted_by("cn", true), view(0, 1, Err("person 0050"), Some(&context))]);
+    let reverse = reverse.await;
+    assert_eq!(cns(&reverse), [person(50), person(49)]);
+    assert_ne!(viewed(&reverse).3, context, "another order is another result");
+    let unsorted = c.search_with(request(), vec![view(0, 1, Ok((1, 0)), None)]).await;
+    assert_eq!((unsorted.entries.len(), viewed(&unsorted).2), (0, 60));
+    let nowhere = c.search_with(request(), vec![sorted_by("cn", false), view(0, 1, Ok((0, 0)), None)]).await;
+    assert_eq!((nowhere.entries.len(), viewed(&nowhere).2), (0, 61));
+}

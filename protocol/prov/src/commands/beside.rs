@@ -1,4 +1,4 @@
-//! Commands about what stands beside servers: always-on clusters and UC services.
+//! Commands about what stands beside servers: always-on clusters, UC services, XMPP components.
 
 use super::{Handlers, only};
 use crate::Outcome;
@@ -6,11 +6,12 @@ use crate::call::Call;
 use crate::pairs::modifications;
 use crate::prov::Prov;
 use crate::show::search;
-use zcluster_api::directory::{Filter, ObjectKind};
+use zcluster_api::directory::{Filter, Modification, ObjectKind};
 use zcluster_directory::Failure;
 
 const CLUSTER: &[ObjectKind] = &[ObjectKind::AlwaysOnCluster];
 const SERVICE: &[ObjectKind] = &[ObjectKind::UcService];
+const XMPP: &[ObjectKind] = &[ObjectKind::XmppComponent];
 
 pub(super) const HANDLERS: Handlers = &[
     ("createAlwaysOnCluster", |p, c| Box::pin(create(p, c, CLUSTER))),
@@ -24,10 +25,31 @@ pub(super) const HANDLERS: Handlers = &[
     ("modifyUCService", |p, c| Box::pin(modify(p, c, SERVICE))),
     ("renameUCService", |p, c| Box::pin(p.give_name(c, SERVICE, None))),
     ("deleteUCService", |p, c| Box::pin(delete(p, c, SERVICE))),
+    ("createXMPPComponent", |p, c| Box::pin(create_xmpp(p, c))),
+    ("getXMPPComponent", |p, c| Box::pin(get(p, c, XMPP))),
+    ("getAllXMPPComponents", |p, c| Box::pin(get_all(p, c, XMPP))),
+    ("modifyXMPPComponent", |p, c| Box::pin(modify(p, c, XMPP))),
+    ("deleteXMPPComponent", |p, c| Box::pin(delete(p, c, XMPP))),
 ];
 
 async fn create(prov: &Prov, call: &Call<'_>, kind: &[ObjectKind]) -> Outcome {
     prov.make(call, kind[0], call.name(), None, modifications(call.from(1))?).await
+}
+
+/// `<short-name> <domain> <server> <class> <category> <type>`: its name is the short one in the domain.
+async fn create_xmpp(prov: &Prov, call: &Call<'_>) -> Outcome {
+    let domain = prov.named(&[ObjectKind::Domain], None, call.arg(1)).await?;
+    let server = prov.named(&[ObjectKind::Server], None, call.arg(2)).await?;
+    let mut attrs = modifications(call.from(6))?;
+    attrs.extend([
+        Modification::set("zimbraXMPPComponentClassName", call.arg(3)),
+        Modification::set("zimbraXMPPComponentCategory", call.arg(4)),
+        Modification::set("zimbraXMPPComponentType", call.arg(5)),
+        Modification::set("zimbraDomainId", domain.id.to_string()),
+        Modification::set("zimbraServerId", server.id.to_string()),
+    ]);
+    let name = format!("{}.{}", call.arg(0), domain.name);
+    prov.make(call, ObjectKind::XmppComponent, &name, None, attrs).await
 }
 
 async fn named(prov: &Prov, call: &Call<'_>, kind: &[ObjectKind]) -> Result<zcluster_api::directory::Object, Failure> {
