@@ -31,18 +31,8 @@ pub const SYNC_DONE: &str = "1.3.6.1.4.1.4203.1.9.1.3";
 pub const SYNC_INFO: &str = "1.3.6.1.4.1.4203.1.9.1.4";
 
 /// What is understood, for the root DSE.
-pub const SUPPORTED: [&str; 10] = [
-    PAGED,
-    SORT,
-    MANAGE_DSA_IT,
-    PRE_READ,
-    POST_READ,
-    ASSERTION,
-    SYNC_REQUEST,
-    SORT_RESPONSE,
-    VIEW,
-    VIEW_RESPONSE,
-];
+pub const SUPPORTED: [&str; 10] =
+    [PAGED, SORT, MANAGE_DSA_IT, PRE_READ, POST_READ, ASSERTION, SYNC_REQUEST, SORT_RESPONSE, VIEW, VIEW_RESPONSE];
 
 /// A control.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,7 +50,9 @@ impl<'a> Wishes<'a> {
 
     /// What is looked for: `types`, else everything that has an address.
     fn kinds(&self) -> Result<Kinds, Failure> {
-        let Some(types) = self.types else { return Ok(Kinds::ACCOUNTS.and(Kinds::GROUPS).and(only(ObjectKind::Alias))) };
+        let Some(types) = self.types else {
+            return Ok(Kinds::ACCOUNTS.and(Kinds::GROUPS).and(only(ObjectKind::Alias)));
+        };
         let mut kinds = Kinds::default();
         for word in types.split(',').map(str::trim) {
             let kind = TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, kind)| *kind);
@@ -90,7 +92,8 @@ async fn accounts(prov: &Prov, call: &Call<'_>) -> Outcome {
             Some(_) => Reply::default(),
             None => prov.list_from(call, search_others, &[], call.page).await?,
         };
-        if let (None, Some(filter)) = (&reply.more, aliases) {
+        let over = reply.more.is_none();
+        if let Some(filter) = aliases.filter(|_| over) {
             let found = aliases_from(prov, call, &filter, wishes.domain, last.filter(|p| !p.is_empty())).await?;
             reply.items.extend(found.items);
             reply.more = found.more.map(|mark| format!("{ALIASES}{mark}"));
