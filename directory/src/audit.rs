@@ -3,6 +3,7 @@
 //! Reports (who did what lately) are made from the log, which a site keeps as long as it must; the directory keeps no
 //! history of its own.
 
+use crate::Directory;
 use zcluster_api::Actor;
 use zcluster_api::directory::{Modification, ModifyKind, Object};
 
@@ -11,24 +12,34 @@ const NAMED_MAX: usize = 50;
 /// Characters shown of a value.
 const VALUE_CHARS: usize = 200;
 
-/// Who it was: `admin ID`, `account ID`, `system` (commands on a node itself).
-fn who(actor: Actor) -> String {
-    match actor {
-        Actor::Admin(id) => format!("admin {id}"),
-        Actor::Account(id) => format!("account {id}"),
-        Actor::Delivery => "delivery".into(),
-        Actor::System => "system".into(),
+impl Directory {
+    /// A change to an entry was made.
+    pub(crate) async fn audit_changed(&self, actor: Actor, what: &str, target: &Object, changes: &[Modification]) {
+        self.audit_done(actor, what, &format!("{:?} {}", target.kind, target.name), &attributes(changes)).await;
     }
-}
 
-/// A change to an entry was made.
-pub(crate) fn changed(actor: Actor, what: &str, target: &Object, changes: &[Modification]) {
-    done(actor, what, &format!("{:?} {}", target.kind, target.name), &attributes(changes));
-}
+    /// Something was done.
+    pub(crate) async fn audit_done(&self, actor: Actor, what: &str, target: &str, detail: &str) {
+        if tracing::enabled!(target: "audit", tracing::Level::INFO) {
+            let who = self.who_did(actor).await;
+            tracing::info!(target: "audit", %who, what, on = %target, detail, "directory changed");
+        }
+    }
 
-/// Something was done.
-pub(crate) fn done(actor: Actor, what: &str, target: &str, detail: &str) {
-    tracing::info!(target: "audit", who = %who(actor), what, on = %target, detail, "directory changed");
+    /// Who it was: `admin ID (ADDRESS)`, `account ID (ADDRESS)` (a delegated administrator, or a user), `system` (commands on a
+    /// node itself).
+    async fn who_did(&self, actor: Actor) -> String {
+        let (word, id) = match actor {
+            Actor::Admin(id) => ("admin", id),
+            Actor::Account(id) => ("account", id),
+            Actor::Delivery => return "delivery".into(),
+            Actor::System => return "system".into(),
+        };
+        match self.account(id).await {
+            Ok(Some(account)) => format!("{word} {id} ({})", account.name),
+            _ => format!("{word} {id}"),
+        }
+    }
 }
 
 /// Changes as zmprov would write them; of secrets only that they changed.

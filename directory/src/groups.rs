@@ -287,7 +287,7 @@ impl Directory {
                         return Err(Failure::of(&error, ObjectKind::Account, &list.name));
                     }
                 }
-                crate::audit::changed(actor, "members", list, &[change]);
+                self.audit_changed(actor, "members", list, &[change]).await;
                 Ok(())
             }
             _ => Err(Failure::invalid(format!("the members of {} are not named one by one", list.name))),

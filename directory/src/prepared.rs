@@ -1,7 +1,7 @@
 //! Checked commands that are not carried out yet: for batches, each of whose commands stands for itself.
 
 use crate::access::Wish;
-use crate::{Directory, Failure, audit, changes, service};
+use crate::{Directory, Failure, changes, service};
 use zcluster_api::directory::{Attributes, Modification, Object, ObjectKind};
 use zcluster_api::{AccountId, Actor, DirectoryCommand};
 
@@ -76,7 +76,7 @@ impl Directory {
     /// As [`Directory::delete`].
     pub async fn deletion(&self, actor: Actor, object: &Object) -> Result<DirectoryCommand, Failure> {
         self.allow(actor, Wish::Delete(object)).await?;
-        audit::changed(actor, "delete in a batch", object, &[]);
+        self.audit_changed(actor, "delete in a batch", object, &[]).await;
         service::deletion(object)
     }
 
@@ -91,7 +91,7 @@ impl Directory {
         alias: &str,
     ) -> Result<DirectoryCommand, Failure> {
         self.allow(actor, Wish::Alias { object, alias, add: true }).await?;
-        audit::done(actor, "add alias in a batch", &format!("{:?} {}", object.kind, object.name), alias);
+        self.audit_done(actor, "add alias in a batch", &format!("{:?} {}", object.kind, object.name), alias).await;
         Ok(DirectoryCommand::AddAlias { id: object.id, alias: alias.to_string() })
     }
 
@@ -101,7 +101,7 @@ impl Directory {
     /// `PERM_DENIED`.
     pub async fn alias_removal(&self, actor: Actor, object: &Object, alias: &str) -> Result<DirectoryCommand, Failure> {
         self.allow(actor, Wish::Alias { object, alias, add: false }).await?;
-        audit::done(actor, "remove alias in a batch", &format!("{:?} {}", object.kind, object.name), alias);
+        self.audit_done(actor, "remove alias in a batch", &format!("{:?} {}", object.kind, object.name), alias).await;
         Ok(DirectoryCommand::RemoveAlias { id: object.id, alias: alias.to_string() })
     }
 }

@@ -1,7 +1,7 @@
 //! Finding and changing entries, whatever their kind.
 
 use crate::access::Wish;
-use crate::{Failure, audit, changes, fresh_id, prepared, request_id};
+use crate::{Failure, changes, fresh_id, prepared, request_id};
 use std::sync::Arc;
 use zcluster_api::directory::{Attributes, Modification, Object, ObjectBy, ObjectKind, Page, Search};
 use zcluster_api::{
@@ -172,7 +172,7 @@ impl Directory {
     ) -> Result<Object, Failure> {
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, kind, name))?;
         let object = object_of(reply)?;
-        audit::changed(actor, "create", &object, told);
+        self.audit_changed(actor, "create", &object, told).await;
         Ok(object)
     }
 
@@ -209,7 +209,7 @@ impl Directory {
         let told = attrs.clone();
         let command = self.checked_creation(actor, kind, id, name, parent, attrs).await?;
         let object = Object { kind, id, name: name.to_string(), parent, attrs: Attributes::new(), home: None };
-        audit::changed(actor, "create in a batch", &object, &told);
+        self.audit_changed(actor, "create in a batch", &object, &told).await;
         Ok(command)
     }
 
@@ -284,7 +284,7 @@ impl Directory {
             }
             reply => object_of(reply),
         };
-        audit::changed(actor, "modify", object, &changes);
+        self.audit_changed(actor, "modify", object, &changes).await;
         changed
     }
 
@@ -306,7 +306,7 @@ impl Directory {
         if object.kind == ObjectKind::Account {
             self.room_after(object, &changes).await?;
         }
-        audit::changed(actor, "modify in a batch", object, &changes);
+        self.audit_changed(actor, "modify in a batch", object, &changes).await;
         modification(object, changes).map(Some)
     }
 
@@ -318,7 +318,7 @@ impl Directory {
         self.allow(actor, Wish::Delete(object)).await?;
         let command = deletion(object)?;
         self.write(command).await.map_err(|e| Failure::of(&e, object.kind, &object.name))?;
-        audit::changed(actor, "delete", object, &[]);
+        self.audit_changed(actor, "delete", object, &[]).await;
         Ok(())
     }
 
@@ -330,7 +330,7 @@ impl Directory {
     pub async fn rename(&self, actor: Actor, object: &Object, name: &str) -> Result<Object, Failure> {
         self.allow(actor, Wish::Rename { object, name }).await?;
         let renamed = self.renamed(object, name).await?;
-        audit::done(actor, "rename", &format!("{:?} {}", object.kind, object.name), name);
+        self.audit_done(actor, "rename", &format!("{:?} {}", object.kind, object.name), name).await;
         Ok(renamed)
     }
 
@@ -371,7 +371,7 @@ impl Directory {
         self.allow(actor, Wish::Alias { object, alias, add: true }).await?;
         let command = DirectoryCommand::AddAlias { id: object.id, alias: alias.to_string() };
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
-        audit::done(actor, "add alias", &format!("{:?} {}", object.kind, object.name), alias);
+        self.audit_done(actor, "add alias", &format!("{:?} {}", object.kind, object.name), alias).await;
         object_of(reply)
     }
 
@@ -383,7 +383,7 @@ impl Directory {
         self.allow(actor, Wish::Alias { object, alias, add: false }).await?;
         let command = DirectoryCommand::RemoveAlias { id: object.id, alias: alias.to_string() };
         let reply = self.write(command).await.map_err(|e| Failure::of(&e, ObjectKind::Alias, alias))?;
-        audit::done(actor, "remove alias", &format!("{:?} {}", object.kind, object.name), alias);
+        self.audit_done(actor, "remove alias", &format!("{:?} {}", object.kind, object.name), alias).await;
         object_of(reply)
     }
 

@@ -116,7 +116,7 @@ impl Directory {
         }
         changes.push(change(ModifyKind::Add, vec![ace.to_string()]));
         self.change_grants(target, changes).await?;
-        crate::audit::done(actor, "grant", &format!("{:?} {}", target.kind, target.name), &told(&ace));
+        self.audit_done(actor, "grant", &format!("{:?} {}", target.kind, target.name), &told(&ace)).await;
         Ok(ace)
     }
 
@@ -153,7 +153,7 @@ impl Directory {
             vec![Modification { name: "zimbraACE".into(), kind: ModifyKind::Remove, values: old }],
         )
         .await?;
-        crate::audit::done(actor, "revoke", &format!("{:?} {}", target.kind, target.name), &told(&found));
+        self.audit_done(actor, "revoke", &format!("{:?} {}", target.kind, target.name), &told(&found)).await;
         Ok(found)
     }
 

@@ -337,7 +337,7 @@ fn a_delegated_administrator_has_his_domain() {
     let id = cluster.prov(&["ga", BOSS, "zimbraId"]);
     let id = id.lines().find_map(|l| l.strip_prefix("zimbraId: ")).unwrap().to_string();
     let log = fs::read_to_string(cluster.folder.join("node1.log")).unwrap();
-    let told: Vec<&str> = log.lines().filter(|l| l.contains(&format!("account {id}"))).collect();
+    let told: Vec<&str> = log.lines().filter(|l| l.contains(&format!("account {id} ({BOSS})"))).collect();
     for (what, on) in [("create", "ann@own.example"), ("modify", "ann@own.example")] {
         assert!(told.iter().any(|l| l.contains(what) && l.contains(on)), "{what} {on}: {told:#?}");
     }
