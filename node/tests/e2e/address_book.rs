@@ -68,8 +68,9 @@ impl Company {
         );
         fs::write(at("slapd.conf"), config).unwrap();
         fs::write(at("people.ldif"), PEOPLE).unwrap();
-        let loaded = Command::new("/usr/sbin/slapadd").args(["-q", "-f", &at("slapd.conf"), "-l", &at("people.ldif")]);
-        let loaded = { loaded }.output().expect("slapd is installed (deploy/prerequisites)");
+        let loaded =
+            Command::new("/usr/sbin/slapadd").args(["-q", "-f", &at("slapd.conf"), "-l", &at("people.ldif")]).output();
+        let loaded = loaded.expect("slapd is installed (deploy/prerequisites)");
         assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new("/usr/sbin/slapd")

@@ -36,7 +36,7 @@ pub enum Code {
     Busy = 51,
     Unavailable = 52,
     UnwillingToPerform = 53,
-    /// draft-ietf-ldapext-ldapv3-vlv-09.
+    /// In the answer's control of a virtual list view only.
     SortControlMissing = 60,
     OffsetRangeError = 61,
     NamingViolation = 64,
@@ -45,6 +45,8 @@ pub enum Code {
     NotAllowedOnRdn = 67,
     EntryAlreadyExists = 68,
     ObjectClassModsProhibited = 69,
+    /// draft-ietf-ldapext-ldapv3-vlv-09: why, says the control.
+    VirtualListViewError = 76,
     Other = 80,
     /// RFC 3909.
     Canceled = 118,

@@ -66,6 +66,10 @@ fn told(code: Code, at: usize, count: usize, context: Option<&[u8]>, sorted: Opt
     let mut controls = Vec::from_iter(sorted);
     controls.push(view_reply(at, count, code as u32, context));
     let extras = Extras { controls, ..Extras::default() };
+    let code = match code {
+        Code::SortControlMissing | Code::OffsetRangeError => Code::VirtualListViewError,
+        other => other,
+    };
     Ok((Outcome::new(code, ""), extras))
 }
 
