@@ -1,11 +1,11 @@
 //! What administrators name and look at. A delegated administrator learns nothing of what he has no right to, not even
 //! whether it is there: as in Zimbra, its name is refused, and so is that of an entry that does not exist.
 
-use crate::access::{View, denied, is_person};
+use crate::access::{View, Wish, denied, is_person};
 use crate::failure::noun;
 use crate::rights::{Applied, Asker, Want};
 use crate::{Directory, Failure};
-use zcluster_api::directory::{Attributes, Object, ObjectBy, ObjectKind};
+use zcluster_api::directory::{Attributes, Modification, Object, ObjectBy, ObjectKind};
 use zcluster_api::{AccountId, Actor};
 
 fn hidden(kind: ObjectKind, name: &str) -> Failure {
@@ -119,6 +119,22 @@ impl Directory {
         let levels = self.levels(object, &asker.upper).await?;
         let applied = Applied::of(&levels, &asker.who);
         Ok(rights.iter().any(|r| applied.allows(Want::Preset(r), object.kind)))
+    }
+
+    /// Whether the actor may change the entry so: for callers that write by themselves.
+    ///
+    /// # Errors
+    /// `PERM_DENIED`.
+    pub async fn may_change(&self, actor: Actor, object: &Object, changes: &[Modification]) -> Result<(), Failure> {
+        self.allow(actor, Wish::Modify { object, changes }).await
+    }
+
+    /// Whether the actor may give the entry a further address.
+    ///
+    /// # Errors
+    /// `PERM_DENIED`.
+    pub async fn may_add_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<(), Failure> {
+        self.allow(actor, Wish::Alias { object, alias, add: true }).await
     }
 
     /// Whether the actor may see an attribute of the entry.

@@ -8,6 +8,7 @@
 //! | `service` | find, create, change, remove, rename |
 //! | `prepared` | the same, checked but not carried out yet: for batches |
 //! | `changes` | a change checked against the schema |
+//! | `commands` | checked changes as commands for the log |
 //! | `access` | who may see and do what |
 //! | `known` | what administrators name and look at |
 //! | `passwords` | who may set passwords, and by which rules |
@@ -29,6 +30,7 @@ mod access;
 mod audit;
 mod bring;
 mod changes;
+mod commands;
 pub mod defaults;
 pub mod dn;
 mod failure;

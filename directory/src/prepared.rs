@@ -1,16 +1,18 @@
 //! Checked commands that are not carried out yet: for batches, each of whose commands stands for itself.
 
 use crate::access::Wish;
-use crate::{Directory, Failure, changes, service};
+use crate::{Directory, Failure, changes, commands};
 use zcluster_api::directory::{Attributes, Modification, Object, ObjectKind};
 use zcluster_api::{AccountId, Actor, DirectoryCommand};
 
 /// What an entry is given when it is made, and never again: immutable for clients.
-const ONCE: [(ObjectKind, &str); 3] = [
+const ONCE: [(ObjectKind, &str); 5] = [
     (ObjectKind::Domain, "zimbraDomainType"),
     // Zimbra's maps for Postfix look for these in alias domains, though no domain may have them otherwise.
     (ObjectKind::Domain, "zimbraMailCatchAllAddress"),
     (ObjectKind::Domain, "zimbraMailCatchAllForwardingAddress"),
+    (ObjectKind::XmppComponent, "zimbraDomainId"),
+    (ObjectKind::XmppComponent, "zimbraServerId"),
 ];
 
 /// Checks what a new entry is to have.
@@ -67,7 +69,7 @@ impl Directory {
         trusted: Vec<Modification>,
     ) -> Result<DirectoryCommand, Failure> {
         let command = self.creation(actor, kind, id, name, None, attrs).await?;
-        Ok(service::with(command, trusted))
+        Ok(commands::with(command, trusted))
     }
 
     /// The checked command that removes an entry.
@@ -77,7 +79,7 @@ impl Directory {
     pub async fn deletion(&self, actor: Actor, object: &Object) -> Result<DirectoryCommand, Failure> {
         self.allow(actor, Wish::Delete(object)).await?;
         self.audit_changed(actor, "delete in a batch", object, &[]).await;
-        service::deletion(object)
+        commands::deletion(object)
     }
 
     /// The checked command that gives an account or list a further address.

@@ -1,6 +1,7 @@
 //! Finding and changing entries, whatever their kind.
 
 use crate::access::Wish;
+use crate::commands::{deletion, modification, with};
 use crate::{Failure, changes, fresh_id, prepared, request_id};
 use std::sync::Arc;
 use zcluster_api::directory::{Attributes, Modification, Object, ObjectBy, ObjectKind, Page, Search};
@@ -174,22 +175,6 @@ impl Directory {
         let object = object_of(reply)?;
         self.audit_changed(actor, "create", &object, told).await;
         Ok(object)
-    }
-
-    /// Whether the actor may change the entry so: for callers that write by themselves.
-    ///
-    /// # Errors
-    /// `PERM_DENIED`.
-    pub async fn may_change(&self, actor: Actor, object: &Object, changes: &[Modification]) -> Result<(), Failure> {
-        self.allow(actor, Wish::Modify { object, changes }).await
-    }
-
-    /// Whether the actor may give the entry a further address.
-    ///
-    /// # Errors
-    /// `PERM_DENIED`.
-    pub async fn may_add_alias(&self, actor: Actor, object: &Object, alias: &str) -> Result<(), Failure> {
-        self.allow(actor, Wish::Alias { object, alias, add: true }).await
     }
 
     /// The checked command that makes an entry: for batches. A batch may pass the bounds on accounts of a domain by its
@@ -397,40 +382,6 @@ impl Directory {
             other => Err(unexpected(&other)),
         }
     }
-}
-
-/// What is made gets this too.
-pub(crate) fn with(mut command: DirectoryCommand, more: Vec<Modification>) -> DirectoryCommand {
-    if let DirectoryCommand::CreateAccount { attrs, .. } = &mut command {
-        attrs.extend(more);
-    }
-    command
-}
-
-/// The command that changes an entry.
-pub(crate) fn modification(object: &Object, changes: Vec<Modification>) -> Result<DirectoryCommand, Failure> {
-    let name = object.name.clone();
-    Ok(match object.kind {
-        ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::ModifyAccount { id: object.id, changes },
-        ObjectKind::Domain => DirectoryCommand::ModifyDomain { name, changes },
-        ObjectKind::Cos => DirectoryCommand::ModifyCos { name, changes },
-        ObjectKind::Config => DirectoryCommand::ModifyConfig(changes),
-        ObjectKind::Alias => return Err(Failure::invalid("an alias has no attributes of its own")),
-        _ => DirectoryCommand::ModifyEntry { id: object.id, changes },
-    })
-}
-
-/// The command that removes an entry.
-pub(crate) fn deletion(object: &Object) -> Result<DirectoryCommand, Failure> {
-    let name = object.name.clone();
-    Ok(match object.kind {
-        ObjectKind::Account | ObjectKind::Resource => DirectoryCommand::DeleteAccount(object.id),
-        ObjectKind::Domain => DirectoryCommand::DeleteDomain(name),
-        ObjectKind::Cos => DirectoryCommand::DeleteCos(name),
-        ObjectKind::Alias => DirectoryCommand::RemoveAlias { id: object.id, alias: name },
-        ObjectKind::Config => return Err(Failure::invalid("the global config stays")),
-        _ => DirectoryCommand::DeleteEntry(object.id),
-    })
 }
 
 /// What a resource is without being told.

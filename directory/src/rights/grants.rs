@@ -165,7 +165,7 @@ impl Directory {
             let (kind, name) = (ObjectKind::GlobalGrant, "globalgrant".to_string());
             DirectoryCommand::CreateEntry { kind, id: crate::fresh_id(), name, parent: None, attrs }
         } else {
-            crate::service::modification(target, changes)?
+            crate::commands::modification(target, changes)?
         };
         self.write(command).await.map(|_| ()).map_err(|e| Failure::of(&e, target.kind, &target.name))
     }

@@ -188,7 +188,7 @@ async fn who_does_not_read_is_waited_for() {
     assert!(matches!(c.message().await.op, LdapOp::SearchResultEntry(_)));
     // Time enough to go on, if it did.
     for _ in 0..20 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        zcluster_runtime::sleep(std::time::Duration::from_millis(10)).await;
     }
     let held = brought.load(Ordering::SeqCst) - before;
     assert!(held <= PAGE_BYTES / BYTES + 1, "{held} entries were fetched for a client that has read one");
