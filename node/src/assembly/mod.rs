@@ -97,6 +97,7 @@ pub async fn run(dir: DataDir, mut node: NodeFile, config: Config, options: Opti
         peers.serve(rpc_listener, &raft, &router, faults.clone());
         bootstrap::finish(&dir, &node, &config, &router).await?;
         router.run_background();
+        router.run_packer(volumes.clone());
         let has_left = membership::start(&dir, &node, &config, &router, &storage.replicas, &peers.network);
         server_entry::start(node.number, &config, router.clone());
         zcluster_runtime::spawn(zcluster_volume::follow::run(volumes, router.clone()));

@@ -151,7 +151,11 @@ pub async fn start(
         faults,
         reporter: reporter.clone(),
         book,
-        volumes: VolumeAdmin { stores: peers.volumes.clone(), asking: Asking::new(peers.network.clone()), usage: None },
+        volumes: VolumeAdmin {
+            stores: peers.volumes.clone(),
+            asking: Asking::new(peers.network.clone()),
+            usage: router.clone(),
+        },
     };
     serve_admin(admin_listener, &admin_tls, admin)?;
     let tls_of_mail = tls.clone();

@@ -18,8 +18,8 @@ pub struct VolumeAdmin {
     pub stores: Arc<Stores>,
     /// The way to other nodes.
     pub asking: Asking,
-    /// Who knows whether bodies lie on a volume; none: only the volume itself is looked at.
-    pub usage: Option<Arc<dyn VolumeUse>>,
+    /// Who knows whether bodies lie on a volume.
+    pub usage: Arc<dyn VolumeUse>,
 }
 
 /// `POST /v1/volume`.

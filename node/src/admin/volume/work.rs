@@ -280,11 +280,9 @@ impl Work<'_> {
         if config.get(DEFAULT_ATTRIBUTE) == Some(name) {
             return Err(conflict(format!("bodies go to {name}: choose another with `zcluster volume default`")));
         }
-        if let Some(usage) = &self.admin.volumes.usage {
-            let bodies = usage.bodies(name).await.map_err(told)?;
-            if bodies > 0 {
-                return Err(conflict(format!("{bodies} bodies lie on {name}: move them elsewhere first")));
-            }
+        let bodies = self.admin.volumes.usage.bodies(name).await.map_err(told)?;
+        if bodies > 0 {
+            return Err(conflict(format!("{bodies} bodies lie on {name}: a volume is removed when none does")));
         }
         let volume = VolumeConfig::parse(text).map_err(told)?;
         let own = credentials(self.admin.directory().as_ref(), name, Freshness::Linearizable).await?;
@@ -296,14 +294,15 @@ impl Work<'_> {
         };
         match looked {
             Ok(true) => {}
-            // What nobody refers to may be left behind; without a word on references, what lies there may be referred to.
-            Ok(false) if force && self.admin.volumes.usage.is_some() => {
-                notes.push("objects that nothing refers to are left there".into());
-            }
+            // No shard refers to anything there.
+            Ok(false) if force => notes.push("objects that nothing refers to are left there".into()),
             Ok(false) => return Err(conflict(format!("objects lie on {name}: a volume is removed when it is empty"))),
             Err(error) if force => notes.push(format!("it could not be looked at: {}", words(&error))),
             Err(error) => {
-                return Err(conflict(format!("cannot see whether something lies on {name} ({}); --force removes it", words(&error))));
+                return Err(conflict(format!(
+                    "cannot see whether something lies on {name} ({}); --force removes it",
+                    words(&error)
+                )));
             }
         }
         self.modify(vec![Modification {
