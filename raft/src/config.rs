@@ -1,6 +1,5 @@
 //! What an operator or a test may set. Every bound of this crate that depends on load stands here.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 use zcluster_runtime::planted::{Bug, planted};
@@ -51,12 +50,6 @@ pub struct Config {
     pub max_apply_bytes: usize,
     /// Replication messages on their way to one follower of one group.
     pub max_pipeline: usize,
-    /// How long a follower may be left without word that an entry is committed while more entries come at least as fast:
-    /// they say it as well, which saves half of all messages. A follower that asks for a read's position is told at once.
-    /// Zero: never held.
-    pub hold_commits: Duration,
-    /// Groups whose followers are always told at once.
-    pub prompt_groups: BTreeSet<u32>,
     /// Proposals of one group that wait for their outcome; more are refused at once.
     pub max_proposals: usize,
     /// The largest proposal in bytes.
@@ -85,9 +78,6 @@ impl Config {
             max_apply_entries: 512,
             max_apply_bytes: 4 << 20,
             max_pipeline: 16,
-            // Not before the simulator holds all its promises with it (docs/decisions/0026).
-            hold_commits: Duration::ZERO,
-            prompt_groups: BTreeSet::new(),
             max_proposals: 4096,
             max_proposal_bytes: 8 << 20,
             metrics_every: Duration::from_secs(5),

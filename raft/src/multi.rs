@@ -17,7 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 use tokio::sync::oneshot;
 use zcluster_rpc::{Network, Service};
 use zcluster_runtime::{Either, probe, watch};
@@ -111,8 +110,6 @@ impl MultiRaft {
             progress: progress.clone(),
             append_timeout: config.election_max,
             pipeline: config.max_pipeline,
-            hold_commits: if config.prompt_groups.contains(&group) { Duration::ZERO } else { config.hold_commits },
-            hurry: Default::default(),
         });
         let mut settings = self.openraft.clone();
         if self.log.state(group).owes().is_some() {

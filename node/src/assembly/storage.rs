@@ -30,8 +30,6 @@ impl Storage {
         raft.heartbeat_quiet = raft.heartbeat / 2;
         raft.election_min = Duration::from_millis(config.raft.election_min_ms);
         raft.election_max = Duration::from_millis(config.raft.election_max_ms);
-        // What accounts there are, and where, is read from each node's own replica.
-        raft.prompt_groups = [zcluster_api::GroupId::DIRECTORY.0].into();
         raft
     }
 

@@ -36,9 +36,6 @@ pub(crate) struct Peers {
     pub(crate) append_timeout: Duration,
     /// Appends on their way to one follower.
     pub(crate) pipeline: usize,
-    /// See [`Config::hold_commits`](crate::Config::hold_commits); zero for a group of `prompt_groups`.
-    pub(crate) hold_commits: Duration,
-    pub(crate) hurry: append::Hurry,
 }
 
 /// Makes clients; they connect to nothing by themselves.

@@ -55,7 +55,7 @@ impl Service for RaftService {
             method::VOTE => Box::pin(vote(inner, from, reader, false)),
             method::PRE_VOTE => Box::pin(vote(inner, from, reader, true)),
             method::TRANSFER_LEADER => Box::pin(transfer(inner, reader)),
-            method::READ_INDEX => Box::pin(read_index(inner, from, reader)),
+            method::READ_INDEX => Box::pin(read_index(inner, reader)),
             method::SNAPSHOT_BEGIN => Box::pin(snapshot::begin(inner, from, reader)),
             method::SNAPSHOT_CHUNK => Box::pin(snapshot::chunk(inner, from, reader)),
             method::SNAPSHOT_FINISH => Box::pin(snapshot::finish(inner, from, reader)),
@@ -91,11 +91,7 @@ async fn transfer(inner: Arc<Inner>, reader: crate::codec::Reader) -> Result<Byt
 }
 
 /// A follower asks for the position it must have applied before it may answer a read.
-async fn read_index(inner: Arc<Inner>, from: u64, reader: crate::codec::Reader) -> Result<Bytes, RpcError> {
+async fn read_index(inner: Arc<Inner>, reader: crate::codec::Reader) -> Result<Bytes, RpcError> {
     reader.end().map_err(refuse)?;
-    // It will wait until it has applied what is committed by now, and by the end of the round.
-    inner.peers.hurry.hurry(from);
-    let position = inner.read_index().await;
-    inner.peers.hurry.hurry(from);
-    Ok(wire::encode_read_answer(&position))
+    Ok(wire::encode_read_answer(&inner.read_index().await))
 }

@@ -98,7 +98,6 @@ fn raft_config(id: NodeId, shape: &RaftShape) -> Config {
         snapshot_timeout: SNAPSHOT_TIMEOUT,
         // Gauges are for people.
         metrics_every: Duration::ZERO,
-        prompt_groups: [zcluster_api::GroupId::DIRECTORY.0].into(),
         ..Config::new(id.0)
     }
 }
