@@ -32,6 +32,7 @@ mod neomutt;
 mod offlineimap;
 mod outbound;
 mod outbound_killed;
+mod packing;
 mod partition;
 mod pause;
 mod postfix;
