@@ -62,12 +62,12 @@ impl Warehouse {
     fn fate(&self) -> (Fate, Duration) {
         let VolumeShape { refuse, lose, late, slow, outage_every_ms, outage_ms, .. } = self.shape;
         let troubled = self.troubled.load(Ordering::Relaxed);
+        let now_ms = world::now() / 1_000_000;
         world::draw(Stream::Volume, |chance| {
             let usual = Duration::from_micros(chance.range(2_000, 20_000));
             if !troubled {
                 return (Fate::Done, usual);
             }
-            let now_ms = world::now() / 1_000_000;
             let is_out = outage_ms > 0 && now_ms % outage_every_ms.max(1) < outage_ms;
             let took = if chance.chance(slow) { Duration::from_millis(chance.range(100, 3_000)) } else { usual };
             let fate = if is_out || chance.chance(refuse) {
