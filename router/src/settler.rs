@@ -121,6 +121,9 @@ mod tests {
     use futures::future::join_all;
     use zcluster_api::MailboxId;
 
+    /// What was written, one after the other.
+    type Written = Arc<Mutex<Vec<(GroupId, Vec<u64>)>>>;
+
     fn settlement(number: u64) -> PlacedSettlement {
         let settlement = Settlement {
             number,
@@ -137,13 +140,13 @@ mod tests {
 
     /// A log that notes which numbers were written together, and takes each write when it is let.
     struct Log {
-        written: Arc<Mutex<Vec<(GroupId, Vec<u64>)>>>,
+        written: Written,
         go_on: Arc<tokio::sync::Semaphore>,
         settler: Arc<Settler>,
     }
 
     fn log(fails: fn(&[u64]) -> bool) -> Log {
-        let written: Arc<Mutex<Vec<(GroupId, Vec<u64>)>>> = Arc::default();
+        let written = Written::default();
         let go_on = Arc::new(tokio::sync::Semaphore::new(0));
         let (noted, gate) = (written.clone(), go_on.clone());
         let settler = Settler::with(Box::new(move |group, settlements| {

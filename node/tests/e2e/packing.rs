@@ -89,6 +89,8 @@ fn bodies_move_to_a_bucket_and_every_byte_comes_back() {
     // Without the bucket mail is taken, and read from the shard.
     let away = cluster.folder.join("away");
     fs::rename(&bucket, &away).unwrap();
+    // A file in its place: the server fails at whatever it is asked.
+    fs::write(&bucket, "").unwrap();
     deliver(&cluster, 3, LOT..2 * LOT);
     let mut imap = cluster.imap(2, BOB);
     assert_eq!(imap.select("INBOX").unwrap(), 2 * LOT);
@@ -96,6 +98,7 @@ fn bodies_move_to_a_bucket_and_every_byte_comes_back() {
     eventually("the packer notices", Duration::from_secs(90), || figure(&cluster, 1, "pack_failures") > 0);
     assert!(figure(&cluster, 1, "pack_backlog_bodies") >= LOT as u64);
 
+    fs::remove_file(&bucket).unwrap();
     fs::rename(&away, &bucket).unwrap();
     eventually("the others follow", Duration::from_secs(180), || {
         figure(&cluster, 1, "packed_bodies") >= 2 * LOT as u64

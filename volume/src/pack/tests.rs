@@ -79,7 +79,7 @@ proptest! {
         let found = |content: &Vec<u8>| {
             let id = BlobId(*blake3::hash(content).as_bytes());
             let entry = index.entries.iter().find(|e| e.id == id).unwrap();
-            &bytes[entry.offset as usize..(entry.offset + entry.len) as usize] == &content[..]
+            bytes[entry.offset as usize..(entry.offset + entry.len) as usize] == content[..]
         };
         prop_assert!(contents.iter().all(found));
     }

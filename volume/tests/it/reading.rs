@@ -9,7 +9,7 @@ use zcluster_volume::{CacheConfig, Credentials, VolumeConfig};
 const BLOCK: u64 = 64 * 1024;
 
 fn content(object: usize, len: u64) -> Bytes {
-    (0..len).map(|i| (i ^ (i >> 7) ^ (i >> 13) ^ object as u64 * 37) as u8).collect::<Vec<_>>().into()
+    (0..len).map(|i| (i ^ (i >> 7) ^ (i >> 13) ^ (object as u64 * 37)) as u8).collect::<Vec<_>>().into()
 }
 
 fn sizes() -> [u64; 4] {
