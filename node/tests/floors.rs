@@ -57,7 +57,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("zcluster-screen", &["zcluster-api", "zcluster-mail", "zcluster-runtime"]),
         ("zcluster-listener", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-auth", &["zcluster-api", "zcluster-runtime", "zcluster-schema"]),
-        ("zcluster-external", &["zcluster-api", "zcluster-auth", "zcluster-runtime"]),
+        ("zcluster-external", &["zcluster-api", "zcluster-auth", "zcluster-directory", "zcluster-runtime"]),
         ("zcluster-bench", &[]),
         (
             "zcluster-simulation",

@@ -107,7 +107,7 @@ fn a_shared_folder_is_added_seen_measured_and_removed() {
     assert!(error.contains("node 3") && error.contains("--force"), "{error}");
     assert_eq!(fs::read_dir(&second).unwrap().count(), 1, "only the folder of trials is left, and it is empty");
     assert!(volume(&cluster, &["add", "second", &url, "--force", "--default"]).contains("volume second added"));
-    cluster.restart(3);
+    cluster.serve(3);
     eventually("a node that comes back opens what was added", Duration::from_secs(30), || well(&cluster) == 3);
 
     let removed = volume(&cluster, &["remove", "nas"]);

@@ -23,7 +23,7 @@ pub struct Dns {
 
 impl Dns {
     pub fn start() -> Self {
-        let port = free_ports();
+        let port = free_dns_port();
         let child = Command::new("dnsmasq")
             .args(["--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--bind-interfaces"])
             .args(["--listen-address=127.0.0.1", "--pid-file=", "--user=root", "--local=/test/"])

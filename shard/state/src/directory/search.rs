@@ -3,8 +3,8 @@
 //! A search goes one of two ways. If the filter demands a value of an indexed attribute, and not too many entries have
 //! it, those are looked at, by rising id. Otherwise all entries of the wanted kinds are: first what has an address, then
 //! what has none, domains, COS, config, each in the order of their names; of what belongs to one entry, only that. Accounts
-//! of one domain come by name, those of all domains later and by id: so they lie in the store, and are read in one go
-//! instead of one by one. Either way the cursor of a page says where the next one begins, so that a search of any size runs
+//! of one domain, or without a filter, come by name, too; those of all domains that a filter is to find come later and by id:
+//! so they lie in the store, and are read in one go instead of one by one. Either way the cursor of a page says where the next one begins, so that a search of any size runs
 //! in bounded steps and memory.
 
 use super::rows::{self, Address, Owner};
@@ -254,6 +254,11 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Whether accounts are looked at in the order of their ids. A list of all of them is read by people.
+    fn is_as_stored(&self) -> bool {
+        self.domain.is_none() && self.search.filter != Filter::all()
+    }
+
     fn is_wanted(&self, table: Table) -> bool {
         let Search { kinds, parent, .. } = self.search;
         let wants = |k: Kinds| kinds.0 & k.0 != 0;
@@ -261,9 +266,9 @@ impl Work<'_> {
         let addresses = Kinds::ACCOUNTS.and(no_accounts);
         let own = Kinds::of(&[ObjectKind::Domain, ObjectKind::Cos, ObjectKind::Config]);
         match table {
-            Table::Address if self.domain.is_none() => parent.is_none() && wants(no_accounts),
+            Table::Address if self.is_as_stored() => parent.is_none() && wants(no_accounts),
             Table::Address => parent.is_none() && wants(addresses),
-            Table::Account => parent.is_none() && self.domain.is_none() && wants(Kinds::ACCOUNTS),
+            Table::Account => parent.is_none() && self.is_as_stored() && wants(Kinds::ACCOUNTS),
             Table::EntryName => self.domain.is_none() && kinds.0 & !addresses.0 & !own.0 != 0,
             Table::Domain => parent.is_none() && kinds.has(ObjectKind::Domain),
             Table::Cos => parent.is_none() && self.domain.is_none() && kinds.has(ObjectKind::Cos),
@@ -331,7 +336,7 @@ impl Work<'_> {
             Table::Address => {
                 let owner: Owner = codec::decode(value)?;
                 if owner.primary {
-                    if owner.kind.is_none() && self.domain.is_none() {
+                    if owner.kind.is_none() && self.is_as_stored() {
                         // An account: its turn comes.
                         return Ok(None);
                     }
