@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::cluster::{free_ports, path};
+use super::cluster::{free_dns_port, free_ports, path};
 use super::eventually;
 use super::postfix::Postfix;
 pub use super::postfix::can_run as postfix_is_there;
