@@ -1,7 +1,12 @@
-//! The one query type that IMAP SEARCH compiles to (and, later, Zimbra's search grammar).
+//! The one query type that IMAP SEARCH and Zimbra's search grammar compile to.
+//!
+//! Two kinds of conditions look at text. [`SearchExpr::Header`], [`SearchExpr::Text`] and [`SearchExpr::Body`] are IMAP's:
+//! the text is contained somewhere. [`SearchExpr::Words`] is Zimbra's: words as a reader sees them, the same whether they
+//! are looked up in an index or in the message.
 
-use crate::ids::{ItemId, ModSeq};
+use crate::ids::{FolderId, ItemId, ModSeq};
 use crate::mailbox::Flags;
+use crate::sort::SortBy;
 use crate::uids::UidSet;
 use minicbor::{Decode, Encode};
 
@@ -94,4 +99,145 @@ pub enum SearchExpr {
     /// In the thread that this message began (RFC 8474 §6 THREADID).
     #[n(17)]
     Thread(#[n(0)] ItemId),
+    /// Lies in a folder.
+    #[n(18)]
+    In(#[n(0)] InFolder),
+    /// Has the words.
+    #[n(19)]
+    Words(#[n(0)] Words),
+    /// Is one of these items (by item id, not UID).
+    #[n(20)]
+    Items(#[n(0)] UidSet),
+    /// Has a part, other than its own text, of one of these media types: `major/minor` or `major/*`, lower case.
+    #[n(21)]
+    Attachment(#[n(0)] Vec<String>),
+    /// The urgency that its sender gave it: `X-Priority`, `Importance`, `Priority`.
+    #[n(22)]
+    Priority(#[n(0)] Priority),
+    /// So many messages of its conversation are in the mailbox: in `[from, to)`.
+    #[n(23)]
+    ConversationSize {
+        /// Inclusive.
+        #[n(0)]
+        from: u32,
+        /// Exclusive.
+        #[n(1)]
+        to: u32,
+    },
+    /// What it would be sorted by compares so with a text, both folded as for sorting.
+    #[n(24)]
+    Compare {
+        /// [`SortBy::Subject`] or [`SortBy::DisplayFrom`].
+        #[n(0)]
+        by: SortBy,
+        /// How.
+        #[n(1)]
+        is: Comparison,
+        /// With what.
+        #[n(2)]
+        text: String,
+    },
+    /// Its text holds something that was recognised: `phone`, `url`.
+    #[n(25)]
+    Recognised(#[n(0)] String),
+}
+
+/// A place in the tree of folders. One that is not there is an error of the search.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct InFolder {
+    /// Where the path begins; none: at the root.
+    #[n(0)]
+    pub id: Option<FolderId>,
+    /// UTF-8, `/` between names, compared without case; empty: the folder `id` itself.
+    #[n(1)]
+    pub path: String,
+    /// Also in folders below it.
+    #[n(2)]
+    pub below: bool,
+}
+
+/// Words to be found in a message.
+///
+/// The text is taken apart as messages' texts are (words without case and accents; addresses, host names and numbers also
+/// whole; runs of Chinese, Japanese, Korean or Thai as pairs). What it comes to must stand in one of the fields in that
+/// order and without anything between. A text that comes to nothing (only punctuation) matches every message.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Words {
+    /// In any of these; not empty.
+    #[n(0)]
+    pub fields: Vec<TextField>,
+    /// What to look for, as the user wrote it, without wildcards.
+    #[n(1)]
+    pub text: String,
+    /// The last word may go on (`invoic*`).
+    #[n(2)]
+    pub prefix: bool,
+    /// Something may stand before the first word (`*voice`); only for a text of one word.
+    #[n(3)]
+    pub suffix: bool,
+}
+
+/// Where words stand.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub enum TextField {
+    /// Everything that a reader sees: subject, names and addresses, text, texts of attachments and their names.
+    #[n(0)]
+    Content,
+    /// `Subject`.
+    #[n(1)]
+    Subject,
+    /// `From` and `Sender`: names and addresses.
+    #[n(2)]
+    From,
+    /// `To`.
+    #[n(3)]
+    To,
+    /// `Cc`.
+    #[n(4)]
+    Cc,
+    /// The sender in the envelope (`X-Envelope-From`, `Return-Path`).
+    #[n(5)]
+    EnvelopeFrom,
+    /// The recipient in the envelope (`X-Envelope-To`, `Delivered-To`).
+    #[n(6)]
+    EnvelopeTo,
+    /// `Message-ID`, whole, without its brackets.
+    #[n(7)]
+    MessageId,
+    /// Names of attachments.
+    #[n(8)]
+    FileName,
+    /// A property of an attached document (`author`, `title`, `keywords`, `company`), lower case.
+    #[n(9)]
+    Property(#[n(0)] String),
+}
+
+/// How urgent its sender said a message was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Priority {
+    /// `X-Priority` 1 or 2, `Importance: high`.
+    #[n(0)]
+    High,
+    /// `X-Priority` 4 or 5, `Importance: low`.
+    #[n(1)]
+    Low,
+}
+
+/// How two texts compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Comparison {
+    /// `<`
+    #[n(0)]
+    Less,
+    /// `<=`
+    #[n(1)]
+    LessOrEqual,
+    /// `>`
+    #[n(2)]
+    Greater,
+    /// `>=`
+    #[n(3)]
+    GreaterOrEqual,
 }

@@ -2,6 +2,7 @@
 
 use super::items::*;
 use crate::delivery::*;
+use crate::find::Find;
 use crate::ids::*;
 use crate::queue::{QueuePlace, QueueQuery};
 use crate::search::SearchExpr;
@@ -180,11 +181,20 @@ pub enum MailboxQuery {
     /// Which annotations changed after `since`: everybody's, and the asking owner's private ones. -> `MetadataNews`
     #[n(50)]
     MetadataNews(#[n(0)] ModSeq),
+    /// Which messages of all folders match, in order; the owner's question. -> `Hits`
+    #[n(70)]
+    Find(#[n(0)] Find),
 }
 
 impl MailboxQuery {
     /// Whether answering may rightly take longer than one look at a few rows does.
     pub fn is_search(&self) -> bool {
-        matches!(self, MailboxQuery::Search { .. } | MailboxQuery::Sort { .. } | MailboxQuery::Thread { .. })
+        matches!(
+            self,
+            MailboxQuery::Search { .. }
+                | MailboxQuery::Sort { .. }
+                | MailboxQuery::Thread { .. }
+                | MailboxQuery::Find(_)
+        )
     }
 }

@@ -3,6 +3,7 @@
 use super::items::*;
 use super::receipt::StoredFlags;
 use crate::delivery::*;
+use crate::find::Hit;
 use crate::ids::*;
 use crate::queue::{QueuePage, QueueSummary};
 use crate::sharing::{Annotation, Grant, MetadataChange};
@@ -204,5 +205,18 @@ pub enum MailboxReply {
         /// The log does not reach back to `since`, or too much happened: any may have changed.
         #[n(2)]
         resync: bool,
+    },
+    /// `Find`.
+    #[n(70)]
+    Hits {
+        /// In order.
+        #[n(0)]
+        hits: Vec<Hit>,
+        /// There are more behind them.
+        #[n(1)]
+        more: bool,
+        /// How many there are in all.
+        #[n(2)]
+        total: u64,
     },
 }

@@ -25,8 +25,14 @@ fn conversation(hello: &str, submission: bool) -> Vec<u8> {
     .into_bytes()
 }
 
+/// What was answered, but for until when mail may be held back: that follows the clock.
 fn replies(service: Service, pieces: &[Vec<u8>]) -> String {
-    block_on(Site::new().talk_in_pieces(service, pieces))
+    let said = block_on(Site::new().talk_in_pieces(service, pieces));
+    let untimed = |line: &str| match line.split_once("FUTURERELEASE ") {
+        Some((before, _)) => format!("{before}FUTURERELEASE\r\n"),
+        None => line.to_string(),
+    };
+    said.split_inclusive('\n').map(untimed).collect()
 }
 
 proptest! {
