@@ -2,11 +2,13 @@
 
 mod add;
 mod batches;
+mod conversations;
 mod create;
 mod delete;
 mod deliver;
 mod deliveries;
 mod expunge;
+mod folder_tree;
 mod folders;
 mod index;
 mod items;
