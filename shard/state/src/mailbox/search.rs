@@ -163,7 +163,13 @@ impl Search<'_> {
         let mut positions = open.ones();
         loop {
             let some = positions.by_ref().take(BATCH);
-            batch.open.extend(some.map(|at| (at, Uid(index.columns.uid[at]), index.columns.row(at), None)));
+            batch.open.extend(some.map(|at| Undecided {
+                at,
+                uid: Uid(index.columns.uid[at]),
+                row: index.columns.row(at),
+                keys: None,
+                verdict: None,
+            }));
             if batch.open.is_empty() {
                 return Ok(sure);
             }
@@ -183,8 +189,18 @@ struct Batch<'a> {
     search: &'a Search<'a>,
     /// The sent dates have been taken into account.
     dated: bool,
-    /// Position, UID, row, verdict.
-    open: Vec<(usize, Uid, HotRow, Option<bool>)>,
+    open: Vec<Undecided>,
+}
+
+/// A message that may match.
+struct Undecided {
+    /// Its position.
+    at: usize,
+    uid: Uid,
+    row: HotRow,
+    /// Subject and sender as sorted by, where a condition is about these.
+    keys: Option<(String, String)>,
+    verdict: Option<bool>,
 }
 
 impl Batch<'_> {
@@ -194,38 +210,45 @@ impl Batch<'_> {
             self.look(Table::Keys)?;
         }
         self.look(Table::Cold)?;
-        self.open.drain(..).filter(|(_, _, _, verdict)| *verdict == Some(true)).for_each(|(at, ..)| found(at));
+        self.open.drain(..).filter(|one| one.verdict == Some(true)).for_each(|one| found(one.at));
         Ok(())
     }
 
     /// Tries the undecided with what the table's row tells.
     fn look(&mut self, table: Table) -> Result<()> {
-        let at: Vec<usize> = (0..self.open.len()).filter(|i| self.open[*i].3.is_none()).collect();
-        let ids: Vec<u32> = at.iter().map(|i| self.open[*i].2.item.0).collect();
+        let at: Vec<usize> = (0..self.open.len()).filter(|i| self.open[*i].verdict.is_none()).collect();
+        let ids: Vec<u32> = at.iter().map(|i| self.open[*i].row.item.0).collect();
         let Search { view, folder, content, plan, node } = *self.search;
         let open = &mut self.open;
         items::each_row(view.kv, table, view.mailbox, &ids, |i, row| {
-            let Some((_, uid, hot, verdict)) = at.get(i).and_then(|at| open.get_mut(*at)) else { return Ok(()) };
-            let mut facts = Facts { uid: *uid, row: hot, folder, sent_day: None, keys: None, text: None };
+            let Some(one) = at.get(i).and_then(|at| open.get_mut(*at)) else { return Ok(()) };
+            let mut facts = Facts { uid: one.uid, row: &one.row, folder, sent_day: None, keys: None, text: None };
             match (table, row) {
                 (Table::Keys, None) => {}
                 (Table::Keys, Some(row)) => {
                     let keys = codec::decode::<super::sort::Texts<'_>>(row)?;
                     facts.sent_day = Some(keys.sent_day);
                     facts.keys = Some((keys.subject, keys.display_from));
-                    *verdict = plan.holds(node, &facts)?;
+                    one.verdict = plan.holds(node, &facts)?;
+                    if plan.uses_keys && one.verdict.is_none() {
+                        one.keys = Some((keys.subject.to_string(), keys.display_from.to_string()));
+                    }
                 }
-                (_, None) => return Err(items::missing(view.mailbox, hot.item.0)),
+                (_, None) => return Err(items::missing(view.mailbox, one.row.item.0)),
                 (_, Some(row)) => {
                     let cold: ColdRef<'_> = codec::decode(row)?;
                     let candidate = Candidate::new(view.kv, cold.summary, cold.sent_ms, cold.blob);
                     if plan.uses_sent {
                         facts.sent_day = Some(content.sent_day(cold.summary, cold.sent_ms));
                     }
-                    let keys = if plan.uses_keys { Some(content.sort_keys(cold.summary, cold.sent_ms)?) } else { None };
-                    facts.keys = keys.as_ref().map(|keys| (keys.subject.as_str(), keys.display_from.as_str()));
+                    if plan.uses_keys && one.keys.is_none() {
+                        // From before keys were kept.
+                        let keys = content.sort_keys(cold.summary, cold.sent_ms)?;
+                        one.keys = Some((keys.subject, keys.display_from));
+                    }
+                    facts.keys = one.keys.as_ref().map(|(subject, from)| (subject.as_str(), from.as_str()));
                     facts.text = Some((content, &candidate));
-                    *verdict = plan.holds(node, &facts)?;
+                    one.verdict = plan.holds(node, &facts)?;
                 }
             }
             Ok(())
