@@ -23,6 +23,7 @@ mod planted;
 pub mod proposal;
 mod replicas;
 mod snapshot;
+mod texts;
 mod verdicts;
 
 pub use body::check_stored;
@@ -30,6 +31,7 @@ pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use node::ClaimedOutgoing;
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
+pub use texts::{MemoryTexts, ReadsFiles, TextConfig, TextState};
 pub use zcluster_state::{
     Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage,
 };

@@ -2,6 +2,7 @@
 
 mod add;
 mod batches;
+mod cold;
 mod conversations;
 mod create;
 mod delete;
@@ -37,6 +38,7 @@ mod url_auth;
 mod work;
 
 pub(crate) use batches::claimed_at_once;
+pub use cold::{ColdMessage, cold_message};
 pub use index::{FolderIndex, Indexes, NoIndexes};
 pub(crate) use outgoing::outbox_due;
 pub use outgoing::{DueOutgoing, DuePage, Look, due_outgoing, outgoing};

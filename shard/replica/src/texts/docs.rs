@@ -1,0 +1,79 @@
+//! Messages made ready for an index, or to be looked into without one.
+
+use bytes::Bytes;
+use std::sync::Arc;
+use zcluster_api::text::{AttachedBytes, FileReader, TextDoc};
+use zcluster_api::{Error, Result, TextField};
+use zcluster_mail::Summary;
+
+/// Attached files of one message that are read.
+const FILES_MAX: usize = 64;
+/// Larger files are not read.
+const FILE_BYTES_MAX: usize = 32 << 20;
+
+/// Makes documents of messages.
+#[derive(Clone)]
+pub(crate) struct Docs {
+    files: Option<Arc<dyn FileReader>>,
+}
+
+impl Docs {
+    /// With a reader of attached files, or none.
+    pub fn new(files: Option<Arc<dyn FileReader>>) -> Self {
+        Docs { files }
+    }
+
+    /// What a message has without its attached files.
+    ///
+    /// # Errors
+    /// `Internal` when the summary cannot be read.
+    pub fn base(&self, summary: &[u8], raw: &[u8]) -> Result<TextDoc> {
+        Ok(zcluster_mail::text_doc(&Summary::decode(summary)?, raw))
+    }
+
+    /// Whether there are files to be read, too.
+    ///
+    /// # Errors
+    /// `Internal` when the summary cannot be read.
+    pub fn has_files(&self, summary: &[u8]) -> Result<bool> {
+        let Some(reader) = &self.files else { return Ok(false) };
+        let files = zcluster_mail::attached_files(&Summary::decode(summary)?);
+        Ok(files.iter().any(|file| reader.knows(&file.media_type, &file.name)))
+    }
+
+    /// The files that are to be read, decoded.
+    ///
+    /// # Errors
+    /// `Internal` when the summary cannot be read.
+    pub fn files(&self, summary: &[u8], raw: &[u8]) -> Result<Vec<AttachedBytes>> {
+        let Some(reader) = &self.files else { return Ok(Vec::new()) };
+        let files = zcluster_mail::attached_files(&Summary::decode(summary)?);
+        let known = files.into_iter().filter(|file| reader.knows(&file.media_type, &file.name)).take(FILES_MAX);
+        let decoded = known.filter_map(|file| {
+            let bytes: Bytes = file.decode(raw).into();
+            let fits = !bytes.is_empty() && bytes.len() <= FILE_BYTES_MAX;
+            fits.then_some(AttachedBytes { media_type: file.media_type, name: file.name, bytes })
+        });
+        Ok(decoded.collect())
+    }
+
+    /// Adds the texts of files. One without any text for us is left out.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is too much to do.
+    pub async fn add_files(&self, doc: &mut TextDoc, files: Vec<AttachedBytes>) -> Result<()> {
+        let Some(reader) = &self.files else { return Ok(()) };
+        for file in files {
+            match reader.read(file).await {
+                Ok(read) => {
+                    doc.texts.push((TextField::Content, read.text));
+                    let properties = read.properties.into_iter();
+                    doc.texts.extend(properties.map(|(name, value)| (TextField::Property(name), value)));
+                }
+                Err(e @ Error::Unavailable(_)) => return Err(e),
+                Err(e) => tracing::debug!(error = %e, "an attached file has no text"),
+            }
+        }
+        Ok(())
+    }
+}
