@@ -14,6 +14,7 @@ const BELOW_PROTOCOLS: &[&str] = &[
     "zcluster-directory",
     "zcluster-mail",
     "zcluster-sieve",
+    "zcluster-query",
     "zcluster-runtime",
     "zcluster-listener",
     "zcluster-auth",
@@ -29,6 +30,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("zcluster-runtime", &[]),
         ("zcluster-mail", &["zcluster-api"]),
         ("zcluster-sieve", &["zcluster-api", "zcluster-mail"]),
+        ("zcluster-query", &["zcluster-api"]),
         ("zcluster-rpc", &["zcluster-runtime"]),
         ("zcluster-raft", &["zcluster-runtime", "zcluster-rpc"]),
         ("zcluster-state", &["zcluster-api"]),
@@ -95,10 +97,11 @@ const KEPT: [(&str, &[&str]); 6] = [
 ];
 
 /// What the pure crates must do without, outside their tests.
-const PURE: [(&str, &[&str]); 4] = [
+const PURE: [(&str, &[&str]); 5] = [
     ("zcluster-api", &["tokio", "rocksdb", "rand"]),
     ("zcluster-mail", &["tokio", "rocksdb", "rand", "reqwest"]),
     ("zcluster-sieve", &["tokio", "rocksdb", "rand", "reqwest", "zcluster-runtime", "parking_lot"]),
+    ("zcluster-query", &["tokio", "rocksdb", "rand", "zcluster-runtime", "zcluster-mail", "parking_lot"]),
     ("zcluster-state", &["tokio", "rocksdb", "rand", "zcluster-runtime", "parking_lot"]),
 ];
 
