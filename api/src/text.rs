@@ -23,6 +23,10 @@ pub struct TextDoc {
     pub texts: Vec<(TextField, String)>,
     /// Media types of its attachments, lower case.
     pub types: Vec<String>,
+    /// The message is one `text/plain` part, and its text is here whole: what IMAP's BODY looks at is the content.
+    pub plain: bool,
+    /// Some of the header was not looked at: its fields may say more.
+    pub header_cut: bool,
 }
 
 /// A set of items of one mailbox: a bitmap by item id.
