@@ -14,6 +14,7 @@ mod chooser;
 mod config;
 mod courier;
 mod directory;
+mod discover;
 mod due;
 mod groups;
 mod hub;
@@ -32,6 +33,8 @@ mod volume_use;
 mod wire;
 
 pub use config::RouterConfig;
+pub use discover::NodeTexts;
 pub use packer::PackingConfig;
 pub use router::Router;
 pub use status::{ClusterStatus, GroupSummary, Lag, NodeReport, NodeStatus, Part, ReplicaReport};
+pub use zcluster_replica::{Discovered, Sought, TextState};

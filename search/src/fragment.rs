@@ -51,7 +51,11 @@ fn hits(text: &str, phrases: &[Vec<Element>]) -> Vec<Hit> {
             }
             open.retain(|(start, seen, _)| start + phrase[*seen].position >= token.position);
             // The last character of a run alone is no word of its own for the reader.
-            let shown = if token.kind == Kind::Last && phrase.len() > 1 { token.bytes.start..token.bytes.start } else { token.bytes.clone() };
+            let shown = if token.kind == Kind::Last && phrase.len() > 1 {
+                token.bytes.start..token.bytes.start
+            } else {
+                token.bytes.clone()
+            };
             for (start, seen, bytes) in &mut open {
                 if start.wrapping_add(phrase[*seen].position) == token.position && fits(token.word, &phrase[*seen]) {
                     *seen += 1;

@@ -59,7 +59,8 @@ impl Taken {
         }
         let from = if element.how == How::Prefix { term } else { field.to_owned() };
         let in_field = self.words.range(from..).take_while(|(t, _)| t.starts_with(field));
-        let mut out: Vec<u32> = in_field.filter(|(t, _)| fits(&t[field.len()..], element)).flat_map(|(_, p)| p).copied().collect();
+        let mut out: Vec<u32> =
+            in_field.filter(|(t, _)| fits(&t[field.len()..], element)).flat_map(|(_, p)| p).copied().collect();
         out.sort_unstable();
         out
     }

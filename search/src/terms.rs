@@ -96,7 +96,9 @@ pub(crate) fn marks_of(doc: &TextDoc, sink: &mut dyn FnMut(&str)) {
     for (field, text) in &kept {
         match field {
             TextField::MessageId => sink(&message_id(text)),
-            TextField::Content | TextField::Subject => crate::recognise::kinds(text).for_each(|kind| sink(&recognised(kind))),
+            TextField::Content | TextField::Subject => {
+                crate::recognise::kinds(text).for_each(|kind| sink(&recognised(kind)))
+            }
             _ => {}
         }
     }

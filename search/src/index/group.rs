@@ -1,7 +1,7 @@
 //! The index of one group: opened, changed, committed.
 
 use crate::index::delete::Keys;
-use crate::index::packed::{Flow, Pack, PACKED, Unpack};
+use crate::index::packed::{Flow, PACKED, Pack, Unpack};
 use crate::index::segment::{KEY, MARKS, WORDS, key, keys};
 use crate::index::view::View;
 use crate::index::{Settings, fault, number, payload};
@@ -57,7 +57,8 @@ struct Fields {
 fn schema() -> (Schema, Fields) {
     let mut builder = Schema::builder();
     let text = |tokenizer: &str, record| {
-        let indexing = TextFieldIndexing::default().set_tokenizer(tokenizer).set_fieldnorms(false).set_index_option(record);
+        let indexing =
+            TextFieldIndexing::default().set_tokenizer(tokenizer).set_fieldnorms(false).set_index_option(record);
         TextOptions::default().set_indexing_options(indexing)
     };
     let fields = Fields {

@@ -39,7 +39,8 @@ impl View {
     }
 
     fn all(&self, mailbox: u32) -> ItemSet {
-        let of = |s: &Segment| s.docs(&keys(mailbox)).filter_map(|doc| s.alive(doc)).map(|k| k as u32).collect::<Vec<_>>();
+        let of =
+            |s: &Segment| s.docs(&keys(mailbox)).filter_map(|doc| s.alive(doc)).map(|k| k as u32).collect::<Vec<_>>();
         self.segments.iter().flat_map(of).collect()
     }
 

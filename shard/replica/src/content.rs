@@ -1,7 +1,7 @@
 //! Text conditions of a search, with the mail crate's reading of headers and bodies.
 
 use crate::node::{NodeState, Rows};
-use crate::texts::{Docs, TextLook, Texts};
+use crate::texts::{Docs, Tails, TextLook, Texts};
 use crate::verdicts::{Noted, Verdicts};
 use bytes::Bytes;
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use zcluster_api::search::Priority;
 use zcluster_api::sort::SortKeys;
-use zcluster_api::text::{ItemSet, Marked, TextDoc};
+use zcluster_api::text::{Marked, TextDoc};
 use zcluster_api::{BlobId, Codec, Error, GroupId, MailboxId, Place, Result, SearchExpr, TextField};
 use zcluster_mail::{
     Head, Needle, RangeDecoder, Summary, decompress, matches_any_field, matches_body, matches_header, matches_text,
@@ -47,8 +47,8 @@ pub(crate) struct MailContent {
     /// The search ends when so many bodies are noted; 0: it goes on.
     noted_max: usize,
     texts: Option<Arc<Texts>>,
-    /// The index of the mailbox that is searched, and what it lacks.
-    look: RefCell<Option<(TextLook, MailboxId, ItemSet)>>,
+    /// The index, and what it lacks.
+    look: RefCell<Option<(TextLook, Tails)>>,
     /// The words of the last message.
     doc: RefCell<Option<(BlobId, Arc<TextDoc>)>>,
 }
@@ -64,14 +64,19 @@ impl MailContent {
         MailContent { texts: node.texts.read().clone(), ..MailContent::default() }
     }
 
-    /// Uses an index for searches of a mailbox in these rows, if it can be used.
+    /// Uses an index for searches in these rows, of all mailboxes or one, if it can be used.
     ///
     /// # Errors
     /// The disk.
-    pub fn look(&self, look: TextLook, rows: Rows<'_>, group: GroupId, mailbox: MailboxId) -> io::Result<()> {
-        let tail = look.tail(rows.all, group, rows.generation, mailbox)?;
-        *self.look.borrow_mut() = tail.map(|tail| (look, mailbox, tail));
+    pub fn look(&self, look: TextLook, rows: Rows<'_>, group: GroupId, only: Option<MailboxId>) -> io::Result<()> {
+        let tails = look.tails(rows.all, group, rows.generation, only)?;
+        *self.look.borrow_mut() = tails.map(|tails| (look, tails));
         Ok(())
+    }
+
+    /// Whether bodies were noted, which are forgotten with this.
+    pub fn forget_noted(&self) -> bool {
+        !std::mem::take(&mut *self.noted.borrow_mut()).is_empty()
     }
 
     /// Whether the search found all that it asked for in the shard.
@@ -247,10 +252,10 @@ impl Content for MailContent {
 
     fn marked(&self, mailbox: MailboxId, leaf: &SearchExpr) -> Result<Option<Marked>> {
         let look = self.look.borrow();
-        let Some((look, _, tail)) = look.as_ref().filter(|(_, of, _)| *of == mailbox) else { return Ok(None) };
+        let Some((look, tails)) = look.as_ref() else { return Ok(None) };
         let marked = look.find(mailbox, leaf)?;
         Ok(marked.map(|mut marked| {
-            marked.may.add_all(tail);
+            tails.get(&mailbox).into_iter().for_each(|tail| marked.may.add_all(tail));
             marked
         }))
     }

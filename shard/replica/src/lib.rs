@@ -7,6 +7,7 @@
 
 mod body;
 mod content;
+mod discover;
 mod doubt;
 mod durable;
 pub mod engine;
@@ -27,6 +28,7 @@ mod texts;
 mod verdicts;
 
 pub use body::check_stored;
+pub use discover::{DISCOVER_MAX, Discovered, Sought, Told};
 pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use node::ClaimedOutgoing;

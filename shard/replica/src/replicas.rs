@@ -39,7 +39,7 @@ const INLINE_MESSAGES_MAX: u64 = 64;
 
 /// This node's replicas of all groups, in one engine.
 pub struct Replicas {
-    node: Arc<NodeState>,
+    pub(crate) node: Arc<NodeState>,
     searches: Arc<Semaphore>,
     /// Searches are answered twice, with an index and without, and must come out the same.
     doubted: AtomicBool,
@@ -276,7 +276,7 @@ impl Replicas {
         let look = TextLook::now(&self.node, group);
         let (reply, indexes, doubts) = self.node.view_of(group, |kv, rows| {
             if let Some(look) = look {
-                content.look(look, rows, group, mailbox).or_else(|e| self.node.disk_failed(&e))?;
+                content.look(look, rows, group, Some(mailbox)).or_else(|e| self.node.disk_failed(&e))?;
             }
             let indexes = self.node.indexes.of(group, rows.generation, life);
             let reply = zcluster_state::read_mailbox_with(kv, asking, query, content, &indexes);

@@ -12,6 +12,7 @@ use crate::packed::Packed;
 use crate::{body, meta};
 use bytes::Bytes;
 use futures::StreamExt;
+use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
@@ -39,18 +40,26 @@ impl Default for TextConfig {
 }
 
 /// How far a replica's index is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct TextState {
     /// It is being built: so many messages have been looked at.
+    #[n(0)]
     pub building: Option<u64>,
     /// Messages in it.
+    #[n(1)]
     pub items: u64,
     /// Bytes on disk.
+    #[n(2)]
     pub bytes: u64,
     /// Changes that it does not know yet.
+    #[n(3)]
     pub behind: u64,
     /// What went wrong last.
+    #[n(4)]
     pub trouble: Option<String>,
+    /// Mailboxes that wait to be indexed anew.
+    #[n(5)]
+    pub anew: u64,
 }
 
 /// Messages taken up at a time.
@@ -554,6 +563,7 @@ pub(crate) fn state(node: &NodeState, texts: &Texts, group: GroupId) -> Result<T
         bytes: size.bytes,
         behind,
         trouble: open.trouble.lock().clone(),
+        anew: open.anew.lock().len() as u64,
     })
 }
 

@@ -133,6 +133,9 @@ impl Texts {
     }
 }
 
+/// Messages that an index lacks, by mailbox.
+pub(crate) type Tails = BTreeMap<MailboxId, ItemSet>;
+
 /// An index as one search sees it.
 pub(crate) struct TextLook {
     group: Arc<GroupText>,
@@ -150,17 +153,17 @@ impl TextLook {
         Some(TextLook { group, view, mark })
     }
 
-    /// What the index lacks of a mailbox; `None` when that cannot be told, and the index is of no use.
+    /// What the index lacks, by mailbox (of all, or of one); `None` when that cannot be told, and the index is of no use.
     ///
     /// # Errors
     /// The disk.
-    pub fn tail(
+    pub fn tails(
         &self,
         rows: &dyn Reader,
         group: GroupId,
         generation: u32,
-        mailbox: MailboxId,
-    ) -> io::Result<Option<ItemSet>> {
+        only: Option<MailboxId>,
+    ) -> io::Result<Option<Tails>> {
         let begin = journal::begin(rows, group)?;
         let (_, last) = meta::read_position(rows, group)?;
         // The rows may be behind after a crash; then they are replayed, and bring nothing that the index has not.
@@ -168,15 +171,15 @@ impl TextLook {
         if !is_known || last.is_none() {
             return Ok(None);
         }
-        let (mut tail, mut seen) = (ItemSet::default(), 0);
+        let (mut tails, mut seen) = (Tails::new(), 0);
         journal::each(rows, group, self.mark.index, |change| {
             seen += 1;
-            if change.mailbox == mailbox && change.added {
-                tail.insert(change.item.0);
+            if change.added && only.is_none_or(|only| only == change.mailbox) {
+                tails.entry(change.mailbox).or_default().insert(change.item.0);
             }
             if seen > TAIL_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        Ok((seen <= TAIL_MAX).then_some(tail))
+        Ok((seen <= TAIL_MAX).then_some(tails))
     }
 
     /// What the index tells of a condition.

@@ -131,6 +131,12 @@ impl Plan {
             Node::Not(one) => self.in_folder(one, folder).map(|held| !held),
             Node::Leaf(Leaf { expr: SearchExpr::All, .. }) => Some(true),
             Node::Leaf(Leaf { ready: Ready::Folders(folders), .. }) => Some(folders.contains(&folder)),
+            // Nowhere at all: then no message need be read.
+            Node::Leaf(Leaf { ready: Ready::Marked(marked), .. })
+                if marked.sure.is_empty() && marked.may.is_empty() =>
+            {
+                Some(false)
+            }
             Node::Leaf(_) => None,
         }
     }
