@@ -64,6 +64,7 @@ impl Ask {
 
 fn of_type(text: &str) -> Mark {
     match text.strip_suffix('*') {
+        Some("*/") => Mark::Begins(terms::media_type("")),
         Some(major) => Mark::Begins(terms::media_type(major)),
         None => Mark::Is(terms::media_type(text)),
     }
@@ -95,22 +96,31 @@ fn of_words(words: &Words) -> Ask {
 /// What a text comes to when it is looked for: of the words at one place the one that says most.
 pub(crate) fn elements(text: &str, prefix: bool, suffix: bool) -> Vec<Element> {
     let mut tokens: Vec<(String, Kind, u32, std::ops::Range<usize>)> = Vec::new();
-    take_apart(text, &mut |Token { word, kind, position, bytes }| tokens.push((word.to_owned(), kind, position, bytes)));
+    take_apart(text, &mut |Token { word, kind, position, bytes }| {
+        tokens.push((word.to_owned(), kind, position, bytes))
+    });
     let trimmed = text.trim_end();
     if prefix && trimmed.ends_with('@') {
         open_address(trimmed, &mut tokens);
     }
-    let covered: Vec<_> = tokens.iter().filter(|(_, k, ..)| matches!(k, Kind::Address | Kind::Domain)).map(|(_, k, _, b)| (*k, b.clone())).collect();
+    let covered: Vec<_> = tokens
+        .iter()
+        .filter(|(_, k, ..)| matches!(k, Kind::Address | Kind::Domain))
+        .map(|(_, k, _, b)| (*k, b.clone()))
+        .collect();
     let signed: Vec<u32> = tokens.iter().filter(|(_, k, ..)| *k == Kind::Signed).map(|(_, _, p, _)| *p).collect();
     tokens.retain(|(_, kind, position, bytes)| {
-        let within = |(k, b): &(Kind, std::ops::Range<usize>)| b.start <= bytes.start && bytes.end <= b.end && (*k, b) != (*kind, bytes);
+        let within = |(k, b): &(Kind, std::ops::Range<usize>)| {
+            b.start <= bytes.start && bytes.end <= b.end && (*k, b) != (*kind, bytes)
+        };
         !covered.iter().any(within) && *kind != Kind::Last && !(*kind == Kind::Word && signed.contains(position))
     });
     let first = tokens.first().map_or(0, |(_, _, position, _)| *position);
     let (begins, ends) = (text.len() - text.trim_start().len(), trimmed.len());
     let count = tokens.len();
     let element = |(i, (word, kind, position, bytes)): (usize, (String, Kind, u32, std::ops::Range<usize>))| {
-        let before = suffix && i == 0 && bytes.start == begins && !matches!(kind, Kind::Pair | Kind::Lone | Kind::Domain);
+        let before =
+            suffix && i == 0 && bytes.start == begins && !matches!(kind, Kind::Pair | Kind::Lone | Kind::Domain);
         let after = prefix && i + 1 == count && bytes.end == ends && kind != Kind::Pair;
         let how = match (before, after || kind == Kind::Lone) {
             (false, false) => How::Exact,
@@ -184,6 +194,7 @@ mod tests {
     #[test]
     fn of_types() {
         assert_eq!(of_type("image/*"), Mark::Begins("mimage/".into()));
+        assert_eq!(of_type("*/*"), Mark::Begins("m".into()));
         assert_eq!(of_type("Image/PNG"), Mark::Is("mimage/png".into()));
     }
 }

@@ -14,9 +14,14 @@ pub(crate) fn kinds(text: &str) -> impl Iterator<Item = &'static str> {
 fn url(text: &[u8]) -> bool {
     LINKS.iter().any(|link| {
         memmem::find_iter(text, link).any(|at| {
-            let host = text.get(at + link.len()).is_some_and(|b| b.is_ascii_alphanumeric() || !b.is_ascii() || *b == b'[');
+            let host =
+                text.get(at + link.len()).is_some_and(|b| b.is_ascii_alphanumeric() || !b.is_ascii() || *b == b'[');
             let before = at.checked_sub(1).map(|i| text[i]);
-            let fits = if link[0] == b':' { before.is_some_and(|b| b.is_ascii_alphabetic()) } else { !before.is_some_and(|b| b.is_ascii_alphanumeric()) };
+            let fits = if link[0] == b':' {
+                before.is_some_and(|b| b.is_ascii_alphabetic())
+            } else {
+                !before.is_some_and(|b| b.is_ascii_alphanumeric())
+            };
             host && fits
         })
     })
@@ -27,9 +32,16 @@ fn url(text: &[u8]) -> bool {
 fn phone(text: &[u8]) -> bool {
     let mut at = 0;
     while let Some(from) = text[at..].iter().position(|b| matches!(b, b'+' | b'(' | b'0'..=b'9')).map(|i| at + i) {
-        let len = text[from..].iter().take(32).take_while(|b| matches!(b, b'+' | b'(' | b')' | b' ' | b'-' | b'.' | b'/' | b'0'..=b'9')).count();
+        let len = text[from..]
+            .iter()
+            .take(32)
+            .take_while(|b| matches!(b, b'+' | b'(' | b')' | b' ' | b'-' | b'.' | b'/' | b'0'..=b'9'))
+            .count();
         let end = from + text[from..from + len].iter().rposition(u8::is_ascii_digit).map_or(len, |i| i + 1);
-        let joined = |i: Option<usize>| i.and_then(|i| text.get(i)).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'=' | b':'));
+        let joined = |i: Option<usize>| {
+            i.and_then(|i| text.get(i))
+                .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'=' | b':'))
+        };
         if !joined(from.checked_sub(1)) && !joined(Some(end)) && number(&text[from..end]) {
             return true;
         }

@@ -14,13 +14,13 @@ pub(crate) struct Taken {
 impl Taken {
     pub fn new(doc: &TextDoc) -> Self {
         let mut taken = Taken { words: BTreeMap::new(), marks: BTreeSet::new() };
-        words_of(doc, &mut |term, position| match taken.words.get_mut(term) {
+        let word_cut = words_of(doc, &mut |term, position| match taken.words.get_mut(term) {
             Some(places) => places.push(position),
             None => {
                 taken.words.insert(term.to_owned(), vec![position]);
             }
         });
-        marks_of(doc, &mut |mark| {
+        marks_of(doc, word_cut, &mut |mark| {
             taken.marks.insert(mark.to_owned());
         });
         taken
@@ -59,7 +59,8 @@ impl Taken {
         }
         let from = if element.how == How::Prefix { term } else { field.to_owned() };
         let in_field = self.words.range(from..).take_while(|(t, _)| t.starts_with(field));
-        let mut out: Vec<u32> = in_field.filter(|(t, _)| fits(&t[field.len()..], element)).flat_map(|(_, p)| p).copied().collect();
+        let mut out: Vec<u32> =
+            in_field.filter(|(t, _)| fits(&t[field.len()..], element)).flat_map(|(_, p)| p).copied().collect();
         out.sort_unstable();
         out
     }

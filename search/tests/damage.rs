@@ -157,7 +157,10 @@ fn a_disk_that_takes_nothing() {
     index.add(MAILBOX, ItemId(501), &doc("lost")).unwrap();
     assert!(matches!(index.commit(b"lost"), Err(Error::Unavailable(_))));
     fs::rename(folder.join("away"), folder.join("7")).unwrap();
-    assert!(matches!(index.add(MAILBOX, ItemId(502), &doc("late")), Err(Error::Unavailable(_))), "until it is told to rest");
+    assert!(
+        matches!(index.add(MAILBOX, ItemId(502), &doc("late")), Err(Error::Unavailable(_))),
+        "until it is told to rest"
+    );
     assert!(matches!(index.commit(b"lost"), Err(Error::Unavailable(_))));
     assert_eq!(index.view().mark(), b"last");
     assert_eq!(count(&*index.view()), 199);

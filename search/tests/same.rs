@@ -30,7 +30,8 @@ fn field() -> impl Strategy<Value = TextField> {
 }
 
 fn text(words: std::ops::Range<usize>) -> impl Strategy<Value = String> {
-    (prop::collection::vec(WORD, words), prop::sample::select(vec![" ", " ", ", ", "\r\n", "-", ""])).prop_map(|(w, gap)| w.join(gap))
+    (prop::collection::vec(WORD, words), prop::sample::select(vec![" ", " ", ", ", "\r\n", "-", ""]))
+        .prop_map(|(w, gap)| w.join(gap))
 }
 
 fn doc() -> impl Strategy<Value = TextDoc> {
@@ -158,7 +159,10 @@ impl Both {
             let shown = |set: &ItemSet| set.iter().collect::<Vec<_>>();
             assert_eq!(shown(&view.items(MailboxId(mailbox)).unwrap()), of(&|_| true));
             for item in 0..14 {
-                assert_eq!(view.has(MailboxId(mailbox), ItemId(item)).unwrap(), self.committed.contains_key(&(mailbox, item)));
+                assert_eq!(
+                    view.has(MailboxId(mailbox), ItemId(item)).unwrap(),
+                    self.committed.contains_key(&(mailbox, item))
+                );
             }
             for leaf in leaves {
                 let found = view.find(MailboxId(mailbox), leaf).unwrap().expect("words are known");

@@ -56,7 +56,13 @@ pub(crate) fn terms(
         return Ok(out);
     }
     let left = Cell::new(bounds.steps);
-    let automaton = Ending { skip: field.len(), word: word.as_bytes(), fail: failures(word.as_bytes()), within: how == How::Within, left: &left };
+    let automaton = Ending {
+        skip: field.len(),
+        word: word.as_bytes(),
+        fail: failures(word.as_bytes()),
+        within: how == How::Within,
+        left: &left,
+    };
     let mut stream = super::fault(index.terms().search(automaton).ge(&from).lt(&to).into_stream())?;
     while stream.advance() {
         add(stream.value())?;

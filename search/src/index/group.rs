@@ -1,7 +1,7 @@
 //! The index of one group: opened, changed, committed.
 
 use crate::index::delete::Keys;
-use crate::index::packed::{Flow, Pack, PACKED, Unpack};
+use crate::index::packed::{Flow, PACKED, Pack, Unpack};
 use crate::index::segment::{KEY, MARKS, WORDS, key, keys};
 use crate::index::view::View;
 use crate::index::{Settings, fault, number, payload};
@@ -57,7 +57,8 @@ struct Fields {
 fn schema() -> (Schema, Fields) {
     let mut builder = Schema::builder();
     let text = |tokenizer: &str, record| {
-        let indexing = TextFieldIndexing::default().set_tokenizer(tokenizer).set_fieldnorms(false).set_index_option(record);
+        let indexing =
+            TextFieldIndexing::default().set_tokenizer(tokenizer).set_fieldnorms(false).set_index_option(record);
         TextOptions::default().set_indexing_options(indexing)
     };
     let fields = Fields {
@@ -171,11 +172,11 @@ impl State {
         let mut out = TantivyDocument::default();
         out.add_u64(self.fields.key, key);
         let mut pack = Pack::default();
-        words_of(doc, &mut |term, position| pack.push(term, position));
+        let word_cut = words_of(doc, &mut |term, position| pack.push(term, position));
         self.flow.enter(pack.text.len());
         out.add_text(self.fields.words, pack.text);
         let mut marks = BTreeSet::new();
-        marks_of(doc, &mut |mark| {
+        marks_of(doc, word_cut, &mut |mark| {
             marks.insert(mark.to_owned());
         });
         marks.iter().for_each(|mark| out.add_text(self.fields.marks, mark));

@@ -80,8 +80,15 @@ impl TextIndexes for Indexes {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => fault(entries)?,
         };
-        let number = |entry: std::io::Result<std::fs::DirEntry>| fault(entry).map(|e| e.file_name().to_str()?.parse().ok());
-        let mut groups: Vec<GroupId> = entries.map(number).filter_map(Result::transpose).collect::<Result<Vec<u32>>>()?.into_iter().map(GroupId).collect();
+        let number =
+            |entry: std::io::Result<std::fs::DirEntry>| fault(entry).map(|e| e.file_name().to_str()?.parse().ok());
+        let mut groups: Vec<GroupId> = entries
+            .map(number)
+            .filter_map(Result::transpose)
+            .collect::<Result<Vec<u32>>>()?
+            .into_iter()
+            .map(GroupId)
+            .collect();
         groups.sort_unstable();
         Ok(groups)
     }

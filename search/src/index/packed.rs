@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_unpacked() {
-        let words = [("sa", 0), ("sb", 0), ("bü", 0), ("bx", 1), ("by", 1), ("bz", 3), ("Px\u{1f}y", 0), ("n", 0), ("n", 1)];
+        let words =
+            [("sa", 0), ("sb", 0), ("bü", 0), ("bx", 1), ("by", 1), ("bz", 3), ("Px\u{1f}y", 0), ("n", 0), ("n", 1)];
         let mut pack = Pack::default();
         words.iter().for_each(|(w, p)| pack.push(w, *p));
         let flow = Arc::new(Flow::default());

@@ -121,7 +121,9 @@ impl Segment {
         let (exact, wild): (Vec<&Element>, Vec<&Element>) = elements.iter().partition(|e| e.how == How::Exact);
         for element in exact.into_iter().chain(wild) {
             let infos = match element.how {
-                How::Exact => super::fault(self.words.terms().get(format!("{field}{}", element.word)))?.into_iter().collect(),
+                How::Exact => {
+                    super::fault(self.words.terms().get(format!("{field}{}", element.word)))?.into_iter().collect()
+                }
                 how => terms(&self.words, field, &element.word, how, bounds)?,
             };
             if infos.is_empty() {
@@ -161,7 +163,8 @@ enum Places {
 
 impl Places {
     fn open(index: &InvertedIndexReader, position: u32, infos: &[TermInfo], docs: &Range<DocId>) -> Result<Places> {
-        let read = |info| super::fault(index.read_postings_from_terminfo(info, IndexRecordOption::WithFreqsAndPositions));
+        let read =
+            |info| super::fault(index.read_postings_from_terminfo(info, IndexRecordOption::WithFreqsAndPositions));
         if let [info] = infos {
             return Ok(Places::Word { position, postings: Box::new(read(info)?) });
         }
@@ -198,7 +201,13 @@ impl Places {
     /// The first document from `target` on; after all when there is none.
     fn seek(&mut self, target: DocId) -> DocId {
         match self {
-            Places::Word { postings, .. } => if postings.doc() < target { postings.seek(target) } else { postings.doc() },
+            Places::Word { postings, .. } => {
+                if postings.doc() < target {
+                    postings.seek(target)
+                } else {
+                    postings.doc()
+                }
+            }
             Places::Words { at, docs, .. } => {
                 *at += docs[*at..].partition_point(|(doc, _)| *doc < target);
                 docs.get(*at).map_or(tantivy::TERMINATED, |(doc, _)| *doc)

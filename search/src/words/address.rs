@@ -77,9 +77,17 @@ fn is_letter(c: char) -> bool {
 /// The bytes of the domain that `text` begins with; 0 when there is none.
 fn domain_len(text: &str) -> usize {
     let in_domain = |c: char| matches!(c, '.' | '-') || is_letter(c);
-    let len = text.char_indices().take_while(|(i, c)| *i < DOMAIN_BYTES_MAX && in_domain(*c)).last().map_or(0, |(i, c)| i + c.len_utf8());
+    let len = text
+        .char_indices()
+        .take_while(|(i, c)| *i < DOMAIN_BYTES_MAX && in_domain(*c))
+        .last()
+        .map_or(0, |(i, c)| i + c.len_utf8());
     let domain = text[..len].trim_end_matches(['.', '-']);
-    if domain.starts_with(['.', '-']) || domain.chars().next().is_some_and(|c| class(c) == Class::Extend) { 0 } else { domain.len() }
+    if domain.starts_with(['.', '-']) || domain.chars().next().is_some_and(|c| class(c) == Class::Extend) {
+        0
+    } else {
+        domain.len()
+    }
 }
 
 /// Where the local part that ends at `at` begins; `at` when there is none.
@@ -96,6 +104,7 @@ pub(crate) fn local_start(text: &str, at: usize) -> usize {
         start = i;
     }
     let local = &text[start..at];
-    start += local.len() - local.trim_start_matches(|c| matches!(c, '.' | '-' | '+') || class(c) == Class::Extend).len();
+    start +=
+        local.len() - local.trim_start_matches(|c| matches!(c, '.' | '-' | '+') || class(c) == Class::Extend).len();
     if text[start..at].chars().any(|c| matches!(class(c), Class::Plain | Class::Paired)) { start } else { at }
 }

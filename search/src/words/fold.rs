@@ -24,7 +24,9 @@ fn is_accent(class: u8) -> bool {
 /// Appends `text` folded. With `all`, what is neither letter nor digit stays as it is; else it is left out.
 pub(super) fn fold(text: &str, all: bool, out: &mut String) {
     if text.is_ascii() {
-        out.extend(text.bytes().filter(|b| all || b.is_ascii_alphanumeric()).map(|b| char::from(b.to_ascii_lowercase())));
+        out.extend(
+            text.bytes().filter(|b| all || b.is_ascii_alphanumeric()).map(|b| char::from(b.to_ascii_lowercase())),
+        );
         return;
     }
     for c in NFKD.normalize_iter(text.chars()) {

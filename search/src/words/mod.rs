@@ -60,7 +60,8 @@ pub(crate) struct Token<'a> {
 
 /// Takes a text apart; positions never fall.
 pub(crate) fn take_apart(text: &str, sink: &mut dyn FnMut(Token<'_>)) {
-    let mut scan = Scan { text, sink, addresses: Addresses::new(text), position: 0, buffer: String::new(), run: Vec::new() };
+    let mut scan =
+        Scan { text, sink, addresses: Addresses::new(text), position: 0, buffer: String::new(), run: Vec::new() };
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -76,15 +77,16 @@ pub(crate) fn take_apart(text: &str, sink: &mut dyn FnMut(Token<'_>)) {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+/// What a character is to a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
     Plain,
     Paired,
     Extend,
     None,
 }
 
-fn class(c: char) -> Class {
+pub(crate) fn class(c: char) -> Class {
     if c.is_ascii() {
         return if c.is_ascii_alphanumeric() { Class::Plain } else { Class::None };
     }
@@ -127,7 +129,10 @@ impl Scan<'_, '_> {
     }
 
     fn emit(&mut self, kind: Kind, bytes: Range<usize>) {
-        cut(&mut self.buffer, if matches!(kind, Kind::Address | Kind::Domain) { ADDRESS_BYTES_MAX } else { WORD_BYTES_MAX });
+        cut(
+            &mut self.buffer,
+            if matches!(kind, Kind::Address | Kind::Domain) { ADDRESS_BYTES_MAX } else { WORD_BYTES_MAX },
+        );
         (self.sink)(Token { word: &self.buffer, kind, position: self.position, bytes });
     }
 
@@ -165,7 +170,8 @@ impl Scan<'_, '_> {
             [b'#', ..] => "#",
             _ => return None,
         };
-        let alone = !after.get(signs.len()).is_some_and(|b| matches!(b, b'+' | b'#' | b'@') || b.is_ascii_alphanumeric());
+        let alone =
+            !after.get(signs.len()).is_some_and(|b| matches!(b, b'+' | b'#' | b'@') || b.is_ascii_alphanumeric());
         (alone && self.buffer.len() <= SIGNED_BYTES_MAX).then_some(signs)
     }
 
@@ -205,7 +211,11 @@ fn composed(text: &str, bytes: &Range<usize>, run: &mut Vec<(char, Range<usize>)
         from = range.end;
         let mut plain = [0; 4];
         // Nearly all are one character that stays as it is.
-        let text: &str = if cluster.chars().count() == 1 && !changes(c) { c.encode_utf8(&mut plain) } else { &NFKC.normalize(&cluster) };
+        let text: &str = if cluster.chars().count() == 1 && !changes(c) {
+            c.encode_utf8(&mut plain)
+        } else {
+            &NFKC.normalize(&cluster)
+        };
         run.extend(text.chars().filter(|c| script::in_pairs(*c) || c.is_alphanumeric()).map(|c| (c, range.clone())));
         cluster.clear();
     }
