@@ -162,24 +162,36 @@ impl Client {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body).timeout(timeout)).await
     }
 
-    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        let request = match &self.auth {
+    /// Sends JSON; the answer is lines of JSON that come as they come up.
+    ///
+    /// # Errors
+    /// See [`get`](Self::get).
+    pub async fn lines(&self, path: &str, body: &impl Serialize, timeout: Duration) -> Result<Lines> {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body).timeout(timeout);
+        let response = self.signed(request).send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Lines { response, rest: Vec::new(), looked: 0, shown: self.shown.clone() });
+        }
+        Err(refusal(status, &response.bytes().await.map_err(|e| self.unreachable(&e))?))
+    }
+
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.auth {
             Auth::Secret(secret) => request.bearer_auth(secret),
             Auth::Password(user, password) => request.basic_auth(user, Some(password)),
             Auth::None => request,
-        };
-        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.signed(request).send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).with_context(|| format!("{} sent an unusable answer", self.shown));
         }
-        match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => Err(CallError { code: problem.code, text: problem.error }.into()),
-            Err(_) => {
-                Err(CallError { code: status.to_string(), text: String::from_utf8_lossy(&bytes).into_owned() }.into())
-            }
-        }
+        Err(refusal(status, &bytes))
     }
 
     fn unreachable(&self, e: &reqwest::Error) -> anyhow::Error {
@@ -195,6 +207,47 @@ impl Client {
             "; is it running (`zcluster serve`)?"
         };
         anyhow!("cannot reach {}: {why}{hint}", self.shown)
+    }
+}
+
+/// Why a request was not carried out.
+fn refusal(status: reqwest::StatusCode, bytes: &[u8]) -> anyhow::Error {
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => CallError { code: problem.code, text: problem.error }.into(),
+        Err(_) => CallError { code: status.to_string(), text: String::from_utf8_lossy(bytes).into_owned() }.into(),
+    }
+}
+
+/// Lines of JSON as they come.
+pub struct Lines {
+    response: reqwest::Response,
+    rest: Vec<u8>,
+    looked: usize,
+    shown: String,
+}
+
+impl Lines {
+    /// The next one; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke, or what came is no such line.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        loop {
+            // What was looked through is not looked through again: lines may hold whole messages.
+            let fresh = self.rest.get(self.looked..).unwrap_or_default();
+            if let Some(end) = fresh.iter().position(|byte| *byte == b'\n').map(|at| self.looked + at) {
+                self.looked = 0;
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                let line = serde_json::from_slice(&line);
+                return line.map(Some).with_context(|| format!("{} sent an unusable answer", self.shown));
+            }
+            self.looked = self.rest.len();
+            match self.response.chunk().await.with_context(|| format!("{} broke off", self.shown))? {
+                Some(more) => self.rest.extend_from_slice(&more),
+                None if self.rest.is_empty() => return Ok(None),
+                None => bail!("{} broke off", self.shown),
+            }
+        }
     }
 }
 

@@ -288,7 +288,8 @@ async fn run(admin: &Arc<Admin>, request: DiscoverRequest, lines: &Lines) -> Res
     let shown = futures::stream::select_all(all).map(|next| async {
         let (group, discovered) = next?;
         let owner = owners.get(&group).and_then(|of| of.get(&discovered.mailbox)).map(|(id, _)| *id);
-        let owner = owner.ok_or_else(|| Error::Internal(format!("mailbox {} was not asked for", discovered.mailbox)))?;
+        let owner =
+            owner.ok_or_else(|| Error::Internal(format!("mailbox {} was not asked for", discovered.mailbox)))?;
         show(admin, &request, group, owner, discovered, lines).await
     });
     let mut shown = std::pin::pin!(shown.buffer_unordered(AT_A_TIME));
@@ -378,8 +379,14 @@ async fn owners(admin: &Admin, request: &DiscoverRequest) -> Result<Owners> {
         directory.read(DirectoryQuery::Domain(domain.to_lowercase()), Freshness::Local).await?;
     }
     let domain = request.domain.as_ref().map(|domain| domain.to_lowercase());
-    let mut search =
-        Search { kinds: Kinds::ACCOUNTS, domain, parent: None, filter: Filter::all(), after: None, limit: ACCOUNTS_PAGE };
+    let mut search = Search {
+        kinds: Kinds::ACCOUNTS,
+        domain,
+        parent: None,
+        filter: Filter::all(),
+        after: None,
+        limit: ACCOUNTS_PAGE,
+    };
     loop {
         let query = DirectoryQuery::Search(Box::new(search.clone()));
         let page = directory.read(query, Freshness::Local).await?.into_page()?;
