@@ -99,6 +99,7 @@ async fn the_protocol_holds() {
     let pool = Pool::new(config());
     // What a library prints goes elsewhere.
     assert_eq!(answer(&pool, "print").await, "printed");
+    assert_eq!(answer(&pool, "environment").await, "0");
     for name in ["lie", "large answer"] {
         let result = pool.extract(attack(name)).await;
         assert!(matches!(result, Err(ExtractError::Killed(Killed::Protocol(_)))), "{name}: {result:?}");
@@ -137,7 +138,9 @@ async fn the_queue_is_bounded() {
     assert_eq!(third, Err(ExtractError::Busy));
     let large = Document { bytes: vec![0; Limits::default().input_bytes as usize + 1], ..words() };
     assert!(matches!(pool.extract(large).await, Err(ExtractError::TooLarge(_))));
-    assert_eq!(pool.counts().refused, 2);
+    let named = Document { filename: "n".repeat(100_000), ..words() };
+    assert!(matches!(pool.extract(named).await, Err(ExtractError::TooLarge(_))));
+    assert_eq!(pool.counts().refused, 3);
 }
 
 #[tokio::test]

@@ -104,8 +104,14 @@ fn pdf() {
     states(&has("fpdf2.pdf", &["The albatross budget for Zürich", "Δημοκρατία и договор"]), BUDGET);
     has("groff.pdf", &["Quarterly Budget", "albatross budget is a long paragraph that groff", "Total 12345 wombats"]);
     has("ghostscript.pdf", &["The albatross budget", "Total 12345 wombats"]);
-    let locked = text::extract("application/pdf", "", &bytes("user-password.pdf"), &Limits::default());
-    assert_eq!(locked, Err(ExtractError::Encrypted));
+}
+
+#[test]
+fn what_needs_a_password() {
+    for name in ["encrypted.docx", "user-password.pdf"] {
+        let locked = text::extract("", name, &bytes(name), &Limits::default());
+        assert_eq!(locked, Err(ExtractError::Encrypted), "{name}");
+    }
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             ],
         ),
         ("zcluster-volume", &["zcluster-api", "zcluster-runtime"]),
+        ("zcluster-extract", &["zcluster-runtime"]),
         ("zcluster-directory", &["zcluster-schema", "zcluster-api", "zcluster-runtime"]),
         (
             "zcluster-delivery",
@@ -85,13 +86,17 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 }
 
 /// Crates of others that only these of ours may name.
-const KEPT: [(&str, &[&str]); 6] = [
+const KEPT: [(&str, &[&str]); 9] = [
     ("openraft", &["zcluster-raft"]),
     ("openraft-rt", &["zcluster-raft"]),
     ("openraft-rt-tokio", &["zcluster-raft"]),
     ("rocksdb", &["zcluster-raft", "zcluster-replica"]),
     ("tonic", &["zcluster-rpc"]),
     ("object_store", &["zcluster-volume"]),
+    // Readers of hostile files belong in the cage (docs/decisions/0028).
+    ("calamine", &["zcluster-extract"]),
+    ("cfb", &["zcluster-extract"]),
+    ("pdf-extract", &["zcluster-extract"]),
 ];
 
 /// What the pure crates must do without, outside their tests.

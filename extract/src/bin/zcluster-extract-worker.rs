@@ -1,6 +1,8 @@
 //! A worker for the tests, which have no node's binary: [`zcluster_extract::worker::run`], and documents of a type that nothing
 //! else has, which do what a library that was taken over would do.
 
+#![allow(clippy::disallowed_methods, reason = "that is what it is for")]
+
 use std::process::ExitCode;
 use zcluster_extract::{Document, ExtractError, Extracted, Limits, text, worker};
 
@@ -42,6 +44,7 @@ fn attacked(attack: &str, document: &Document, limits: &Limits) -> Result<Extrac
         "panic" => panic!("as asked"),
         "abort" => std::process::abort(),
         "exit" => std::process::exit(0),
+        "environment" => std::env::vars_os().count().to_string(),
         "pid" => std::process::id().to_string(),
         other => format!("{other}? {} bytes", document.bytes.len()),
     };

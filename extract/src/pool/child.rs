@@ -6,14 +6,17 @@ use crate::worker::{FRAME_SLACK, Ready, Reply, SETTINGS_BYTES_MAX};
 use crate::{ExtractError, Extracted, Killed, Limits};
 use parking_lot::Mutex;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use zcluster_runtime::JoinHandle;
 
 /// For a worker to lock itself in.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// For what a dead worker said to be read.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes of one line that a worker says on standard error.
 const LINE_BYTES_MAX: usize = 512;
 /// Lines that are logged of one worker; later ones are read and dropped.
@@ -25,6 +28,8 @@ pub struct Child {
     input: ChildStdin,
     output: ChildStdout,
     last_words: Arc<Mutex<String>>,
+    /// Reads what it says on standard error, to the end.
+    listener: JoinHandle<()>,
     answered: u64,
 }
 
@@ -56,11 +61,11 @@ impl Child {
             return Err("it has no pipes".into());
         };
         let last_words = Arc::new(Mutex::new(String::new()));
-        zcluster_runtime::spawn(listen(errors, last_words.clone()));
-        let mut child = Child { process, input, output, last_words, answered: 0 };
+        let listener = zcluster_runtime::spawn(listen(errors, last_words.clone()));
+        let mut child = Child { process, input, output, last_words, listener, answered: 0 };
         match zcluster_runtime::timeout(START_TIMEOUT, child.lock_in(config)).await {
             Ok(Ok(())) => Ok(child),
-            Ok(Err(why)) => Err(format!("{why} {}", child.last_words()).trim_end().to_string()),
+            Ok(Err(why)) => Err(child.end(why).await.to_string()),
             Err(_) => Err("it does not begin".into()),
         }
     }
@@ -81,6 +86,7 @@ impl Child {
 
     /// Gives it an encoded document and waits for the answer, however long that takes.
     pub async fn ask(&mut self, document: &[u8], limits: &Limits) -> Outcome {
+        self.last_words.lock().clear();
         // A worker reads a document whole before it answers, so writing cannot wait for reading.
         if let Err(e) = self.input.write_all(document).await {
             return Outcome::Broken(e.to_string());
@@ -112,28 +118,25 @@ impl Child {
     }
 
     /// Kills it and waits until it is gone.
-    pub async fn kill(mut self) -> Option<ExitStatus> {
+    pub async fn kill(mut self) {
         let _ = self.process.start_kill();
-        self.process.wait().await.ok()
+        let _ = self.process.wait().await;
     }
 
     /// Why it broke its pipe. It is dying already, so that the signal here comes too late to be what it died of.
-    pub async fn end(self, why: String) -> Killed {
-        let last_words = self.last_words.clone();
-        let Some(status) = self.kill().await else { return Killed::Died(why) };
+    pub async fn end(mut self, why: String) -> Killed {
+        let _ = self.process.start_kill();
+        let Ok(status) = self.process.wait().await else { return Killed::Died(why) };
         if status.signal() == Some(libc::SIGSYS) {
             return Killed::Forbidden;
         }
-        let last_words = last_words.lock().clone();
-        Killed::Died(format!("{status}, {why} {last_words}").trim_end().to_string())
-    }
-
-    fn last_words(&self) -> String {
-        self.last_words.lock().clone()
+        let _ = zcluster_runtime::timeout(LAST_WORDS_TIMEOUT, self.listener).await;
+        let last_words = self.last_words.lock().clone();
+        Killed::Died(format!("{status}, {why}: {last_words}").trim_end_matches([':', ' ']).to_string())
     }
 }
 
-/// Logs what a worker says, and keeps its last line.
+/// Logs what a worker says, and keeps the last line that says something.
 async fn listen(mut errors: ChildStderr, last_words: Arc<Mutex<String>>) {
     let (mut buffer, mut line, mut lines) = ([0; LINE_BYTES_MAX], Vec::new(), 0);
     while let Ok(n) = errors.read(&mut buffer).await {
@@ -148,7 +151,8 @@ async fn listen(mut errors: ChildStderr, last_words: Arc<Mutex<String>>) {
                 if lines <= LINES_MAX {
                     tracing::debug!("extract: a worker says: {said}");
                 }
-                if !said.is_empty() {
+                // Rust's advice to set a variable follows what matters.
+                if !said.is_empty() && !said.starts_with("note:") {
                     *last_words.lock() = said;
                 }
             }

@@ -12,6 +12,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use zcluster_runtime::Instant;
+
+/// Bytes of a document's media type and file name.
+const NAMES_BYTES_MAX: usize = 64 * 1024;
 
 /// How many workers, which program, and what a document may cost.
 #[derive(Clone, Debug)]
@@ -119,6 +123,7 @@ impl Pool {
     /// # Errors
     /// Every [`ExtractError`]; [`ExtractError::Busy`] and [`ExtractError::NoWorker`] say nothing about the document.
     pub async fn extract(&self, document: Document) -> Result<Extracted, ExtractError> {
+        let began = Instant::now();
         let result = self.attempt(document).await;
         let outcome = match &result {
             Ok(_) => "text",
@@ -132,6 +137,7 @@ impl Pool {
             Err(ExtractError::NoWorker(_)) => "no worker",
         };
         metrics::counter!("zcluster_extract_documents_total", "outcome" => outcome).increment(1);
+        metrics::histogram!("zcluster_extract_seconds", "outcome" => outcome).record(began.elapsed().as_secs_f64());
         result
     }
 
@@ -148,9 +154,10 @@ impl Pool {
     }
 
     async fn attempt(&self, document: Document) -> Result<Extracted, ExtractError> {
-        if document.bytes.len() as u64 > self.config.limits.input_bytes {
+        let names = document.media_type.len() + document.filename.len();
+        if document.bytes.len() as u64 > self.config.limits.input_bytes || names > NAMES_BYTES_MAX {
             count(&self.counters.refused);
-            return Err(ExtractError::TooLarge(format!("{} bytes", document.bytes.len())));
+            return Err(ExtractError::TooLarge(format!("{} bytes", document.bytes.len() + names)));
         }
         let _place = self.place().await?;
         let frame = crate::worker::frame::encoded(&document).map_err(|e| ExtractError::TooLarge(e.to_string()))?;

@@ -12,6 +12,7 @@ mod ole;
 mod ooxml;
 mod pdf;
 mod pdf_content;
+mod pdf_repair;
 mod plain;
 mod reading;
 mod rtf;

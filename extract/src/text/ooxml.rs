@@ -1,10 +1,12 @@
 //! Word, Excel and PowerPoint since 2007 (ECMA-376): the parts that hold what a reader sees, in the order they would see it.
 
 use super::archive::Zip;
-use super::reading::{Reading, Stop};
+use super::ole;
+use super::reading::{Metered, Reading, Stop};
 use super::xml::{Node, attribute, walk};
-use super::{ole, xml};
 use crate::ExtractError;
+use std::io::{Cursor, Read};
+use zip9::read::ZipFile;
 
 /// Bytes of a workbook's shared strings that are kept to look cells up in.
 const SHARED_BYTES_MAX: usize = 32 << 20;
@@ -30,49 +32,44 @@ pub fn read(zip: &mut Zip, bytes: &[u8], to: &mut Reading) -> Result<(), Stop> {
     Err(Stop::Failed(ExtractError::Unsupported("an Office Open XML package of an unknown kind".into())))
 }
 
-/// Opens a part; `None` when it is not there.
-fn part<R>(
-    zip: &mut Zip,
+/// Opens a part.
+fn part<'z, 'b>(
+    zip: &'z mut Zip<'b>,
     name: &str,
-    to: &mut Reading,
-    read: impl FnOnce(
-        super::reading::Metered<zip9::read::ZipFile<'_, std::io::Cursor<&[u8]>>>,
-        &mut Reading,
-    ) -> Result<R, Stop>,
-) -> Result<R, Stop> {
+    to: &Reading,
+) -> Result<Metered<ZipFile<'z, Cursor<&'b [u8]>>>, Stop> {
     let file = zip.by_name(name).map_err(Stop::malformed)?;
     if file.encrypted() {
         return Err(Stop::Failed(ExtractError::Encrypted));
     }
-    read(to.meter.reader(file), to)
+    Ok(to.meter.reader(file))
 }
 
 fn read_properties(zip: &mut Zip, name: &str, to: &mut Reading) -> Result<(), Stop> {
-    part(zip, name, to, |xml, to| {
-        let (mut field, mut value) = ("", String::new());
-        xml::walk(xml, |node| {
-            match node {
-                Node::Start(name, _) => {
-                    value.clear();
-                    field = match name {
-                        "title" => "title",
-                        "creator" | "lastModifiedBy" | "Manager" => "author",
-                        "subject" | "category" => "subject",
-                        "keywords" => "keywords",
-                        "description" => "description",
-                        "Company" => "company",
-                        _ => "",
-                    };
-                }
-                Node::Text(text) if !field.is_empty() && value.len() < 4096 => value.push_str(text),
-                Node::End(_) if !field.is_empty() => {
-                    to.field(field, &value);
-                    field = "";
-                }
-                _ => {}
+    let xml = part(zip, name, to)?;
+    let (mut field, mut value) = ("", String::new());
+    walk(xml, |node| {
+        match node {
+            Node::Start(name, _) => {
+                value.clear();
+                field = match name {
+                    "title" => "title",
+                    "creator" | "lastModifiedBy" | "Manager" => "author",
+                    "subject" | "category" => "subject",
+                    "keywords" => "keywords",
+                    "description" => "description",
+                    "Company" => "company",
+                    _ => "",
+                };
             }
-            Ok(())
-        })
+            Node::Text(text) if !field.is_empty() && value.len() < 4096 => value.push_str(text),
+            Node::End(_) if !field.is_empty() => {
+                to.field(field, &value);
+                field = "";
+            }
+            _ => {}
+        }
+        Ok(())
     })
 }
 
@@ -106,13 +103,13 @@ fn read_parts(zip: &mut Zip, names: &[String], to: &mut Reading) -> Result<(), S
         return Err(Stop::malformed("it has no document"));
     }
     for name in names {
-        part(zip, name, to, |xml, to| walk_paragraphs(xml, to))?;
+        walk_paragraphs(part(zip, name, to)?, to)?;
         to.line();
     }
     Ok(())
 }
 
-fn walk_paragraphs<R: std::io::Read>(xml: super::reading::Metered<R>, to: &mut Reading) -> Result<(), Stop> {
+fn walk_paragraphs<R: Read>(xml: Metered<R>, to: &mut Reading) -> Result<(), Stop> {
     // `fallback`: the same content again, for programs that do not know the first form.
     let (mut in_text, mut fallback) = (false, 0u32);
     walk(xml, |node| {
@@ -160,18 +157,16 @@ impl Shared {
 
 fn read_workbook(zip: &mut Zip, names: &[String], to: &mut Reading) -> Result<(), Stop> {
     if names.iter().any(|n| n == "xl/workbook.xml") {
-        part(zip, "xl/workbook.xml", to, |xml, to| {
-            walk(xml, |node| {
-                if let Node::Start("sheet", e) = node {
-                    to.push(&attribute(e, "name").unwrap_or_default())?;
-                    to.line();
-                }
-                Ok(())
-            })
+        walk(part(zip, "xl/workbook.xml", to)?, |node| {
+            if let Node::Start("sheet", e) = node {
+                to.push(&attribute(e, "name").unwrap_or_default())?;
+                to.line();
+            }
+            Ok(())
         })?;
     }
     let shared = if names.iter().any(|n| n == "xl/sharedStrings.xml") {
-        part(zip, "xl/sharedStrings.xml", to, |xml, _| read_shared(xml))?
+        read_shared(part(zip, "xl/sharedStrings.xml", to)?)?
     } else {
         Shared::default()
     };
@@ -179,17 +174,17 @@ fn read_workbook(zip: &mut Zip, names: &[String], to: &mut Reading) -> Result<()
         names.iter().filter(|n| n.starts_with("xl/worksheets/") && n.ends_with(".xml")).collect();
     sheets.sort_by_key(|name| (name.len(), *name));
     for name in sheets {
-        part(zip, name, to, |xml, to| walk_cells(xml, &shared, to))?;
+        walk_cells(part(zip, name, to)?, &shared, to)?;
         to.line();
     }
     for name in names.iter().filter(|n| n.starts_with("xl/comments") || n.starts_with("xl/drawings/drawing")) {
-        part(zip, name, to, |xml, to| walk_paragraphs(xml, to))?;
+        walk_paragraphs(part(zip, name, to)?, to)?;
         to.line();
     }
     Ok(())
 }
 
-fn read_shared<R: std::io::Read>(xml: super::reading::Metered<R>) -> Result<Shared, Stop> {
+fn read_shared<R: Read>(xml: Metered<R>) -> Result<Shared, Stop> {
     // `phonetic`: how the text is pronounced, which no cell shows.
     let (mut shared, mut in_text, mut phonetic) = (Shared::default(), false, false);
     walk(xml, |node| {
@@ -209,11 +204,7 @@ fn read_shared<R: std::io::Read>(xml: super::reading::Metered<R>) -> Result<Shar
     Ok(shared)
 }
 
-fn walk_cells<R: std::io::Read>(
-    xml: super::reading::Metered<R>,
-    shared: &Shared,
-    to: &mut Reading,
-) -> Result<(), Stop> {
+fn walk_cells<R: Read>(xml: Metered<R>, shared: &Shared, to: &mut Reading) -> Result<(), Stop> {
     let (mut is_shared, mut in_value, mut value) = (false, false, String::new());
     walk(xml, |node| {
         match node {

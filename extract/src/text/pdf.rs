@@ -1,6 +1,7 @@
 //! PDF: pdf-extract's reader of pages and fonts, into our bounded text, a page at a time where one is damaged.
 
 use super::pdf_content::tidied;
+use super::pdf_repair::{from_header, repaired};
 use super::reading::{Reading, Stop};
 use crate::ExtractError;
 use pdf_extract::{
@@ -15,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 const RETRIED_PAGES_MAX: u32 = 500;
 
 pub fn read(bytes: &[u8], to: &mut Reading) -> Result<(), Stop> {
-    let mut document = Document::load_mem(bytes).map_err(failed)?;
+    let mut document = load(from_header(bytes))?;
     if document.is_encrypted() {
         // Many documents forbid printing to whoever has no password, and let everybody read.
         document.decrypt("").map_err(|_| Stop::Failed(ExtractError::Encrypted))?;
@@ -23,6 +24,18 @@ pub fn read(bytes: &[u8], to: &mut Reading) -> Result<(), Stop> {
     state(&document, to);
     prepare(&mut document, to);
     read_pages(&document, to)
+}
+
+/// Loads a document, if need be with its table of objects written anew.
+fn load(bytes: &[u8]) -> Result<Document, Stop> {
+    let is_good = |document: &Document| document.is_encrypted() || document.page_iter().next().is_some();
+    let loaded = Document::load_mem(bytes);
+    if loaded.as_ref().is_ok_and(is_good) {
+        return loaded.map_err(failed);
+    }
+    let repaired = repaired(bytes).and_then(|bytes| Document::load_mem(&bytes).ok()).filter(is_good);
+    let why = || loaded.map_or_else(failed, |_| Stop::malformed("it has no page"));
+    repaired.ok_or_else(why)
 }
 
 fn failed(error: Error) -> Stop {
@@ -99,22 +112,19 @@ fn read_pages(document: &Document, to: &mut Reading) -> Result<(), Stop> {
     let state = shared.state.into_inner();
     match failure {
         _ if state.is_full => Err(Stop::Full),
-        Some(why) => Err(Stop::Failed(why)),
+        Some(why) => Err(why),
         None => Ok(()),
     }
 }
 
 /// Runs a piece of the work; why it ended early, if it did. The library panics where a document surprises it.
-fn ended<'a>(
-    shared: &Shared<'a>,
-    work: impl FnOnce(&mut dyn OutputDev) -> Result<(), OutputError>,
-) -> Option<ExtractError> {
+fn ended<'a>(shared: &Shared<'a>, work: impl FnOnce(&mut dyn OutputDev) -> Result<(), OutputError>) -> Option<Stop> {
     let mut writer = shared;
     let mut out = Pages { shared, plain: PlainTextOutput::new(&mut writer as &mut dyn io::Write) };
     match catch_unwind(AssertUnwindSafe(|| work(&mut out))) {
         Ok(Ok(())) => None,
-        Ok(Err(e)) => Some(ExtractError::Malformed(e.to_string())),
-        Err(_) => Some(ExtractError::Malformed("a page surprises the reader".into())),
+        Ok(Err(e)) => Some(Stop::malformed(e)),
+        Err(_) => Some(Stop::malformed("a page surprises the reader")),
     }
 }
 

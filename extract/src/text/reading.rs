@@ -10,6 +10,9 @@ const FIELD_BYTES_MAX: usize = 1024;
 /// Fields of one document; later ones are dropped.
 const FIELDS_MAX: usize = 32;
 
+/// Of a library's complaint, which may quote the document.
+const REASON_CHARS_MAX: usize = 200;
+
 /// Why a reader ends early.
 #[derive(Debug)]
 pub enum Stop {
@@ -21,7 +24,7 @@ pub enum Stop {
 
 impl Stop {
     pub fn malformed(why: impl ToString) -> Stop {
-        Stop::Failed(ExtractError::Malformed(why.to_string()))
+        Stop::Failed(ExtractError::Malformed(why.to_string().chars().take(REASON_CHARS_MAX).collect()))
     }
 }
 

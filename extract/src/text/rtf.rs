@@ -110,6 +110,8 @@ struct Group {
     /// `\*` came: what follows may be skipped by whoever does not know it.
     optional: bool,
     hidden: bool,
+    /// A note: it stands elsewhere than the text around it.
+    apart: bool,
 }
 
 struct Rtf<'a> {
@@ -174,6 +176,7 @@ impl<'a> Rtf<'a> {
             fallback: 1,
             optional: false,
             hidden: false,
+            apart: false,
         };
         let group = self.groups.last().copied().unwrap_or(outside);
         self.groups.push(Group { optional: false, ..group });
@@ -183,6 +186,9 @@ impl<'a> Rtf<'a> {
     fn close(&mut self) {
         self.skip = 0;
         let Some(group) = self.groups.pop() else { return };
+        if group.apart && !self.groups.last().is_some_and(|g| g.apart) {
+            self.to.line();
+        }
         let outer = self.groups.last().map(|g| g.destination);
         if let Destination::Info(field) = group.destination
             && outer != Some(group.destination)
@@ -258,6 +264,8 @@ impl<'a> Rtf<'a> {
     }
 
     fn word(&mut self, word: &str, number: Option<i32>) -> Result<(), Stop> {
+        // `\*` speaks of the one word after it.
+        let optional = self.group().is_some_and(|g| std::mem::take(&mut g.optional));
         if word == "u" {
             return self.unicode(number.unwrap_or_default());
         }
@@ -290,7 +298,7 @@ impl<'a> Rtf<'a> {
                     group.fallback = number.and_then(|n| usize::try_from(n).ok()).unwrap_or(1).min(16);
                 }
             }
-            word => self.destination(word),
+            word => self.destination(word, optional),
         }
         Ok(())
     }
@@ -333,7 +341,7 @@ impl<'a> Rtf<'a> {
     }
 
     /// The word may say what its group is for.
-    fn destination(&mut self, word: &str) {
+    fn destination(&mut self, word: &str, optional: bool) {
         let Some(group) = self.groups.last_mut() else { return };
         let destination = match word {
             "fonttbl" => Destination::Fonts,
@@ -348,9 +356,13 @@ impl<'a> Rtf<'a> {
             | "latentstyles" | "xmlnstbl" | "nonshppict" | "bkmkstart" | "bkmkend" | "sp" | "xe" | "tc" | "private" => {
                 Destination::Nowhere
             }
-            // Text within what is optional: comments, text boxes.
-            "annotation" | "shpinst" | "shptxt" | "shprslt" | "footnote" | "atnauthor" => return,
-            _ if group.optional => Destination::Nowhere,
+            "annotation" | "footnote" => {
+                group.apart = true;
+                return self.line();
+            }
+            // Text boxes.
+            "shpinst" | "shptxt" | "shprslt" => return,
+            _ if optional => Destination::Nowhere,
             _ => return,
         };
         // `\title` stands in the information group, which itself is nowhere; text boxes stand beside shape properties.
@@ -441,9 +453,9 @@ mod tests {
     #[test]
     fn what_is_not_text() {
         let rtf = "{\\rtf1{\\stylesheet{\\s0 Normal;}}{\\*\\generator X;}{\\info{\\title A {\\b T}}{\\author Ann}{\\company Ex}}\
-            {\\pict\\bin5 }}}}}x}a{\\field{\\*\\fldinst HYPERLINK \"u\"}{\\fldrslt link}}{\\v secret}{\\*\\annotation note}{\\footnote foot}}";
+            {\\pict\\bin5 }}}}}x}a{\\field{\\*\\fldinst HYPERLINK \"u\"}{\\fldrslt link}}{\\v secret}{\\*\\annotation\\plain note}{\\footnote foot}}";
         let extracted = extracted(rtf);
-        assert_eq!(extracted.text, "alinknotefoot");
+        assert_eq!(extracted.text, "alink\nnote\nfoot");
         let field = |name: &str, value: &str| (name.to_string(), value.to_string());
         assert_eq!(extracted.fields, [field("title", "A T"), field("author", "Ann"), field("company", "Ex")]);
     }

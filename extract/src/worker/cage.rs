@@ -20,7 +20,8 @@ pub fn lock_in(settings: &Settings) -> io::Result<Result<(), String>> {
     control(libc::PR_SET_NO_NEW_PRIVS, 1)?;
     // Not readable by other processes of the same user, nor traceable.
     control(libc::PR_SET_DUMPABLE, 0)?;
-    // The end of standard input says the same, but only between documents.
+    // The end of standard input says the same, but only between documents. (The kernel means the thread that started this
+    // process: should that end before its process does, the pool finds a dead worker and starts another.)
     control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong)?;
     Ok(filter().map_err(|e| e.to_string()))
 }
