@@ -24,7 +24,17 @@ pub fn read_zip(bytes: &[u8], depth: u64, to: &mut Reading) -> Result<(), Stop> 
     read_members(&mut zip, depth, to)
 }
 
+/// Whether an archive that lies `depth` archives deep may be opened. What it is was told by its content: names lie.
+fn may_open(depth: u64, to: &mut Reading) -> bool {
+    let may = depth < to.limits.depth;
+    to.truncated |= !may;
+    may
+}
+
 fn read_members(zip: &mut Zip, depth: u64, to: &mut Reading) -> Result<(), Stop> {
+    if !may_open(depth, to) {
+        return Ok(());
+    }
     for index in 0..zip.len() {
         // Encrypted members and unknown methods still have a name.
         let name = zip.name_for_index(index).and_then(Result::ok).unwrap_or_default().into_owned();
@@ -47,6 +57,9 @@ pub fn read_tar(bytes: &[u8], depth: u64, to: &mut Reading) -> Result<(), Stop> 
 }
 
 fn read_tar_from(source: impl Read, depth: u64, to: &mut Reading) -> Result<(), Stop> {
+    if !may_open(depth, to) {
+        return Ok(());
+    }
     let mut archive = tar::Archive::new(source);
     for entry in archive.entries().map_err(Stop::malformed)? {
         let entry = entry.map_err(Stop::malformed)?;
@@ -63,13 +76,16 @@ fn read_tar_from(source: impl Read, depth: u64, to: &mut Reading) -> Result<(), 
 }
 
 pub fn read_gzip(bytes: &[u8], depth: u64, to: &mut Reading) -> Result<(), Stop> {
+    if !may_open(depth, to) {
+        return Ok(());
+    }
     let mut head = [0; 512];
     let n = fill(&mut MultiGzDecoder::new(bytes), &mut head).map_err(Stop::malformed)?;
     let unpacked = to.meter.reader(MultiGzDecoder::new(bytes));
     if kind::of("", "", &head[..n]) == Some(Kind::Tar) {
         return read_tar_from(unpacked, depth, to);
     }
-    // The name in the header lacks nothing: `report.csv.gz` is text even where `.gz` was cut off.
+    // Gzip may know the name that the file had.
     let decoder = MultiGzDecoder::new(bytes);
     let name = decoder.header().and_then(|h| h.filename()).map(|n| String::from_utf8_lossy(n).into_owned());
     read_member(&name.unwrap_or_default(), unpacked, depth, to)
@@ -96,13 +112,7 @@ fn read_member(name: &str, member: impl Read, depth: u64, to: &mut Reading) -> R
     let mut member = to.meter.reader(member);
     let mut bytes = Vec::new();
     let end = member.by_ref().take(SNIFFED_BYTES).read_to_end(&mut bytes);
-    let kind = kind::of("", name, &bytes);
-    let is_archive = matches!(kind, Some(Kind::Zip | Kind::Tar | Kind::Gzip));
-    let Some(kind) = kind else { return Ok(()) };
-    if is_archive && depth + 1 >= to.limits.depth && !is_office(name) {
-        to.truncated = true;
-        return Ok(());
-    }
+    let Some(kind) = kind::of("", name, &bytes) else { return Ok(()) };
     let room = to.limits.input_bytes.saturating_sub(bytes.len() as u64);
     let end = end.and_then(|_| member.by_ref().take(room + 1).read_to_end(&mut bytes));
     if to.meter.is_exceeded() {
@@ -126,12 +136,6 @@ fn read_member(name: &str, member: impl Read, depth: u64, to: &mut Reading) -> R
             Ok(())
         }
     }
-}
-
-/// Office documents are zips but no archives: they lie as deep as their archive.
-fn is_office(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map_or("", |(_, e)| e).to_ascii_lowercase();
-    kind::of("", name, b"") == Some(Kind::Zip) && !matches!(extension.as_str(), "zip" | "jar" | "epub")
 }
 
 fn fill(from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {

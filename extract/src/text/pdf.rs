@@ -69,10 +69,12 @@ fn prepare(document: &mut Document, to: &mut Reading) {
     for object in document.objects.values_mut() {
         let Object::Stream(stream) = object else { continue };
         match stream.dict.get(b"Subtype").and_then(Object::as_name) {
-            Ok(b"Image") => empty(stream, Vec::new()),
+            Ok(b"Image") => replace(stream, Vec::new()),
             Ok(b"Form") => {
                 let content = stream.decompressed_content().unwrap_or_else(|_| stream.content.clone());
-                empty(stream, tidied(&content).unwrap_or_default());
+                let content = tidied(&content);
+                to.truncated |= content.is_none();
+                replace(stream, content.unwrap_or_default());
             }
             _ => {}
         }
@@ -90,7 +92,7 @@ fn prepare(document: &mut Document, to: &mut Reading) {
     }
 }
 
-fn empty(stream: &mut Stream, content: Vec<u8>) {
+fn replace(stream: &mut Stream, content: Vec<u8>) {
     stream.dict.remove(b"Filter");
     stream.dict.remove(b"DecodeParms");
     stream.set_plain_content(content);

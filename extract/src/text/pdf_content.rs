@@ -6,8 +6,15 @@
 use pdf_extract::Object;
 use pdf_extract::content::{Content, Operation};
 
+/// Bytes of a page's content. In memory operations take some fifty times as much: a page that is a map of a country must not
+/// cost the text of the others.
+const CONTENT_BYTES_MAX: usize = 8 << 20;
+
 /// The content with operators of text and position only; `None` when it cannot be read.
 pub fn tidied(content: &[u8]) -> Option<Vec<u8>> {
+    if content.len() > CONTENT_BYTES_MAX {
+        return None;
+    }
     let content = Content::decode(content).ok()?;
     let mut operations = Vec::new();
     for operation in content.operations {
