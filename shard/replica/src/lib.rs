@@ -25,11 +25,12 @@ mod replicas;
 mod snapshot;
 mod verdicts;
 
-pub use body::check_stored;
+pub use body::{as_stored, check_stored};
 pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use node::ClaimedOutgoing;
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
 pub use zcluster_state::{
-    Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage,
+    Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, KnownBlob, Look, LooseBody, MissingBlob, Namesakes,
+    ObjectAt, PackedBody, Space, Stage,
 };

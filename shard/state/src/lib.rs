@@ -27,6 +27,7 @@ pub use mailbox::{
     Asking, DueOutgoing, DuePage, Look, due_outgoing, outgoing, read_mailbox, read_mailbox_as, read_mailbox_with,
 };
 pub use mailbox::{FolderIndex, Indexes, NoIndexes};
-pub use objects::{Backlog, Count, DueObject, LooseBody, ObjectAt, PackedBody, Stage};
-pub use objects::{backlog, due_objects, loose_bodies, objects, packed_bodies};
+pub use objects::{Backlog, Count, DueObject, LooseBody, ObjectAt, PackedBody, Space, Stage};
+pub use objects::{KnownBlob, MissingBlob, Namesakes, blobs, namesakes, references};
+pub use objects::{backlog, due_objects, loose_bodies, objects, packed_bodies, space};
 pub use proposal::{Applied, Change, Effect, Proposal, Reply, Stamp};
