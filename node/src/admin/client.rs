@@ -18,6 +18,9 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of a line.
+const LINE_MAX: usize = 1024 * 1024;
+
 /// A way to a node's admin service.
 #[derive(Clone)]
 pub struct Client {
@@ -162,24 +165,58 @@ impl Client {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body).timeout(timeout)).await
     }
 
-    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        let request = match &self.auth {
+    /// Asks for something that is told line by line; `each` says whether to go on.
+    ///
+    /// # Errors
+    /// See [`get`](Self::get); also when it ends within a line.
+    pub async fn post_lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+        mut each: impl FnMut(T) -> bool,
+    ) -> Result<()> {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body).timeout(timeout);
+        let mut response = self.signed(request).send().await.map_err(|e| self.unreachable(&e))?;
+        if !response.status().is_success() {
+            let status = response.status();
+            let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+            return Err(refusal(status, &bytes));
+        }
+        let mut rest = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
+            rest.extend_from_slice(&piece);
+            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                let told =
+                    serde_json::from_slice(&line).with_context(|| format!("{} sent an unusable line", self.shown))?;
+                if !each(told) {
+                    return Ok(());
+                }
+            }
+            if rest.len() > LINE_MAX {
+                bail!("{} sent a line without end", self.shown);
+            }
+        }
+        if rest.is_empty() { Ok(()) } else { Err(anyhow!("{} ended in the middle of a line", self.shown)) }
+    }
+
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.auth {
             Auth::Secret(secret) => request.bearer_auth(secret),
             Auth::Password(user, password) => request.basic_auth(user, Some(password)),
             Auth::None => request,
-        };
-        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.signed(request).send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).with_context(|| format!("{} sent an unusable answer", self.shown));
         }
-        match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => Err(CallError { code: problem.code, text: problem.error }.into()),
-            Err(_) => {
-                Err(CallError { code: status.to_string(), text: String::from_utf8_lossy(&bytes).into_owned() }.into())
-            }
-        }
+        Err(refusal(status, &bytes))
     }
 
     fn unreachable(&self, e: &reqwest::Error) -> anyhow::Error {
@@ -195,6 +232,13 @@ impl Client {
             "; is it running (`zcluster serve`)?"
         };
         anyhow!("cannot reach {}: {why}{hint}", self.shown)
+    }
+}
+
+fn refusal(status: reqwest::StatusCode, bytes: &[u8]) -> anyhow::Error {
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => CallError { code: problem.code, text: problem.error }.into(),
+        Err(_) => CallError { code: status.to_string(), text: String::from_utf8_lossy(bytes).into_owned() }.into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Administration over HTTPS: what the `zcluster` commands talk to.
 
 mod auth;
+pub mod blob;
 pub mod client;
 pub mod directory;
 pub mod dkim;
@@ -93,6 +94,8 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/queue/summary", get(queue::summary))
         .route("/v1/dkim", post(dkim::dkim))
         .route("/v1/volume", post(volume::volume))
+        .route("/v1/blob/verify", post(blob::verify))
+        .route("/v1/hsm", post(blob::hsm))
         .route("/v1/report/list", get(report::list))
         .route("/v1/report/send", post(report::send))
         .route("/v1/auth", post(signin::login))
