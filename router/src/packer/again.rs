@@ -7,7 +7,7 @@ use std::time::Duration;
 use zcluster_api::pack::SPARSE_PERCENT;
 use zcluster_api::{Bytes, Error, GroupId, Result};
 use zcluster_replica::{ObjectAt, PackedBody, Stage, check_stored};
-use zcluster_runtime::{Instant, spawn_blocking};
+use zcluster_runtime::{Instant, probe, spawn_blocking};
 
 /// Objects that one pack takes bodies from, at most.
 const EMPTIED_PER_PACK: usize = 64;
@@ -56,6 +56,7 @@ impl Packer {
             let sparse = sparse.into_iter().map(|due| due.number).collect();
             let Some((volume, pack)) = self.collect(group, sparse, &self.drained).await? else { break };
             self.write(group, &volume, pack).await?;
+            probe("packer.packed_again", &[u64::from(group.0)]);
         }
         let compared = self.notes.compared.lock().get(&group).is_some_and(|until| !until.remaining().is_zero());
         if compared || (objects as usize) < self.config.merge_count.min(2) {
@@ -73,6 +74,7 @@ impl Packer {
                 break;
             }
             self.write(group, &volume, pack).await?;
+            probe("packer.packed_again", &[u64::from(group.0)]);
         }
         self.notes.compared.lock().insert(group, Instant::now() + self.config.merge_every);
         Ok(())

@@ -156,7 +156,8 @@ impl Audit {
                 match (&blob.place, &self.ask.volume) {
                     (Place::Shard { .. }, None) => {
                         self.tally.shard_bodies += 1;
-                        if self.ask.deep {
+                        if self.ask.deep && self.shard_body(blob.id, blob.size).await?.is_some() {
+                            // It may have come back from a volume between the two looks of the first.
                             damaged.extend(self.shard_body(blob.id, blob.size).await?);
                         }
                     }
@@ -290,6 +291,10 @@ impl Audit {
         let inner = self.inner.clone();
         let _one = inner.pack_slot.lock().await;
         let fetched = fetch(&self.packer, object).await;
+        if fetched.is_err() {
+            // A leader that was deposed meanwhile may have old rows: the next one may have deleted the object rightly.
+            self.prove().await?;
+        }
         let (group, number) = (self.group, object.number);
         let found = self.look(move |r| r.packed_bodies(group, number, 0, BODIES_MAX)).await?;
         let bodies = found.map(|(_, _, bodies)| bodies).unwrap_or_default();
@@ -318,6 +323,10 @@ impl Audit {
         };
         let (good, bad) = sort(bodies, bytes).await?;
         self.tally.verified_bodies += good.len() as u64;
+        if kind.is_some() || !bad.is_empty() {
+            // Whoever leads it by now may know better.
+            self.prove().await?;
+        }
         match kind {
             None if bad.is_empty() => Ok(()),
             kind => {
