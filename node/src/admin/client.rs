@@ -18,6 +18,9 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of a line.
+const LINE_MAX: usize = 512 * 1024 * 1024;
+
 /// A way to a node's admin service.
 #[derive(Clone)]
 pub struct Client {
@@ -162,6 +165,26 @@ impl Client {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body).timeout(timeout)).await
     }
 
+    /// Asks for something that is told line by line; `each` says whether to go on.
+    ///
+    /// # Errors
+    /// See [`get`](Self::get); also when it ends within a line.
+    pub async fn post_lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+        mut each: impl FnMut(T) -> bool,
+    ) -> Result<()> {
+        let mut lines = self.lines(path, body, timeout).await?;
+        while let Some(line) = lines.next().await? {
+            if !each(line) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Sends JSON; the answer is lines of JSON that come as they come up.
     ///
     /// # Errors
@@ -243,7 +266,8 @@ impl Lines {
             }
             self.looked = self.rest.len();
             match self.response.chunk().await.with_context(|| format!("{} broke off", self.shown))? {
-                Some(more) => self.rest.extend_from_slice(&more),
+                Some(more) if self.rest.len() + more.len() <= LINE_MAX => self.rest.extend_from_slice(&more),
+                Some(_) => bail!("{} sent a line without end", self.shown),
                 None if self.rest.is_empty() => return Ok(None),
                 None => bail!("{} broke off", self.shown),
             }

@@ -13,6 +13,7 @@ mod address_book;
 mod admin;
 mod away;
 mod bad_input;
+mod blobs;
 mod catch_up;
 mod clients;
 mod compressed_tls;

@@ -115,7 +115,9 @@ fn mail_is_found() {
     // Long before any index knows of it.
     check(&cluster, 1);
     deliver(&cluster, 3, ALICE, 0..2);
-    eventually("the indexes know all", Duration::from_secs(60), || are_complete(&cluster, 1, 3 * (MAILS.len() as u64 + 2)));
+    eventually("the indexes know all", Duration::from_secs(60), || {
+        are_complete(&cluster, 1, 3 * (MAILS.len() as u64 + 2))
+    });
     (1..=3).for_each(|node| check(&cluster, node));
 
     // Pages, conversations, what was found.
@@ -139,7 +141,8 @@ fn mail_is_found() {
     // IMAP asks for what is contained; the index helps where it can.
     let mut imap = cluster.imap(2, BOB);
     imap.select("INBOX").unwrap();
-    for (criterion, wanted) in [("BODY \"sailing boat is\"", "1"), ("TEXT \"ailin\"", "1"), ("SUBJECT \"invoice\"", "1")]
+    for (criterion, wanted) in
+        [("BODY \"sailing boat is\"", "1"), ("TEXT \"ailin\"", "1"), ("SUBJECT \"invoice\"", "1")]
     {
         let told = imap.must(&format!("UID SEARCH {criterion}")).unwrap();
         assert!(told.says(&format!("* SEARCH {wanted}")), "{criterion}");

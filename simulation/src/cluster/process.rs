@@ -116,6 +116,9 @@ fn packing_config(shape: &VolumeShape) -> PackingConfig {
         announced: Duration::from_secs(15),
         put_max: Duration::from_secs(2),
         backoff: (Duration::from_millis(200), Duration::from_secs(2)),
+        sparse_percent: 50,
+        merge_count: 3,
+        merge_every: Duration::from_secs(2),
     }
 }
 
