@@ -144,6 +144,10 @@ impl fmt::Display for Rdn {
 
 /// RFC 4514 §2.4.
 fn escape(f: &mut fmt::Formatter<'_>, value: &str) -> fmt::Result {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.@".contains(&b);
+    if value.bytes().all(plain) {
+        return f.write_str(value);
+    }
     let last = value.len().saturating_sub(1);
     for (at, c) in value.char_indices() {
         match c {
