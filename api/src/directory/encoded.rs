@@ -148,7 +148,8 @@ mod tests {
                     .to_vec(),
             )
         };
-        let value = || prop::sample::select(["", "a", "ab", "Ä", "7", "10", "RESOURCE", "zimbraCalendarResource"].to_vec());
+        let value =
+            || prop::sample::select(["", "a", "ab", "Ä", "7", "10", "RESOURCE", "zimbraCalendarResource"].to_vec());
         let leaf = prop_oneof![
             attr().prop_map(Filter::Present),
             (attr(), value()).prop_map(|(a, v)| Filter::Equal(a, v.into())),

@@ -232,8 +232,7 @@ impl Planner<'_> {
 
     /// The same, of some that are there always and others.
     fn fixed_of(&self, steps: &mut Steps, always: &[Entry], entries: Vec<Entry>) {
-        let fits =
-            |e: &Entry| in_scope(&e.dn, self.base, self.scope) && matching::fits(self.filter, e) == Some(true);
+        let fits = |e: &Entry| in_scope(&e.dn, self.base, self.scope) && matching::fits(self.filter, e) == Some(true);
         let mut fitting: Vec<Entry> = always.iter().filter(|e| fits(e)).cloned().collect();
         fitting.extend(entries.into_iter().filter(|e| fits(e)));
         if !fitting.is_empty() {

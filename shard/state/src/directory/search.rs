@@ -7,6 +7,7 @@
 //! in the store, and are read in one go instead of one by one, accounts without being decoded. Either way the cursor of a
 //! page says where the next one begins, so that a search of any size runs in bounded steps and memory.
 
+use super::index::Term;
 use super::rows::{self, Address, Owner};
 use super::{entries, index, read};
 use crate::kv::{KvRead, Table, behind, load};
@@ -145,17 +146,6 @@ fn candidates(kv: &dyn KvRead, filter: &Filter, most: usize) -> Option<BTreeSet<
         {
             Some(value.parse().ok().into_iter().collect())
         }
-        Filter::Equal(attr, value) if attr.eq_ignore_ascii_case(ANR) => {
-            // The longest word is the rarest.
-            let word = value.split_whitespace().max_by_key(|w| w.len()).unwrap_or_default();
-            index::lookup_words(kv, word, most)
-        }
-        Filter::Equal(attr, value) => index::lookup(kv, index::code(attr)?, value, true, most),
-        Filter::Substring { attr, initial, .. } if !initial.is_empty() => {
-            index::lookup(kv, index::code(attr)?, initial, false, most)
-        }
-        // A value that is there at all may be rare.
-        Filter::Present(attr) => index::lookup(kv, index::code(attr)?, "", false, most),
         // Equality first: it promises least.
         Filter::And(all) => {
             let equal = |f: &&Filter| matches!(f, Filter::Equal(..));
@@ -163,15 +153,31 @@ fn candidates(kv: &dyn KvRead, filter: &Filter, most: usize) -> Option<BTreeSet<
             order.filter_map(|f| candidates(kv, f, most)).min_by_key(BTreeSet::len)
         }
         Filter::Or(all) if !all.is_empty() => {
-            let mut union = BTreeSet::new();
+            let (mut union, mut terms) = (BTreeSet::new(), Vec::new());
             for one in all {
-                union.extend(candidates(kv, one, most)?);
-                if union.len() > most {
-                    return None;
+                match term(one) {
+                    Some(term) => terms.push(term),
+                    None => union.extend(candidates(kv, one, most)?),
                 }
             }
-            Some(union)
+            union.extend(index::lookup(kv, &terms, most)?);
+            (union.len() <= most).then_some(union)
         }
+        other => index::lookup(kv, &[term(other)?], most),
+    }
+}
+
+/// A comparison that the index answers by itself.
+fn term(filter: &Filter) -> Option<Term<'_>> {
+    match filter {
+        Filter::Equal(attr, value) if attr.eq_ignore_ascii_case(ANR) => {
+            // The longest word is the rarest.
+            Some(Term::word(value.split_whitespace().max_by_key(|w| w.len()).unwrap_or_default()))
+        }
+        Filter::Equal(attr, value) => Term::of(attr, value, true),
+        Filter::Substring { attr, initial, .. } if !initial.is_empty() => Term::of(attr, initial, false),
+        // A value that is there at all may be rare.
+        Filter::Present(attr) => Term::of(attr, "", false),
         _ => None,
     }
 }
