@@ -17,8 +17,8 @@ pub fn may_fit(filter: &Filter, row: &[u8]) -> bool {
     }
     let Some(attrs) = Encoded::of_account(row) else { return true };
     // What it is among accounts says an attribute; the filter may ask for it by its classes.
-    let fits = filter.fits(ObjectKind::Account, &attrs) || filter.fits(ObjectKind::Resource, &attrs);
-    fits || attrs.damaged.get()
+    let as_resource = || filter.asks_for_class() && filter.fits(ObjectKind::Resource, &attrs);
+    filter.fits(ObjectKind::Account, &attrs) || as_resource() || attrs.damaged.get()
 }
 
 /// The attributes of an encoded account.

@@ -83,6 +83,19 @@ impl Filter {
         }
     }
 
+    /// Whether it says anything of object classes.
+    pub(super) fn asks_for_class(&self) -> bool {
+        match self {
+            Filter::And(all) | Filter::Or(all) => all.iter().any(Filter::asks_for_class),
+            Filter::Not(one) => one.asks_for_class(),
+            Filter::Present(attr)
+            | Filter::Equal(attr, _)
+            | Filter::AtLeast(attr, _)
+            | Filter::AtMost(attr, _)
+            | Filter::Substring { attr, .. } => is_class(attr),
+        }
+    }
+
     /// Whether an entry of this kind with these attributes is to be found.
     pub fn fits(&self, kind: ObjectKind, attrs: &impl Source) -> bool {
         match self {
