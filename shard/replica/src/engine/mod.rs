@@ -113,6 +113,13 @@ pub trait Reader: Send + Sync {
         }
         Ok(())
     }
+    /// The same as [`each`](Self::each), rising, without keeping in a cache what was read.
+    ///
+    /// # Errors
+    /// The disk.
+    fn pass(&self, column: Column, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
+        self.each(column, from, to, false, visit)
+    }
     /// Shows the rows of several ranges, which rise and do not overlap, until `visit` returns `false`.
     ///
     /// # Errors

@@ -157,6 +157,13 @@ fn scan_options(from: &[u8], to: &[u8]) -> ReadOptions {
     o
 }
 
+/// The same for a walk that leaves the cache as it is.
+fn passing(from: &[u8], to: &[u8]) -> ReadOptions {
+    let mut o = scan_options(from, to);
+    o.fill_cache(false);
+    o
+}
+
 fn rows(iter: DBIteratorWithThreadMode<'_, DB>) -> Rows<'_> {
     Box::new(iter.map(|r| r.map(|(k, v)| -> Row { (k.into_vec(), v.into_vec()) }).map_err(err)))
 }
@@ -224,6 +231,13 @@ impl Reader for RocksEngine {
         }
         let cf = handle(&self.db, column)?;
         walk(self.db.raw_iterator_cf_opt(&cf, scan_options(from, to)), reverse, visit)
+    }
+    fn pass(&self, column: Column, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        let cf = handle(&self.db, column)?;
+        walk(self.db.raw_iterator_cf_opt(&cf, passing(from, to)), false, visit)
     }
     fn each_of(&self, column: Column, ranges: &[(Vec<u8>, Vec<u8>)], visit: &mut Visit<'_>) -> io::Result<()> {
         let (Some((from, _)), Some((_, to))) = (ranges.first(), ranges.last()) else { return Ok(()) };
@@ -311,6 +325,13 @@ impl Reader for RocksView {
         }
         let cf = handle(&self.db, column)?;
         walk(self.snapshot.raw_iterator_cf_opt(&cf, scan_options(from, to)), reverse, visit)
+    }
+    fn pass(&self, column: Column, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        let cf = handle(&self.db, column)?;
+        walk(self.snapshot.raw_iterator_cf_opt(&cf, passing(from, to)), false, visit)
     }
     fn each_of(&self, column: Column, ranges: &[(Vec<u8>, Vec<u8>)], visit: &mut Visit<'_>) -> io::Result<()> {
         let (Some((from, _)), Some((_, to))) = (ranges.first(), ranges.last()) else { return Ok(()) };

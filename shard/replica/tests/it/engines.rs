@@ -50,7 +50,15 @@ fn everything(reader: &dyn Reader) -> Vec<(Column, Vec<u8>, Vec<u8>)> {
                 all.push((column, k, v));
             }
         }
-        all.extend(reader.scan(column, &[1], &[0xFF], false).map(|r| r.unwrap()).map(|(k, v)| (column, k, v)));
+        let some: Vec<_> = reader.scan(column, &[1], &[0xFF], false).map(|r| r.unwrap()).collect();
+        let mut passed = Vec::new();
+        let mut note = |k: &[u8], v: &[u8]| {
+            passed.push((k.to_vec(), v.to_vec()));
+            true
+        };
+        reader.pass(column, &[1], &[0xFF], &mut note).unwrap();
+        assert_eq!(passed, some);
+        all.extend(some.into_iter().map(|(k, v)| (column, k, v)));
     }
     all
 }

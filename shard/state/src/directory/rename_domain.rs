@@ -5,7 +5,7 @@ use super::rows::{self, Address, Owner};
 use super::{Work, accounts, containers, entries, index};
 use crate::kv::{Table, behind, each, save};
 use zcluster_api::directory::{Attributes, Domain};
-use zcluster_api::{AccountId, DirectoryReply, Error, Result};
+use zcluster_api::{DirectoryReply, Error, Result};
 
 /// Lists that name one address as a member, at most; further ones keep the old name.
 const LISTS_MAX: usize = 10_000;

@@ -348,7 +348,7 @@ impl Work<'_> {
     fn accounts(&mut self, number: u8, from: &[u8], to: &[u8]) -> Result<bool> {
         let (kv, search) = (self.kv, self.search);
         let mut over = Ok(false);
-        kv.scan(Table::Account, from, to, &mut |key, row| {
+        kv.pass(Table::Account, from, to, &mut |key, row| {
             if may_fit(&search.filter, row) {
                 match codec::decode::<Account>(row) {
                     Ok(account) => self.look(account.into()),
