@@ -350,7 +350,7 @@ proptest! {
                 _ => entry(ObjectKind::Server, n, &name, None, attrs),
             });
             if *what < 4 {
-                rig.ok(DirectoryCommand::AddAlias { id: id(n), alias: format!("al{n}@{domain}") });
+                rig.ok(DirectoryCommand::AddAlias { id: id(n), alias: format!("alias{n}@{domain}") });
             }
         }
         for (n, to) in &changes {

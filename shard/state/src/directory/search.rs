@@ -26,7 +26,7 @@ const CANDIDATES_MAX: usize = 20_000;
 const BY_ID: u8 = 0xFF;
 /// The sections of a search without an index, in order.
 const SECTIONS: [Table; 7] =
-    [Table::Address, Table::EntryName, Table::Domain, Table::Cos, Table::Account, Table::Cluster, Table::Entry];
+    [Table::Address, Table::EntryName, Table::Domain, Table::Cos, Table::Account, Table::Entry, Table::Cluster];
 
 /// One entry.
 pub(super) fn object(kv: &dyn KvRead, by: &ObjectBy) -> Result<Object> {
