@@ -9,6 +9,7 @@ mod binary;
 mod body;
 mod charset;
 mod collate;
+mod conversation;
 mod date;
 mod decode;
 mod envelope;

@@ -135,10 +135,13 @@ pub fn parse(raw: &[u8]) -> Summary {
 /// Parses a message into what a command carries.
 pub fn parsed(raw: &[u8]) -> Parsed {
     let summary = parse(raw);
+    let keys = summary.sort_keys();
+    let header = &raw[..summary.root.body_start as usize];
     Parsed {
         sent_ms: summary.sent_ms,
         has_attachment: summary.has_attachment,
-        keys: Some(Box::new(summary.sort_keys())),
+        conversation: Some(crate::conversation::keys(header, &keys)),
+        keys: Some(Box::new(keys)),
         summary: summary.encode(),
     }
 }

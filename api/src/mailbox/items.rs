@@ -223,6 +223,66 @@ pub struct Parsed {
     /// What SORT and THREAD compare.
     #[n(3)]
     pub keys: Option<Box<SortKeys>>,
+    /// How its conversation is found. `None`: as [`Conversations::Strict`] does (edges from before there were others).
+    #[n(4)]
+    pub conversation: Option<ConversationKeys>,
+}
+
+/// What binds a message to a conversation besides its message ids, which are in [`SortKeys`]. Not kept: where a message
+/// belongs is decided once, when it arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct ConversationKeys {
+    /// How the account wants it.
+    #[n(0)]
+    pub mode: Conversations,
+    /// Hash of the base subject, in another domain than hashes of message ids; `None`: there is no subject.
+    #[n(1)]
+    pub subject: Option<u64>,
+    /// Hash of what the `Thread-Index` fields of one conversation have in common, in a domain of its own.
+    #[n(2)]
+    pub index: Option<u64>,
+}
+
+/// How conversations are built: `zimbraMailThreadingAlgorithm` of the account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Conversations {
+    /// By message ids alone: `References`, `In-Reply-To`, `Message-ID`.
+    #[default]
+    #[n(0)]
+    Strict,
+    /// By message ids and `Thread-Index`; an answer that has no references, by its subject.
+    #[n(1)]
+    References,
+    /// As by references, but a changed subject begins another conversation.
+    #[n(2)]
+    SubjectReferences,
+    /// By the subject alone.
+    #[n(3)]
+    Subject,
+    /// Not at all.
+    #[n(4)]
+    None,
+}
+
+impl Conversations {
+    /// The value of `zimbraMailThreadingAlgorithm`; what is not set or unknown is the attribute's default.
+    pub fn named(value: Option<&str>) -> Conversations {
+        match value.map(str::trim).unwrap_or_default() {
+            v if v.eq_ignore_ascii_case("strict") => Conversations::Strict,
+            v if v.eq_ignore_ascii_case("subjrefs") => Conversations::SubjectReferences,
+            v if v.eq_ignore_ascii_case("subject") => Conversations::Subject,
+            v if v.eq_ignore_ascii_case("none") => Conversations::None,
+            _ => Conversations::References,
+        }
+    }
+}
+
+impl Parsed {
+    /// Has the message's conversation found as its mailbox wants it.
+    pub fn set_conversations(&mut self, mode: Conversations) {
+        self.conversation.get_or_insert_default().mode = mode;
+    }
 }
 
 /// A message to add.

@@ -53,7 +53,8 @@ fn stored_rows() {
         codec: Codec::Plain,
         stored: Bytes::from_static(b"raw"),
     };
-    let parsed = Parsed { summary: Bytes::from_static(b"sum"), sent_ms: Some(-1), has_attachment: true, keys: None };
+    let parsed =
+        Parsed { summary: Bytes::from_static(b"sum"), sent_ms: Some(-1), has_attachment: true, ..Parsed::default() };
     rig.run(MailboxCommand::AddMessage(NewMessage {
         folder: folders::INBOX,
         flags: Flags::UNREAD,

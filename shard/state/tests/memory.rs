@@ -58,7 +58,12 @@ impl Client {
             flags: Flags::UNREAD,
             keywords: vec![],
             internal_ms: 5,
-            parsed: Parsed { summary: Bytes::from_static(b"s"), sent_ms: Some(1), has_attachment: false, keys: None },
+            parsed: Parsed {
+                summary: Bytes::from_static(b"s"),
+                sent_ms: Some(1),
+                has_attachment: false,
+                ..Parsed::default()
+            },
             body,
             delivery_key: None,
         }))

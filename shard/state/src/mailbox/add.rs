@@ -154,10 +154,7 @@ pub(super) fn put_item(work: &mut Work<'_>, folder: FolderId, new: NewItem<'_>) 
     if let Some(keys) = encoded_keys(parsed)? {
         work.kv.put(Table::Keys, &rows::number_key(work.mailbox, item.0), keys);
     }
-    let thread = match &parsed.keys {
-        Some(keys) => Some(thread_ids::assign(work, item, keys)?),
-        None => None,
-    };
+    let thread = thread_ids::assign(work, item, parsed)?;
     let attached = if parsed.has_attachment { Flags::ATTACHED } else { Flags::default() };
     let row = HotRow {
         item,

@@ -165,6 +165,7 @@ pub fn message(folder: FolderId, body: Body) -> NewMessage {
             sent_ms: Some(86_400_000),
             has_attachment: false,
             keys: None,
+            conversation: None,
         },
         body,
         delivery_key: None,
