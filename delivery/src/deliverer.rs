@@ -17,7 +17,7 @@ use zcluster_api::delivery::{
     SeenId,
 };
 use zcluster_api::directory::{Account, AccountBy, Attributes, duration, split_address};
-use zcluster_api::mailbox::Folder;
+use zcluster_api::mailbox::{Conversations, Folder};
 use zcluster_api::sharing::Depth;
 use zcluster_api::*;
 use zcluster_mail::Zone;
@@ -450,7 +450,10 @@ impl Deliverer {
         let used = |n: u32| plan.filings.iter().any(|f| f.content == n) || plan.outgoing.iter().any(|o| o.content == n);
         let mut contents = Vec::with_capacity(plan.pieces.len());
         for (n, piece) in (0u32..).zip(plan.pieces) {
-            let parsed = plan.filings.iter().any(|f| f.content == n).then_some(piece.parsed).flatten();
+            let mut parsed = plan.filings.iter().any(|f| f.content == n).then_some(piece.parsed).flatten();
+            if let Some(parsed) = &mut parsed {
+                parsed.set_conversations(conversations_of(&case.account));
+            }
             let body = if used(n) { self.mailboxes.put(call.with(piece.body)).await? } else { nothing() };
             contents.push(Content { body, parsed });
         }
@@ -505,6 +508,11 @@ fn own_addresses(account: &Account) -> Vec<String> {
 /// Where an account's clocks are (`zimbraPrefTimeZoneId`, an IANA name): UTC if it does not say, or in other words.
 fn zone_of(account: &Account) -> Zone {
     Zone::or_utc(account.effective("zimbraPrefTimeZoneId"))
+}
+
+/// How an account's conversations are built (`zimbraMailThreadingAlgorithm`).
+pub(crate) fn conversations_of(account: &Account) -> Conversations {
+    Conversations::named(account.effective("zimbraMailThreadingAlgorithm"))
 }
 
 /// `zimbraQuotaWarnPercent` (90; 0 is off) and `zimbraQuotaWarnInterval` (a day).

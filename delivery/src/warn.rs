@@ -1,6 +1,6 @@
 //! Telling an owner that the mailbox fills up.
 
-use crate::deliverer::Deliverer;
+use crate::deliverer::{Deliverer, conversations_of};
 use crate::plan::Ids;
 use zcluster_api::directory::Account;
 use zcluster_api::mailbox::{NewMessage, folders};
@@ -30,7 +30,8 @@ pub(crate) async fn owner(deliverer: &Deliverer, account: &Account, used: u64, q
 async fn put(deliverer: &Deliverer, account: &Account, used: u64, quota: u64) -> Result<()> {
     let now_ms = wall_ms() as i64;
     let raw = bytes::Bytes::from(render(account, used, quota, now_ms, &deliverer.config().hostname));
-    let (parsed, body) = crate::arrival::prepare(raw).await?;
+    let (mut parsed, body) = crate::arrival::prepare(raw).await?;
+    parsed.set_conversations(conversations_of(account));
     let call = deliverer.caller(account.id);
     let mailboxes = deliverer.mailboxes();
     let body = mailboxes.put(call.with(body)).await?;

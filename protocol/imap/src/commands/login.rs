@@ -6,6 +6,7 @@ use crate::config::LOGIN_FAILURES_MAX;
 use crate::errors::{Answer, End, Failure, Reply};
 use crate::session::{Mailbox, Session, User};
 use zcluster_api::directory::Account;
+use zcluster_api::mailbox::Conversations;
 use zcluster_auth::{AuthError, Service};
 use zcluster_mail::Zone;
 
@@ -28,7 +29,8 @@ pub fn privacy_required() -> Failure {
 
 /// The session is the account's from here on.
 pub fn welcome(s: &mut Session, account: &Account, done: &str) -> Answer {
-    let mailbox = Mailbox::new(s.imap.mailboxes.clone(), account.id, s.config().call_timeout);
+    let conversations = Conversations::named(account.effective("zimbraMailThreadingAlgorithm"));
+    let mailbox = Mailbox::new(s.imap.mailboxes.clone(), account.id, s.config().call_timeout, conversations);
     let span = tracing::info_span!("imap", account = %account.name);
     let zone = Zone::or_utc(account.effective("zimbraPrefTimeZoneId"));
     s.user = Some(Box::new(User { mailbox, name: account.name.clone(), zone, span }));

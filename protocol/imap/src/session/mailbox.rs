@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
-use zcluster_api::mailbox::{Folder, FolderView, Message, NewMessage, StoredFlags, UrlAuthKey, Want};
+use zcluster_api::mailbox::{Conversations, Folder, FolderView, Message, NewMessage, StoredFlags, UrlAuthKey, Want};
 use zcluster_api::*;
 
 /// How often a name is looked up for one command: each time but the first somebody else was faster.
@@ -18,6 +18,8 @@ pub struct Mailbox {
     /// Who acts.
     pub(super) actor: Actor,
     timeout: Duration,
+    /// How conversations are built in it. Of another's mailbox that is not known here: the attribute's default.
+    conversations: Conversations,
 }
 
 /// What SELECT wants to know.
@@ -114,19 +116,21 @@ pub fn is_shown(folder: &Folder) -> bool {
 }
 
 impl Mailbox {
-    /// The mailbox of `account`.
-    pub fn new(api: Arc<dyn MailboxApi>, account: AccountId, timeout: Duration) -> Self {
-        Mailbox { api, account, actor: Actor::Account(account), timeout }
+    /// The mailbox of `account`, which has its conversations built so.
+    pub fn new(api: Arc<dyn MailboxApi>, account: AccountId, timeout: Duration, conversations: Conversations) -> Self {
+        Mailbox { api, account, actor: Actor::Account(account), timeout, conversations }
     }
 
     /// Another account's mailbox, for a URL that opens a piece of it (RFC 4467): the caller has checked that it does.
     pub fn of_owner(&self, account: AccountId) -> Self {
-        Mailbox { actor: Actor::System, account, ..self.clone() }
+        Mailbox { actor: Actor::System, ..self.of(account) }
     }
 
     /// The mailbox of another account, with the eyes and rights of this one's user.
     pub fn of(&self, account: AccountId) -> Mailbox {
-        Mailbox { account, ..self.clone() }
+        let known = account == self.account;
+        let conversations = if known { self.conversations } else { Conversations::named(None) };
+        Mailbox { account, conversations, ..self.clone() }
     }
 
     fn call<T>(&self, body: T) -> Call<T> {
@@ -307,21 +311,24 @@ impl Mailbox {
         }
     }
     /// Adds a message: its UID and the folder's UIDVALIDITY.
-    pub async fn add(&self, message: NewMessage) -> Result<(Uid, u32)> {
+    pub async fn add(&self, mut message: NewMessage) -> Result<(Uid, u32)> {
+        message.parsed.set_conversations(self.conversations);
         match self.write(MailboxCommand::AddMessage(message)).await? {
             Receipt::Added { uid, uid_validity, .. } => Ok((uid, uid_validity)),
             _ => unexpected("AddMessage"),
         }
     }
     /// Adds several messages, all or none: their UIDs and the folder's UIDVALIDITY.
-    pub async fn add_many(&self, messages: Vec<NewMessage>) -> Result<(UidSet, u32)> {
+    pub async fn add_many(&self, mut messages: Vec<NewMessage>) -> Result<(UidSet, u32)> {
+        messages.iter_mut().for_each(|message| message.parsed.set_conversations(self.conversations));
         match self.write(MailboxCommand::AddMessages(messages)).await? {
             Receipt::AddedMany { uids, uid_validity, .. } => Ok((uids, uid_validity)),
             _ => unexpected("AddMessages"),
         }
     }
     /// Adds a message and removes another: the new one's UID and its folder's UIDVALIDITY.
-    pub async fn replace(&self, folder: FolderId, uid: Uid, message: NewMessage) -> Result<(Uid, u32)> {
+    pub async fn replace(&self, folder: FolderId, uid: Uid, mut message: NewMessage) -> Result<(Uid, u32)> {
+        message.parsed.set_conversations(self.conversations);
         match self.write(MailboxCommand::Replace { folder, uid, message }).await? {
             Receipt::Replaced { uid, uid_validity, .. } => Ok((uid, uid_validity)),
             _ => unexpected("Replace"),
