@@ -1,9 +1,9 @@
-//! How fast and how large: `cargo run --release -p zcluster-search --example measure -- FOLDER [N [M K]]`.
+//! How fast and how large: `cargo run --release -p zcluster-search --example measure -- FOLDER [N [M K [alone]]]`.
 //!
 //! Reads the messages in a folder (files, Maildirs, mboxes), varies them until there are enough (words of the text change
 //! places; some become words from a large made vocabulary, numbers or ids), and builds (a) one mailbox of N messages and
-//! (b) M mailboxes of K messages, each also in plain tantivy with its own tokenizer and a mailbox term as filter. Prints
-//! rates, bytes, and times of common queries.
+//! (b) M mailboxes of K messages, each (but for `alone`) also in plain tantivy with its own tokenizer and a mailbox term as
+//! filter. Prints rates, bytes, and times of common queries.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::BTreeMap;
@@ -28,9 +28,13 @@ fn main() {
     let number = |i: usize, or: u32| args.get(i).map_or(or, |a| a.parse().expect("a number"));
     let folder = args.first().expect("the folder of a corpus");
     let (n, m, k) = (number(1, 100_000), number(2, 1_000), number(3, 100));
+    let beside = args.get(4).is_none_or(|a| a != "alone");
     let corpus = Corpus::read(Path::new(folder));
-    measure("one mailbox", &corpus, 1, n);
-    measure("many mailboxes", &corpus, m, k);
+    for (what, mailboxes, each) in [("one mailbox", 1, n), ("many mailboxes", m, k)] {
+        if each > 0 {
+            measure(what, &corpus, mailboxes, each, beside);
+        }
+    }
 }
 
 /// SplitMix64: the same messages every time.
@@ -142,7 +146,7 @@ fn doc_bytes(doc: &TextDoc) -> usize {
     doc.texts.iter().map(|(_, t)| t.len()).sum()
 }
 
-fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32) {
+fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32, beside: bool) {
     let all = mailboxes * each;
     println!("\n{what}: {mailboxes} x {each} messages");
     let folder = tempfile::tempdir().expect("folder");
@@ -166,9 +170,11 @@ fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32) {
     let bytes = ours.view().size().bytes;
     report("zcluster", all, text, bytes, built, making);
     by_kind(&folder.path().join("ours/1"));
-    let plain = Plain::build(&folder.path().join("plain"), corpus, mailboxes, each);
-    report("tantivy", all, text, plain.bytes, plain.seconds, making);
-    by_kind(&folder.path().join("plain"));
+    let plain = beside.then(|| Plain::build(&folder.path().join("plain"), corpus, mailboxes, each));
+    if let Some(plain) = &plain {
+        report("tantivy", all, text, plain.bytes, plain.seconds, making);
+        by_kind(&folder.path().join("plain"));
+    }
     drop(ours);
     // Opened anew: what was read while it was built is not in any buffer of ours.
     let opened = Instant::now();
@@ -179,7 +185,7 @@ fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32) {
         opened.elapsed().as_secs_f64() * 1e3,
         ours.view().size().bytes
     );
-    ask(corpus, &*ours, &plain, mailboxes, all);
+    ask(corpus, &*ours, plain.as_ref(), mailboxes, all);
 }
 
 /// Prints what of an index is what: `term` dictionaries, `idx` documents, `pos` places.
@@ -288,12 +294,21 @@ impl Plain {
     }
 }
 
+/// A search over all mailboxes, as discovery does it: when the first has hits.
+fn first_of_shard(ours: &dyn TextIndex, word: &str) {
+    let (start, view) = (Instant::now(), ours.view());
+    let expr = leaf(TextField::Content, word, false);
+    let has = |m: &MailboxId| view.find(*m, &expr).expect("found").is_some_and(|f| !f.sure.is_empty());
+    let first = view.mailboxes().expect("mailboxes").into_iter().find(has);
+    println!("{word:?} in the shard: first hit ({first:?}) after {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
+}
+
 fn leaf(field: TextField, text: &str, prefix: bool) -> SearchExpr {
     SearchExpr::Words(Words { fields: vec![field], text: text.into(), prefix, suffix: false })
 }
 
 /// Asks both the same.
-fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: &Plain, mailboxes: u32, all: u32) {
+fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: Option<&Plain>, mailboxes: u32, all: u32) {
     let mut dice = Dice(7);
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let mut phrases = Vec::new();
@@ -352,7 +367,8 @@ fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: &Plain, mailboxes: u32, all
             }
             hits += found.ok().flatten().map_or(0, |f| f.sure.len());
             let start = Instant::now();
-            their_hits += plain.find(mailbox, if field == TextField::From { "from" } else { "content" }, &text, prefix);
+            let field = if field == TextField::From { "from" } else { "content" };
+            their_hits += plain.map_or(0, |p| p.find(mailbox, field, &text, prefix));
             if i >= 20 {
                 theirs.push(start.elapsed().as_secs_f64() * 1e3);
             }
@@ -373,6 +389,9 @@ fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: &Plain, mailboxes: u32, all
     }
     let start = Instant::now();
     let (mut found, word) = (0, &common[0]);
+    if mailboxes > 1 {
+        first_of_shard(ours, word);
+    }
     let expr = leaf(TextField::Content, word, false);
     for mailbox in view.mailboxes().expect("mailboxes") {
         found += view.find(mailbox, &expr).expect("found").map_or(0, |f| f.sure.len());
