@@ -1,9 +1,9 @@
-//! How fast and how large: `cargo run --release -p zcluster-search --example measure -- FOLDER [N [M K]]`.
+//! How fast and how large: `cargo run --release -p zcluster-search --example measure -- FOLDER [N [M K [alone]]]`.
 //!
 //! Reads the messages in a folder (files, Maildirs, mboxes), varies them until there are enough (words of the text change
 //! places; some become words from a large made vocabulary, numbers or ids), and builds (a) one mailbox of N messages and
-//! (b) M mailboxes of K messages, each also in plain tantivy with its own tokenizer and a mailbox term as filter. Prints
-//! rates, bytes, and times of common queries.
+//! (b) M mailboxes of K messages, each (but for `alone`) also in plain tantivy with its own tokenizer and a mailbox term as
+//! filter. Prints rates, bytes, and times of common queries.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::BTreeMap;
@@ -28,9 +28,13 @@ fn main() {
     let number = |i: usize, or: u32| args.get(i).map_or(or, |a| a.parse().expect("a number"));
     let folder = args.first().expect("the folder of a corpus");
     let (n, m, k) = (number(1, 100_000), number(2, 1_000), number(3, 100));
+    let beside = args.get(4).is_none_or(|a| a != "alone");
     let corpus = Corpus::read(Path::new(folder));
-    measure("one mailbox", &corpus, 1, n);
-    measure("many mailboxes", &corpus, m, k);
+    for (what, mailboxes, each) in [("one mailbox", 1, n), ("many mailboxes", m, k)] {
+        if each > 0 {
+            measure(what, &corpus, mailboxes, each, beside);
+        }
+    }
 }
 
 /// SplitMix64: the same messages every time.
@@ -142,7 +146,7 @@ fn doc_bytes(doc: &TextDoc) -> usize {
     doc.texts.iter().map(|(_, t)| t.len()).sum()
 }
 
-fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32) {
+fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32, beside: bool) {
     let all = mailboxes * each;
     println!("\n{what}: {mailboxes} x {each} messages");
     let folder = tempfile::tempdir().expect("folder");
@@ -166,9 +170,11 @@ fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32) {
     let bytes = ours.view().size().bytes;
     report("zcluster", all, text, bytes, built, making);
     by_kind(&folder.path().join("ours/1"));
-    let plain = Plain::build(&folder.path().join("plain"), corpus, mailboxes, each);
-    report("tantivy", all, text, plain.bytes, plain.seconds, making);
-    by_kind(&folder.path().join("plain"));
+    let plain = beside.then(|| Plain::build(&folder.path().join("plain"), corpus, mailboxes, each));
+    if let Some(plain) = &plain {
+        report("tantivy", all, text, plain.bytes, plain.seconds, making);
+        by_kind(&folder.path().join("plain"));
+    }
     drop(ours);
     // Opened anew: what was read while it was built is not in any buffer of ours.
     let opened = Instant::now();
@@ -179,7 +185,7 @@ fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32) {
         opened.elapsed().as_secs_f64() * 1e3,
         ours.view().size().bytes
     );
-    ask(corpus, &*ours, &plain, mailboxes, all);
+    ask(corpus, &*ours, plain.as_ref(), mailboxes, all);
 }
 
 /// Prints what of an index is what: `term` dictionaries, `idx` documents, `pos` places.
@@ -288,12 +294,27 @@ impl Plain {
     }
 }
 
+/// What this thread has computed, where Linux tells: on a busy machine the clock on the wall tells of others.
+fn cpu_ms() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or_default() / 1e6
+}
+
+/// A search over all mailboxes, as discovery does it: when the first has hits.
+fn first_of_shard(ours: &dyn TextIndex, word: &str) {
+    let (start, view) = (Instant::now(), ours.view());
+    let expr = leaf(TextField::Content, word, false);
+    let has = |m: &MailboxId| view.find(*m, &expr).expect("found").is_some_and(|f| !f.sure.is_empty());
+    let first = view.mailboxes().expect("mailboxes").into_iter().find(has);
+    println!("{word:?} in the shard: first hit ({first:?}) after {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
+}
+
 fn leaf(field: TextField, text: &str, prefix: bool) -> SearchExpr {
     SearchExpr::Words(Words { fields: vec![field], text: text.into(), prefix, suffix: false })
 }
 
 /// Asks both the same.
-fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: &Plain, mailboxes: u32, all: u32) {
+fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: Option<&Plain>, mailboxes: u32, all: u32) {
     let mut dice = Dice(7);
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let mut phrases = Vec::new();
@@ -339,20 +360,22 @@ fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: &Plain, mailboxes: u32, all
         "ms", "ours p50", "p99", "hits", "tantivy", "p99", "hits"
     );
     for (name, query) in kinds {
-        let (mut mine, mut theirs, mut hits, mut their_hits) = (Vec::new(), Vec::new(), 0, 0);
+        let (mut mine, mut cpu, mut theirs, mut hits, mut their_hits) = (Vec::new(), Vec::new(), Vec::new(), 0, 0);
         for i in 0..QUERIES {
             let mailbox = 1 + u64::from(dice.roll() as u32 % mailboxes);
             let (field, text, prefix) = query(&mut dice);
             let expr = leaf(field.clone(), &text, prefix);
-            let start = Instant::now();
+            let (start, busy) = (Instant::now(), cpu_ms());
             let found = view.find(MailboxId(mailbox), &expr);
             // The first ones warm the cache.
             if i >= 20 {
                 mine.push(start.elapsed().as_secs_f64() * 1e3);
+                cpu.push(cpu_ms() - busy);
             }
             hits += found.ok().flatten().map_or(0, |f| f.sure.len());
             let start = Instant::now();
-            their_hits += plain.find(mailbox, if field == TextField::From { "from" } else { "content" }, &text, prefix);
+            let field = if field == TextField::From { "from" } else { "content" };
+            their_hits += plain.map_or(0, |p| p.find(mailbox, field, &text, prefix));
             if i >= 20 {
                 theirs.push(start.elapsed().as_secs_f64() * 1e3);
             }
@@ -362,9 +385,10 @@ fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: &Plain, mailboxes: u32, all
             times[((times.len() - 1) as f64 * share) as usize]
         };
         println!(
-            "{name:16} {:9.3} {:9.3} {:10}   {:9.3} {:9.3} {:10}",
+            "{name:16} {:9.3} {:9.3} {:9.3} {:8}   {:9.3} {:9.3} {:8}",
             at(&mut mine, 0.5),
             at(&mut mine, 0.99),
+            at(&mut cpu, 0.99),
             hits / QUERIES,
             at(&mut theirs, 0.5),
             at(&mut theirs, 0.99),
@@ -373,6 +397,9 @@ fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: &Plain, mailboxes: u32, all
     }
     let start = Instant::now();
     let (mut found, word) = (0, &common[0]);
+    if mailboxes > 1 {
+        first_of_shard(ours, word);
+    }
     let expr = leaf(TextField::Content, word, false);
     for mailbox in view.mailboxes().expect("mailboxes") {
         found += view.find(mailbox, &expr).expect("found").map_or(0, |f| f.sure.len());

@@ -18,9 +18,12 @@ impl Query for Keys {
 
 impl Weight for Keys {
     fn scorer(&self, reader: &SegmentReader, _: Score) -> tantivy::Result<Box<dyn Scorer>> {
-        let keys = reader.fast_fields().u64(KEY)?.values;
-        let mut docs: Vec<DocId> = self.0.iter().flat_map(|range| docs_of(&*keys, range)).collect();
-        docs.reverse();
+        // It runs on threads of tantivy where a panic, as damaged columns may cause, ends the process.
+        let find = || -> tantivy::Result<Vec<DocId>> {
+            let keys = reader.fast_fields().u64(KEY)?.values;
+            Ok(self.0.iter().rev().flat_map(|range| docs_of(&*keys, range).rev()).collect())
+        };
+        let docs = crate::index::quietly(find).map_err(TantivyError::InternalError)??;
         Ok(Box::new(Docs(docs)))
     }
     fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {

@@ -12,15 +12,29 @@ const TERMS_MAX: usize = 50_000;
 /// Steps through dictionaries for wildcards in front: about a second.
 const STEPS_MAX: u64 = 100_000_000;
 
+/// Places of wildcards in phrases that are held: 8 bytes each.
+const PLACES_MAX: usize = 4_000_000;
+
 /// What a condition may still cost.
 pub(crate) struct Bounds {
     terms: usize,
     steps: u64,
+    places: usize,
 }
 
 impl Bounds {
     pub fn new() -> Self {
-        Bounds { terms: TERMS_MAX, steps: STEPS_MAX }
+        Bounds { terms: TERMS_MAX, steps: STEPS_MAX, places: PLACES_MAX }
+    }
+
+    /// Counts places that are held.
+    ///
+    /// # Errors
+    /// `TooLarge` when there are too many.
+    pub fn places(&mut self, more: usize) -> Result<()> {
+        let too_many = || Error::TooLarge("the wildcard stands in too many places: give it more letters".into());
+        self.places = self.places.checked_sub(more).ok_or_else(too_many)?;
+        Ok(())
     }
 }
 

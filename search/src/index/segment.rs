@@ -134,8 +134,24 @@ impl Segment {
         if let [(_, infos)] = found.as_slice() {
             return infos.iter().try_for_each(|info| each(&self.words, info, docs, sink));
         }
-        let open = |(position, infos): (u32, Vec<TermInfo>)| Places::open(&self.words, position, &infos, docs);
-        let mut places = found.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        let (one, several): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, infos)| infos.len() == 1);
+        let mut places = Vec::with_capacity(elements.len());
+        for (position, infos) in one {
+            places.push(Places::of_word(&self.words, position, &infos[0])?);
+        }
+        // Where wildcards stand is read for those documents only that have the other words.
+        let mut with_words = None;
+        if !several.is_empty() && !places.is_empty() {
+            let mut list = Vec::new();
+            in_all(&mut places, docs, &mut |_, doc| list.push(doc));
+            with_words = Some(list);
+            for place in &mut places {
+                place.reopen(&self.words)?;
+            }
+        }
+        for (position, infos) in several {
+            places.push(Places::of_words(&self.words, position, &infos, docs, with_words.as_deref(), bounds)?);
+        }
         places.sort_by_key(Places::cost);
         in_a_row(&mut places, docs, sink);
         Ok(())
@@ -156,61 +172,70 @@ fn each(index: &InvertedIndexReader, info: &TermInfo, docs: &Range<DocId>, sink:
 /// Where an element of a phrase stands.
 enum Places {
     /// One word.
-    Word { position: u32, postings: Box<SegmentPostings> },
-    /// The words of a wildcard, read: documents rising, with places rising.
-    Words { position: u32, at: usize, docs: Vec<(DocId, Vec<u32>)> },
+    Word { position: u32, info: TermInfo, postings: Box<SegmentPostings> },
+    /// The words of a wildcard, read: documents and places in them, rising.
+    Words { position: u32, at: usize, places: Vec<(DocId, u32)> },
+}
+
+fn read(index: &InvertedIndexReader, info: &TermInfo) -> Result<SegmentPostings> {
+    super::fault(index.read_postings_from_terminfo(info, IndexRecordOption::WithFreqsAndPositions))
 }
 
 impl Places {
-    fn open(index: &InvertedIndexReader, position: u32, infos: &[TermInfo], docs: &Range<DocId>) -> Result<Places> {
-        let read =
-            |info| super::fault(index.read_postings_from_terminfo(info, IndexRecordOption::WithFreqsAndPositions));
-        if let [info] = infos {
-            return Ok(Places::Word { position, postings: Box::new(read(info)?) });
-        }
-        let mut all: Vec<(DocId, Vec<u32>)> = Vec::new();
+    fn of_word(index: &InvertedIndexReader, position: u32, info: &TermInfo) -> Result<Places> {
+        Ok(Places::Word { position, info: info.clone(), postings: Box::new(read(index, info)?) })
+    }
+
+    fn of_words(
+        index: &InvertedIndexReader,
+        position: u32,
+        infos: &[TermInfo],
+        docs: &Range<DocId>,
+        only: Option<&[DocId]>,
+        bounds: &mut Bounds,
+    ) -> Result<Places> {
+        let mut places = Vec::new();
+        let mut buffer = Vec::new();
         for info in infos {
-            let mut postings = read(info)?;
+            let mut postings = read(index, info)?;
             let mut doc = if postings.doc() < docs.start { postings.seek(docs.start) } else { postings.doc() };
             while doc < docs.end {
-                let mut places = Vec::new();
-                postings.positions(&mut places);
-                all.push((doc, places));
+                if only.is_none_or(|only| only.binary_search(&doc).is_ok()) {
+                    postings.positions(&mut buffer);
+                    bounds.places(buffer.len())?;
+                    places.extend(buffer.iter().map(|place| (doc, *place)));
+                }
                 doc = postings.advance();
             }
         }
-        all.sort_by_key(|(doc, _)| *doc);
-        all.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1.append(&mut next.1);
-            }
-            same
-        });
-        all.iter_mut().for_each(|(_, places)| places.sort_unstable());
-        Ok(Places::Words { position, at: 0, docs: all })
+        places.sort_unstable();
+        places.dedup();
+        Ok(Places::Words { position, at: 0, places })
+    }
+
+    /// Begins at the first document again.
+    fn reopen(&mut self, index: &InvertedIndexReader) -> Result<()> {
+        if let Places::Word { info, postings, .. } = self {
+            **postings = read(index, info)?;
+        }
+        Ok(())
     }
 
     fn cost(&self) -> u32 {
         match self {
             Places::Word { postings, .. } => postings.size_hint(),
-            Places::Words { docs, .. } => docs.len() as u32,
+            Places::Words { places, .. } => places.len() as u32,
         }
     }
 
     /// The first document from `target` on; after all when there is none.
     fn seek(&mut self, target: DocId) -> DocId {
         match self {
-            Places::Word { postings, .. } => {
-                if postings.doc() < target {
-                    postings.seek(target)
-                } else {
-                    postings.doc()
-                }
-            }
-            Places::Words { at, docs, .. } => {
-                *at += docs[*at..].partition_point(|(doc, _)| *doc < target);
-                docs.get(*at).map_or(tantivy::TERMINATED, |(doc, _)| *doc)
+            Places::Word { postings, .. } if postings.doc() < target => postings.seek(target),
+            Places::Word { postings, .. } => postings.doc(),
+            Places::Words { at, places, .. } => {
+                *at += places[*at..].partition_point(|(doc, _)| *doc < target);
+                places.get(*at).map_or(tantivy::TERMINATED, |(doc, _)| *doc)
             }
         }
     }
@@ -219,12 +244,13 @@ impl Places {
     fn starts(&mut self, out: &mut Vec<u32>) {
         out.clear();
         let position = match self {
-            Places::Word { position, postings } => {
+            Places::Word { position, postings, .. } => {
                 postings.positions(out);
                 *position
             }
-            Places::Words { position, at, docs } => {
-                out.extend_from_slice(&docs[*at].1);
+            Places::Words { position, at, places } => {
+                let doc = places[*at].0;
+                out.extend(places[*at..].iter().take_while(|(d, _)| *d == doc).map(|(_, place)| *place));
                 *position
             }
         };
@@ -232,29 +258,36 @@ impl Places {
     }
 }
 
-/// Tells the documents where all elements stand in a row.
-fn in_a_row(places: &mut [Places], docs: &Range<DocId>, sink: &mut dyn FnMut(DocId)) {
-    let (mut starts, mut others) = (Vec::new(), Vec::new());
+/// Tells the documents that all have.
+fn in_all(places: &mut [Places], docs: &Range<DocId>, sink: &mut dyn FnMut(&mut [Places], DocId)) {
     let mut doc = docs.start;
     'docs: while doc < docs.end {
-        for i in 0..places.len() {
-            let found = places[i].seek(doc);
+        for place in places.iter_mut() {
+            let found = place.seek(doc);
             if found != doc {
                 doc = found;
                 continue 'docs;
             }
         }
+        sink(places, doc);
+        doc += 1;
+    }
+}
+
+/// Tells the documents where all elements stand in a row.
+fn in_a_row(places: &mut [Places], docs: &Range<DocId>, sink: &mut dyn FnMut(DocId)) {
+    let (mut starts, mut others) = (Vec::new(), Vec::new());
+    in_all(places, docs, &mut |places, doc| {
         places[0].starts(&mut starts);
         for place in &mut places[1..] {
             place.starts(&mut others);
             starts.retain(|start| others.binary_search(start).is_ok());
             if starts.is_empty() {
-                break;
+                return;
             }
         }
         if !starts.is_empty() {
             sink(doc);
         }
-        doc += 1;
-    }
+    });
 }
