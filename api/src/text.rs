@@ -7,6 +7,8 @@
 use crate::error::Result;
 use crate::ids::{GroupId, ItemId, MailboxId};
 use crate::search::{SearchExpr, TextField};
+use bytes::Bytes;
+use futures::future::BoxFuture;
 use std::sync::Arc;
 
 /// Bytes of one message's text that are indexed and searched for words: what lies behind is not found.
@@ -21,6 +23,10 @@ pub struct TextDoc {
     pub texts: Vec<(TextField, String)>,
     /// Media types of its attachments, lower case.
     pub types: Vec<String>,
+    /// The message is one `text/plain` part, and its text is here whole: what IMAP's BODY looks at is the content.
+    pub plain: bool,
+    /// Some of the header was not looked at: its fields may say more.
+    pub header_cut: bool,
 }
 
 /// A set of items of one mailbox: a bitmap by item id.
@@ -201,6 +207,37 @@ pub trait TextIndexes: Send + Sync + 'static {
     /// A piece of the message's text, of at most so many characters, around what the conditions found, with the byte ranges
     /// in it to be shown as found; `None` when none of them is about its text.
     fn fragment(&self, conditions: &[SearchExpr], doc: &TextDoc, chars: usize) -> Option<Fragment>;
+}
+
+/// A file attached to a message, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachedBytes {
+    /// Lower case, as the message says.
+    pub media_type: String,
+    /// As the message says; empty: none.
+    pub name: String,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// The text of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileText {
+    /// What a reader sees.
+    pub text: String,
+    /// `author`, `title`, `keywords`, `company`: names in lower case, and values.
+    pub properties: Vec<(String, String)>,
+}
+
+/// Gets texts out of attached files. Implemented over a process of its own by `extract/`.
+pub trait FileReader: Send + Sync + 'static {
+    /// Whether there is any use in asking for a file of that type and name.
+    fn knows(&self, media_type: &str, name: &str) -> bool;
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// `Invalid`: no text can be got out of it, now or later. `Unavailable`: there is too much to do.
+    fn read(&self, file: AttachedBytes) -> BoxFuture<'static, Result<FileText>>;
 }
 
 /// A piece of text with what was found in it.

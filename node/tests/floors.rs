@@ -14,6 +14,7 @@ const BELOW_PROTOCOLS: &[&str] = &[
     "zcluster-directory",
     "zcluster-mail",
     "zcluster-sieve",
+    "zcluster-query",
     "zcluster-runtime",
     "zcluster-listener",
     "zcluster-auth",
@@ -29,6 +30,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("zcluster-runtime", &[]),
         ("zcluster-mail", &["zcluster-api"]),
         ("zcluster-sieve", &["zcluster-api", "zcluster-mail"]),
+        ("zcluster-query", &["zcluster-api"]),
         ("zcluster-rpc", &["zcluster-runtime"]),
         ("zcluster-raft", &["zcluster-runtime", "zcluster-rpc"]),
         ("zcluster-state", &["zcluster-api"]),
@@ -48,6 +50,8 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             ],
         ),
         ("zcluster-volume", &["zcluster-api", "zcluster-runtime"]),
+        ("zcluster-search", &["zcluster-api"]),
+        ("zcluster-extract", &["zcluster-runtime"]),
         ("zcluster-directory", &["zcluster-schema", "zcluster-api", "zcluster-runtime"]),
         (
             "zcluster-delivery",
@@ -85,20 +89,26 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 }
 
 /// Crates of others that only these of ours may name.
-const KEPT: [(&str, &[&str]); 6] = [
+const KEPT: [(&str, &[&str]); 10] = [
     ("openraft", &["zcluster-raft"]),
     ("openraft-rt", &["zcluster-raft"]),
     ("openraft-rt-tokio", &["zcluster-raft"]),
     ("rocksdb", &["zcluster-raft", "zcluster-replica"]),
     ("tonic", &["zcluster-rpc"]),
     ("object_store", &["zcluster-volume"]),
+    ("tantivy", &["zcluster-search"]),
+    // Readers of hostile files belong in the cage (docs/decisions/0028).
+    ("calamine", &["zcluster-extract"]),
+    ("cfb", &["zcluster-extract"]),
+    ("pdf-extract", &["zcluster-extract"]),
 ];
 
 /// What the pure crates must do without, outside their tests.
-const PURE: [(&str, &[&str]); 4] = [
+const PURE: [(&str, &[&str]); 5] = [
     ("zcluster-api", &["tokio", "rocksdb", "rand"]),
     ("zcluster-mail", &["tokio", "rocksdb", "rand", "reqwest"]),
     ("zcluster-sieve", &["tokio", "rocksdb", "rand", "reqwest", "zcluster-runtime", "parking_lot"]),
+    ("zcluster-query", &["tokio", "rocksdb", "rand", "zcluster-runtime", "zcluster-mail", "parking_lot"]),
     ("zcluster-state", &["tokio", "rocksdb", "rand", "zcluster-runtime", "parking_lot"]),
 ];
 

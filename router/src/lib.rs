@@ -15,6 +15,7 @@ mod config;
 mod courier;
 mod direct;
 mod directory;
+mod discover;
 mod due;
 mod groups;
 mod hsm;
@@ -35,8 +36,10 @@ mod volume_use;
 mod wire;
 
 pub use config::RouterConfig;
+pub use discover::NodeTexts;
 pub use hsm::{HSM_ATTRIBUTE, HsmAsk, HsmPolicy, HsmStatus, HsmVolume};
 pub use packer::{DRAINED_ATTRIBUTE, PackingConfig};
 pub use router::Router;
 pub use status::{ClusterStatus, GroupSummary, Lag, NodeReport, NodeStatus, Part, ReplicaReport};
 pub use verify::{Problem, ProblemKind, Tally, VerifyAsk, VerifyNews};
+pub use zcluster_replica::{Discovered, Sought, TextState};

@@ -2,7 +2,7 @@
 
 use crate::inner::Inner;
 use crate::service::RouterService;
-use crate::{ClusterStatus, HsmAsk, HsmStatus, RouterConfig, VerifyAsk, VerifyNews};
+use crate::{ClusterStatus, Discovered, HsmAsk, HsmStatus, NodeTexts, RouterConfig, Sought, VerifyAsk, VerifyNews};
 use crate::{courier, groups, hsm, hub, outbox, packer, reconcile};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use zcluster_api::directory::{Cluster, Node};
 use zcluster_api::{
     AccountId, Actor, BlobRef, Body, BodyStream, Call, Carrier, DirectoryApi, DirectoryCommand, DirectoryQuery,
-    DirectoryReply, Freshness, GroupId, MailboxApi, MailboxCommand, MailboxQuery, MailboxReply, ModSeq, NodeId,
-    PreparedBody, Receipt, RequestId, Result, VolumeUse, Volumes,
+    DirectoryReply, Find, Freshness, GroupId, MailboxApi, MailboxCommand, MailboxId, MailboxQuery, MailboxReply,
+    ModSeq, NodeId, PreparedBody, Receipt, RequestId, Result, VolumeUse, Volumes,
 };
 use zcluster_raft::MultiRaft;
 use zcluster_replica::Replicas;
@@ -87,6 +87,23 @@ impl Router {
     /// How much of the bodies of the shards led here is where: names and values, nothing where no packer has been.
     pub fn figures(&self) -> Vec<(&'static str, u64)> {
         self.0.packing_figures()
+    }
+
+    /// Searches mailboxes of a shard (with their home epochs), all at one position, not older than the call; tells of those
+    /// that have hits, as they are found. A shard whose leader dies goes on behind what was told.
+    pub fn discover(
+        &self,
+        group: GroupId,
+        mailboxes: Vec<Sought>,
+        find: Find,
+        timeout: Duration,
+    ) -> BoxStream<'static, Result<Discovered>> {
+        self.0.discover(group, mailboxes, find, timeout)
+    }
+
+    /// How far the text indexes of all nodes are, of one shard or all; with a mailbox of that shard to be indexed anew.
+    pub async fn texts(&self, group: Option<GroupId>, anew: Option<MailboxId>) -> Vec<NodeTexts> {
+        self.0.texts(group, anew).await
     }
 
     /// Ends the background work and the watch streams; calls end at their next try.

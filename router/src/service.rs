@@ -3,7 +3,7 @@
 
 use crate::inner::Inner;
 use crate::wire::{self, BodyHead, Miss, ReadHead, WatchHead, WriteHead};
-use crate::{body, hub, verify};
+use crate::{body, discover, hub, verify};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -36,6 +36,10 @@ impl Service for RouterService {
                     let volume: String = codec::decode(&body).map_err(|e| RpcError::Remote(e.to_string()))?;
                     Ok(wire::answer(Ok(codec::encode(&inner.volume_use_here(&volume).await).into())))
                 }
+                wire::TEXTS => {
+                    let head: wire::TextsHead = codec::decode(&body).map_err(|e| RpcError::Remote(e.to_string()))?;
+                    Ok(wire::answer(Ok(codec::encode(&inner.texts_here(head).await).into())))
+                }
                 wire::HAVE => {
                     let wanted: Vec<BlobId> = codec::decode(&body).map_err(|e| RpcError::Remote(e.to_string()))?;
                     let found = spawn_blocking(move || verify::have(&inner, &wanted)).await.unwrap_or_default();
@@ -66,6 +70,10 @@ impl Service for RouterService {
                 wire::WATCH => {
                     let (head, _) = wire::open_request::<WatchHead>(body).map_err(remote)?;
                     hub::serve(&inner, &head)
+                }
+                wire::DISCOVER => {
+                    let (head, _) = wire::open_request::<wire::DiscoverHead>(body).map_err(remote)?;
+                    discover::serve(&inner, head)
                 }
                 other => Err(RpcError::Remote(format!("the router knows no stream {other}"))),
             }

@@ -6,7 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use minicbor::{Decode, Encode};
 use zcluster_api::{
-    AccountId, BlobRef, Epoch, Error, GroupId, MailboxId, MailboxQuery, ModSeq, RequestId, Result, codec,
+    AccountId, BlobRef, Epoch, Error, Find, GroupId, Hit, MailboxId, MailboxQuery, ModSeq, RequestId, Result, codec,
 };
 
 /// Propose the payload in a group that the receiver leads.
@@ -20,6 +20,8 @@ pub const REPORT: u16 = 102;
 pub const LED: u16 = 103;
 /// How many bodies lie on a volume (its name), by the shards that the receiver leads: a list of group and number.
 pub const VOLUME_USE: u16 = 104;
+/// How far the receiver's text indexes are, and have a mailbox indexed anew: [`TextsHead`] -> a list of group and state.
+pub const TEXTS: u16 = 107;
 /// What the receiver's volume policies do, or shall do: [`crate::hsm::HsmAsk`], answered by [`crate::HsmStatus`].
 pub const HSM: u16 = 106;
 /// Which of these bodies the receiver has in some shard: a list of names, answered by a list of name and group.
@@ -29,6 +31,8 @@ pub const BODY: u16 = 110;
 /// Stream a mailbox's mod-sequences.
 pub const WATCH: u16 = 111;
 
+/// Stream what a search finds in mailboxes of a shard that the receiver leads: [`DiscoverHead`] -> [`DiscoverFrame`]s.
+pub const DISCOVER: u16 = 113;
 /// Stream what the leader of a shard finds when it compares bodies, objects and volumes: [`crate::verify::VerifyShard`],
 /// answered by [`crate::VerifyNews`].
 pub const VERIFY: u16 = 113;
@@ -71,6 +75,48 @@ pub struct ReadHead {
     /// The asking account, when it is not the owner.
     #[n(8)]
     pub actor: Option<AccountId>,
+}
+
+/// Head of [`TEXTS`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct TextsHead {
+    /// Of this group alone.
+    #[n(0)]
+    pub group: Option<GroupId>,
+    /// Have this mailbox of it indexed anew.
+    #[n(1)]
+    pub anew: Option<MailboxId>,
+}
+
+/// Head of [`DISCOVER`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct DiscoverHead {
+    #[n(0)]
+    pub group: GroupId,
+    /// Which mailboxes, at which home epochs.
+    #[n(1)]
+    pub mailboxes: Vec<(MailboxId, Epoch)>,
+    #[n(2)]
+    pub find: Find,
+    #[n(3)]
+    pub timeout_ms: u64,
+}
+
+/// A mailbox with hits, or the end.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct DiscoverFrame {
+    /// None: this is the end, and nothing was left out.
+    #[n(0)]
+    pub mailbox: Option<MailboxId>,
+    #[n(1)]
+    pub hits: Vec<Hit>,
+    #[n(2)]
+    pub total: u64,
+    #[n(3)]
+    pub position: Option<u64>,
+    /// Why it goes no further.
+    #[n(4)]
+    pub error: Option<Error>,
 }
 
 /// Head of [`BODY`].

@@ -2,6 +2,7 @@
 
 pub mod blob;
 mod carry_in;
+pub mod discover;
 mod dkim;
 mod fault;
 pub mod hsm;
@@ -14,6 +15,7 @@ mod mailbox;
 mod prov;
 mod queue;
 mod report;
+pub mod search;
 pub mod serve;
 mod signin;
 mod status;
@@ -39,6 +41,7 @@ pub async fn run(command: Command) -> Result<u8> {
         Command::Drain(args) => done(leave::drain(args).await),
         Command::Leave(args) => done(leave::leave(args).await),
         Command::Mailbox(args) => done(mailbox::run(args).await),
+        Command::Discover(args) => discover::run(args).await,
         Command::Queue(args) => done(queue::run(args).await),
         Command::Dkim(args) => done(dkim::run(args).await),
         Command::Volume(args) => done(volume::run(args).await),

@@ -43,6 +43,7 @@ mod published_tls;
 mod refusals;
 mod reports;
 mod screen;
+mod search;
 mod sieve_connect;
 mod signing_in;
 mod smart_host;

@@ -1,11 +1,17 @@
 //! Text conditions of a search, with the mail crate's reading of headers and bodies.
 
+use crate::node::{NodeState, Rows};
+use crate::texts::{Docs, Tails, TextLook, Texts};
 use crate::verdicts::{Noted, Verdicts};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use zcluster_api::search::Priority;
 use zcluster_api::sort::SortKeys;
-use zcluster_api::{BlobId, Codec, Error, Place, Result, SearchExpr};
+use zcluster_api::text::{Marked, TextDoc};
+use zcluster_api::{BlobId, Codec, Error, GroupId, MailboxId, Place, Result, SearchExpr, TextField};
 use zcluster_mail::{
     Head, Needle, RangeDecoder, Summary, decompress, matches_any_field, matches_body, matches_header, matches_text,
 };
@@ -40,12 +46,42 @@ pub(crate) struct MailContent {
     noted: RefCell<BTreeMap<BlobId, Noted>>,
     /// The search ends when so many bodies are noted; 0: it goes on.
     noted_max: usize,
+    texts: Option<Arc<Texts>>,
+    /// The index, and what it lacks.
+    look: RefCell<Option<(TextLook, Tails)>>,
+    /// The words of the last message.
+    doc: RefCell<Option<(BlobId, Arc<TextDoc>)>>,
 }
 
 impl MailContent {
     /// One that knows these verdicts, and notes at most so many bodies.
-    pub fn knowing(verdicts: Verdicts, noted_max: usize) -> Self {
-        MailContent { verdicts, noted_max, ..MailContent::default() }
+    pub fn knowing(node: &NodeState, verdicts: Verdicts, noted_max: usize) -> Self {
+        MailContent { verdicts, noted_max, ..MailContent::plain(node) }
+    }
+
+    /// One that looks into every message.
+    pub fn plain(node: &NodeState) -> Self {
+        MailContent { texts: node.texts.read().clone(), ..MailContent::default() }
+    }
+
+    /// Uses an index for searches in these rows, of all mailboxes or one, if it can be used.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn look(&self, look: TextLook, rows: Rows<'_>, group: GroupId, only: Option<MailboxId>) -> io::Result<()> {
+        let tails = look.tails(rows.all, group, rows.generation, only)?;
+        *self.look.borrow_mut() = tails.map(|tails| (look, tails));
+        Ok(())
+    }
+
+    /// Whether bodies were noted, which are forgotten with this.
+    pub fn forget_noted(&self) -> bool {
+        !std::mem::take(&mut *self.noted.borrow_mut()).is_empty()
+    }
+
+    /// Whether the search found all that it asked for in the shard.
+    pub fn was_enough(&self) -> bool {
+        self.noted.borrow().is_empty() && self.verdicts.is_empty()
     }
 
     /// What it knew, and the bodies it would have had to look into. When there are any, what came of the search is
@@ -69,6 +105,32 @@ impl MailContent {
         Ok(Some(raw))
     }
 
+    /// A condition on words.
+    fn words(&self, leaf: &SearchExpr, candidate: &Candidate<'_>) -> Result<bool> {
+        let Some(texts) = &self.texts else { return Err(Error::Invalid(NO_WORDS.into())) };
+        if let SearchExpr::Attachment(_) = leaf {
+            // The summary knows the parts.
+            return texts.all.matches(leaf, &Docs::new(None).base(candidate.summary, &[])?);
+        }
+        let id = candidate.blob_id();
+        let known = self.doc.borrow().as_ref().filter(|(of, _)| *of == id).map(|(_, doc)| doc.clone());
+        let doc = match known {
+            Some(doc) => doc,
+            None => {
+                let Some(raw) = self.raw(candidate)? else { return self.packed(leaf, candidate) };
+                let doc = Arc::new(Docs::new(None).base(candidate.summary, &raw)?);
+                *self.doc.borrow_mut() = Some((id, doc.clone()));
+                doc
+            }
+        };
+        if texts.all.matches(leaf, &doc)? {
+            return Ok(true);
+        }
+        // What is in its files is found out as what is on volumes is.
+        let in_files = reads_files(leaf) && Docs::new(texts.files.clone()).has_files(candidate.summary)?;
+        if in_files { self.packed(leaf, candidate) } else { Ok(false) }
+    }
+
     /// Whether the condition holds for a body on a volume, if that is known; else it is noted.
     fn packed(&self, leaf: &SearchExpr, candidate: &Candidate<'_>) -> Result<bool> {
         let id = candidate.blob_id();
@@ -87,6 +149,44 @@ impl MailContent {
         }
         Ok(false)
     }
+}
+
+/// Bytes of a text that is compared with sort keys.
+const COMPARED_BYTES_MAX: usize = 8 * 1024;
+
+/// Said where words are searched for on a node that has no way of telling words.
+const NO_WORDS: &str = "this node has no text indexes";
+
+/// Whether a condition may hold because of what is in attached files.
+pub(crate) fn reads_files(leaf: &SearchExpr) -> bool {
+    match leaf {
+        SearchExpr::Words(words) => {
+            words.fields.iter().any(|field| matches!(field, TextField::Content | TextField::Property(_)))
+        }
+        _ => false,
+    }
+}
+
+/// How urgent the header says a message is.
+fn priority(summary: &[u8]) -> Result<Option<Priority>> {
+    let head = Head::decode(summary)?;
+    let field = |name: &str| {
+        let value =
+            zcluster_mail::fields(head.header).find(|f| f.is(name)).map(|f| zcluster_mail::decode_words(f.value));
+        value.map(|value| value.trim().to_ascii_lowercase()).filter(|value| !value.is_empty())
+    };
+    let level = field("x-priority").and_then(|value| match value.as_bytes().first() {
+        Some(b'1' | b'2') => Some(Some(Priority::High)),
+        Some(b'4' | b'5') => Some(Some(Priority::Low)),
+        Some(b'3') => Some(None),
+        _ => None,
+    });
+    let word = |value: String| match value.as_str() {
+        "high" | "urgent" => Some(Priority::High),
+        "low" | "non-urgent" => Some(Priority::Low),
+        _ => None,
+    };
+    Ok(level.unwrap_or_else(|| field("importance").or_else(|| field("priority")).and_then(word)))
 }
 
 /// Whether a text condition holds for a message; `None` when it takes its body, and `raw` has none.
@@ -139,8 +239,32 @@ fn unpack(candidate: &Candidate<'_>) -> Result<Bytes> {
 
 impl Content for MailContent {
     fn matches(&self, leaf: &SearchExpr, candidate: &Candidate<'_>) -> Result<bool> {
-        let judged = judge(&self.needles, leaf, candidate.summary, || self.raw(candidate))?;
-        judged.map_or_else(|| self.packed(leaf, candidate), Ok)
+        match leaf {
+            SearchExpr::Words(_) | SearchExpr::Attachment(_) | SearchExpr::Recognised(_) => self.words(leaf, candidate),
+            SearchExpr::Priority(wanted) => Ok(priority(candidate.summary)? == Some(*wanted)),
+            _ => {
+                let judged = judge(&self.needles, leaf, candidate.summary, || self.raw(candidate))?;
+                judged.map_or_else(|| self.packed(leaf, candidate), Ok)
+            }
+        }
+    }
+
+    fn marked(&self, mailbox: MailboxId, leaf: &SearchExpr) -> Result<Option<Marked>> {
+        let look = self.look.borrow();
+        let Some((look, tails)) = look.as_ref() else { return Ok(None) };
+        let marked = look.find(mailbox, leaf)?;
+        Ok(marked.map(|mut marked| {
+            tails.get(&mailbox).into_iter().for_each(|tail| marked.may.add_all(tail));
+            marked
+        }))
+    }
+
+    fn fold(&self, text: &str) -> String {
+        zcluster_mail::casemap(text, COMPARED_BYTES_MAX)
+    }
+
+    fn priority(&self, summary: &[u8]) -> Result<Option<Priority>> {
+        priority(summary)
     }
 
     fn sent_day(&self, summary: &[u8], _sent_ms: Option<i64>) -> Option<i64> {

@@ -1,6 +1,7 @@
 //! Searches answered twice, with what earlier ones have read and without: for simulators.
 
 use crate::content::MailContent;
+use crate::node::NodeState;
 use zcluster_api::sort::{SortBy, SortCriterion, Threading};
 use zcluster_api::{MailboxQuery, MailboxReply, Result};
 use zcluster_state::{Asking, Indexes, KvRead};
@@ -9,8 +10,14 @@ use zcluster_state::{Asking, Indexes, KvRead};
 pub(crate) type Doubt = (MailboxQuery, Result<MailboxReply>, Result<MailboxReply>);
 
 /// Asks the question and, of the same messages, for orders and threads, which the index keeps more for.
-pub(crate) fn ask(kv: &dyn KvRead, asking: Asking, query: &MailboxQuery, indexes: &dyn Indexes) -> Vec<Doubt> {
-    let content = MailContent::default();
+pub(crate) fn ask(
+    node: &NodeState,
+    kv: &dyn KvRead,
+    asking: Asking,
+    query: &MailboxQuery,
+    indexes: &dyn Indexes,
+) -> Vec<Doubt> {
+    let content = MailContent::plain(node);
     let one = |query: MailboxQuery| {
         let with = zcluster_state::read_mailbox_with(kv, asking, &query, &content, indexes);
         let without = zcluster_state::read_mailbox_as(kv, asking, &query, &content);

@@ -7,6 +7,7 @@
 
 mod body;
 mod content;
+mod discover;
 mod doubt;
 mod durable;
 pub mod engine;
@@ -23,13 +24,16 @@ mod planted;
 pub mod proposal;
 mod replicas;
 mod snapshot;
+mod texts;
 mod verdicts;
 
 pub use body::{as_stored, check_stored};
+pub use discover::{DISCOVER_MAX, Discovered, Sought, Told};
 pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use node::ClaimedOutgoing;
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
+pub use texts::{MemoryTexts, ReadsFiles, TextConfig, TextState};
 pub use zcluster_state::{
     Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, KnownBlob, Look, LooseBody, MissingBlob, Namesakes,
     ObjectAt, PackedBody, Space, Stage,

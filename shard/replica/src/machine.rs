@@ -6,6 +6,7 @@ use crate::meta::{self, Meta, damaged};
 use crate::node::NodeState;
 use crate::snapshot::sink::removal;
 use crate::snapshot::{Manifest, Sink, Source};
+use crate::texts;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
@@ -41,7 +42,26 @@ impl Machine {
         let meta = meta::read(node.engine.as_ref(), group)?;
         node.durability.opened(group, meta.applied.last.map(|l| l.index));
         node.positions.applied(group, meta.applied.last.map(|l| l.index));
-        Ok(Machine { node, group, highest: meta.generation, meta })
+        let machine = Machine { node, group, highest: meta.generation, meta };
+        machine.keep_journal()?;
+        Ok(machine)
+    }
+
+    /// Begins the journal of messages, or ends it where nobody reads it.
+    fn keep_journal(&self) -> io::Result<()> {
+        let begun = texts::begin(self.engine(), self.group)?;
+        let begin = match (self.keeps_journal(), begun) {
+            (true, None) => Some(self.meta.applied.last.map_or(0, |l| l.index)),
+            (false, Some(_)) => None,
+            _ => return Ok(()),
+        };
+        let mut batch = Batch::new();
+        texts::set_begin(&mut batch, self.group, begin);
+        self.engine().write(batch)
+    }
+
+    fn keeps_journal(&self) -> bool {
+        self.group != GroupId::DIRECTORY && self.node.texts.read().is_some()
     }
 
     fn engine(&self) -> &dyn StateEngine {
@@ -87,6 +107,9 @@ impl Machine {
 
     /// Writes the rows with the position they bring the group to.
     fn commit(&mut self, mut batch: Batch, last: Option<LogId>, membership: Option<(LogId, Bytes)>) -> io::Result<()> {
+        if let Some(last) = last.filter(|_| self.keeps_journal()) {
+            texts::note(&mut batch, self.group, last.index);
+        }
         meta::write_position(&mut batch, self.group, self.meta.generation, last);
         if membership.is_some() {
             meta::write_membership(&mut batch, self.group, membership.as_ref());

@@ -1,11 +1,12 @@
 //! What all groups of a node share.
 
 use crate::durable::Durability;
-use crate::engine::StateEngine;
+use crate::engine::{Reader, StateEngine};
 use crate::feed::Feed;
 use crate::indexes::FolderIndexes;
 use crate::kv::GroupKv;
 use crate::meta;
+use crate::texts::Texts;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::io;
@@ -25,6 +26,8 @@ pub(crate) struct NodeState {
     pub fatal: Fatal,
     /// Where bodies lie that are not in the shards.
     pub volumes: RwLock<Option<Arc<dyn Volumes>>>,
+    /// The text indexes, where there are any.
+    pub texts: RwLock<Option<Arc<Texts>>>,
 }
 
 /// How far groups are applied here, and what the directory's log set in motion.
@@ -88,6 +91,10 @@ impl Positions {
     pub fn get(&self, group: GroupId) -> Option<u64> {
         self.applied.lock().get(&group).copied().flatten()
     }
+    /// The groups that are here.
+    pub fn groups(&self) -> Vec<GroupId> {
+        self.applied.lock().keys().copied().collect()
+    }
     pub fn forget(&self, group: GroupId) {
         self.applied.lock().remove(&group);
         self.outbox_due.lock().remove(&group);
@@ -130,6 +137,14 @@ impl Positions {
     }
 }
 
+/// A view of all rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub all: &'a dyn Reader,
+    /// The group's generation in it.
+    pub generation: u32,
+}
+
 /// A query about positions looks into no message.
 struct NoContent;
 
@@ -148,15 +163,15 @@ impl NodeState {
         self.view_of(group, |kv, _| read(kv))
     }
 
-    /// The same, with the generation that is read.
+    /// The same, with all rows of the view, and the generation that is read.
     ///
     /// # Errors
     /// As [`view`](Self::view).
-    pub fn view_of<T>(&self, group: GroupId, read: impl FnOnce(&dyn KvRead, u32) -> Result<T>) -> Result<T> {
+    pub fn view_of<T>(&self, group: GroupId, read: impl FnOnce(&dyn KvRead, Rows<'_>) -> Result<T>) -> Result<T> {
         let view = self.engine.view();
         let outcome = meta::read_position(view.as_ref(), group).and_then(|(generation, _)| {
             let kv = GroupKv::new(view.as_ref(), group, generation);
-            let result = read(&kv, generation);
+            let result = read(&kv, Rows { all: view.as_ref(), generation });
             kv.check().map(|()| result)
         });
         outcome.unwrap_or_else(|e| self.disk_failed(&e))

@@ -9,6 +9,7 @@ use crate::indexes::FolderIndexes;
 use crate::machine::Machine;
 use crate::node::{ClaimedOutgoing, NodeState, Positions};
 use crate::snapshot::sink::removal;
+use crate::texts::{self, ReadsFiles, TextConfig, TextLook, TextState, Texts};
 use crate::verdicts::{NOTED_MAX, Verdicts};
 use crate::{doubt, keys, meta};
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 use zcluster_api::delivery::Outgoing;
+use zcluster_api::text::{FileReader, TextIndexes};
 use zcluster_api::{
     AccountId, BlobId, BlobRef, BodyStream, Codec, DirectoryQuery, DirectoryReply, Epoch, Error, GroupId, MailboxId,
     MailboxQuery, MailboxReply, ModSeq, Result, Volumes,
@@ -42,7 +44,7 @@ const NAMESAKES_PAGE: usize = 4_096;
 
 /// This node's replicas of all groups, in one engine.
 pub struct Replicas {
-    node: Arc<NodeState>,
+    pub(crate) node: Arc<NodeState>,
     searches: Arc<Semaphore>,
     /// Searches are answered twice, with an index and without, and must come out the same.
     doubted: AtomicBool,
@@ -94,7 +96,8 @@ impl Replicas {
         zcluster_runtime::spawn(Durability::run(Arc::downgrade(&durability), fatal.clone()));
         let (feed, positions, indexes) = (Feed::new(), Positions::default(), FolderIndexes::new(INDEX_BYTES_MAX));
         let volumes = Default::default();
-        let node = NodeState { engine, durability, feed, positions, indexes, fatal, volumes };
+        let texts = Default::default();
+        let node = NodeState { engine, durability, feed, positions, indexes, fatal, volumes, texts };
         Ok(Arc::new(Replicas {
             node: Arc::new(node),
             searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
@@ -105,6 +108,58 @@ impl Replicas {
     /// Tells where bodies lie that are not in the shards. Without it, such bodies are `Unavailable`.
     pub fn set_volumes(&self, volumes: Arc<dyn Volumes>) {
         *self.node.volumes.write() = Some(volumes);
+    }
+
+    /// Keeps indexes of the texts of all messages from now on. To be called before any [`machine`](Self::machine) is made;
+    /// follow with [`run_texts`](Self::run_texts). Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn set_texts(
+        &self,
+        all: Arc<dyn TextIndexes>,
+        files: Option<Arc<dyn FileReader>>,
+        reads_files: ReadsFiles,
+    ) -> Result<()> {
+        let texts = Texts::new(all, files, reads_files);
+        let here = self.on_disk().map_err(|e| Error::Unavailable(e.to_string()))?;
+        texts::sweep(&texts, &here.into_iter().collect())?;
+        *self.node.texts.write() = Some(Arc::new(texts));
+        Ok(())
+    }
+
+    /// Spawns what keeps the indexes of texts up to date, as long as the replicas live.
+    pub fn run_texts(&self, config: TextConfig) {
+        zcluster_runtime::spawn(texts::run(Arc::downgrade(&self.node), config));
+    }
+
+    /// Brings a group's index of texts up to date now.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk or a volume cannot be asked now, or no indexes are kept.
+    pub async fn index_texts(&self, group: GroupId) -> Result<()> {
+        let texts = self.node.texts.read().clone();
+        let texts = texts.ok_or_else(|| Error::Unavailable("this node keeps no indexes of texts".into()))?;
+        texts::pass(&self.node, &texts, group).await
+    }
+
+    /// Has a mailbox's texts indexed anew on this node, soon.
+    ///
+    /// # Errors
+    /// `Unavailable` when no indexes are kept; the disk.
+    pub fn reindex(&self, group: GroupId, mailbox: MailboxId) -> Result<()> {
+        let texts = self.node.texts.read().clone();
+        let texts = texts.ok_or_else(|| Error::Unavailable("this node keeps no indexes of texts".into()))?;
+        texts::anew(&texts, group, mailbox)
+    }
+
+    /// How far a group's index of texts is; `None` when none are kept. Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn text_state(&self, group: GroupId) -> Result<Option<TextState>> {
+        let texts = self.node.texts.read().clone();
+        texts.map(|texts| texts::state(&self.node, &texts, group)).transpose()
     }
 
     /// Bounds the memory for what searches have read of folders; 0: nothing is kept between searches.
@@ -169,7 +224,13 @@ impl Replicas {
         self.node.durability.forget(group);
         self.node.positions.forget(group);
         self.node.indexes.forget(group);
-        self.node.durability.flush()
+        self.node.durability.flush()?;
+        let texts = self.node.texts.read().clone();
+        if let Some(Err(e)) = texts.map(|texts| texts.remove(group)) {
+            // What is left is swept at the next start.
+            tracing::warn!(shard = group.0, error = %e, "a text index could not be removed");
+        }
+        Ok(())
     }
 
     /// Answers a mailbox query from this replica as it is now. The caller has passed a read barrier.
@@ -197,7 +258,7 @@ impl Replicas {
             let work = move || {
                 // Held by the work and not by its asker, who may go away earlier.
                 let _permit = permit;
-                let content = MailContent::knowing(verdicts, NOTED_MAX);
+                let content = MailContent::knowing(&this.node, verdicts, NOTED_MAX);
                 (this.read_now(&read_again, &content), content.noted())
             };
             let done = zcluster_runtime::spawn_blocking(work).await;
@@ -217,11 +278,18 @@ impl Replicas {
             return self.node.view(group, |kv| zcluster_state::read_mailbox_as(kv, asking, query, content));
         }
         let life = self.node.indexes.life(group);
-        let (reply, indexes, doubts) = self.node.view_of(group, |kv, generation| {
-            let indexes = self.node.indexes.of(group, generation, life);
+        let look = TextLook::now(&self.node, group);
+        let (reply, indexes, doubts) = self.node.view_of(group, |kv, rows| {
+            if let Some(look) = look {
+                content.look(look, rows, group, Some(mailbox)).or_else(|e| self.node.disk_failed(&e))?;
+            }
+            let indexes = self.node.indexes.of(group, rows.generation, life);
             let reply = zcluster_state::read_mailbox_with(kv, asking, query, content, &indexes);
             let doubted = self.doubted.load(Ordering::Relaxed);
-            let doubts = if doubted { doubt::ask(kv, asking, query, &indexes) } else { Vec::new() };
+            let mut doubts = if doubted { doubt::ask(&self.node, kv, asking, query, &indexes) } else { Vec::new() };
+            if let Some((query, _, without)) = doubts.first().filter(|_| content.was_enough()).cloned() {
+                doubts.push((query, reply.clone(), without));
+            }
             Ok((reply, indexes, doubts))
         })?;
         // From here on it is known that no read failed.

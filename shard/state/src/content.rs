@@ -2,8 +2,10 @@
 
 use crate::kv::KvRead;
 use std::cell::OnceCell;
+use zcluster_api::search::Priority;
 use zcluster_api::sort::SortKeys;
-use zcluster_api::{BlobId, BlobRef, Error, Result, SearchExpr};
+use zcluster_api::text::Marked;
+use zcluster_api::{BlobId, BlobRef, Error, MailboxId, Result, SearchExpr};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -65,13 +67,35 @@ pub(crate) fn stored(kv: &dyn KvRead, blob: &BlobRef) -> Result<Vec<u8>> {
 /// Decides the conditions of a search that need parsed mail, which this crate does not know. The state machine has
 /// already tried everything cheaper.
 pub trait Content {
-    /// Whether `leaf`, a [`SearchExpr::Header`], [`SearchExpr::Text`] or [`SearchExpr::Body`], holds for the message.
+    /// Whether `leaf`, a [`SearchExpr::Header`], [`SearchExpr::Text`], [`SearchExpr::Body`], [`SearchExpr::Words`],
+    /// [`SearchExpr::Attachment`], [`SearchExpr::Recognised`] or [`SearchExpr::Priority`], holds for the message.
     /// Consecutive calls for one message have the same `candidate.blob_id()`, so that an implementation may keep the
     /// last parsed body.
     ///
     /// # Errors
     /// What loading the body reported.
     fn matches(&self, leaf: &SearchExpr, candidate: &Candidate<'_>) -> Result<bool>;
+
+    /// What an index tells of `leaf`, which is any of these but `Priority`, for all items of a mailbox; `None`: nothing.
+    ///
+    /// # Errors
+    /// `TooLarge` when a wildcard stands for too many words.
+    fn marked(&self, _mailbox: MailboxId, _leaf: &SearchExpr) -> Result<Option<Marked>> {
+        Ok(None)
+    }
+
+    /// A text as [`SortKeys`] hold texts.
+    fn fold(&self, text: &str) -> String {
+        text.to_uppercase()
+    }
+
+    /// How urgent its sender said a message was. The default knows nothing.
+    ///
+    /// # Errors
+    /// `Internal` when the summary cannot be read.
+    fn priority(&self, _summary: &[u8]) -> Result<Option<Priority>> {
+        Ok(None)
+    }
 
     /// What SORT and THREAD compare of a message that was added without sort keys. The default knows the date alone.
     ///

@@ -26,6 +26,7 @@ pub use kv::{Kv, KvRead, Table, Visit};
 pub use mailbox::{
     Asking, DueOutgoing, DuePage, Look, due_outgoing, outgoing, read_mailbox, read_mailbox_as, read_mailbox_with,
 };
+pub use mailbox::{ColdMessage, cold_message};
 pub use mailbox::{FolderIndex, Indexes, NoIndexes};
 pub use objects::{Backlog, Count, DueObject, LooseBody, ObjectAt, PackedBody, Space, Stage};
 pub use objects::{KnownBlob, MissingBlob, Namesakes, blobs, namesakes, references};

@@ -197,6 +197,7 @@ fn holds(e: &SearchExpr, m: &mailbox::Message, body: &str) -> bool {
         E::Thread(i) => m.thread == Some(*i),
         E::ModSeq(s) => m.modseq >= *s,
         E::Header { .. } => false,
+        other => panic!("{other:?} is not asked for here"),
     }
 }
 

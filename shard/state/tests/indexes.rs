@@ -4,9 +4,8 @@ mod common;
 
 use common::*;
 use proptest::prelude::*;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use zcluster_api::mailbox::{FolderView, KeywordChange, folders};
 use zcluster_api::sort::{SortBy, SortCriterion, SortKeys, Threading};
 use zcluster_api::*;
@@ -14,38 +13,6 @@ use zcluster_state::memory::PlainText;
 use zcluster_state::{Asking, FolderIndex, Indexes, Table, read_mailbox_with};
 
 const INBOX: FolderId = folders::INBOX;
-
-/// Keeps everything, as much as there is room for.
-struct Kept {
-    kept: RefCell<BTreeMap<(MailboxId, FolderId), FolderIndex>>,
-    room: usize,
-    hits: Cell<usize>,
-}
-
-impl Kept {
-    fn new(room: usize) -> Self {
-        Kept { kept: RefCell::default(), room, hits: Cell::new(0) }
-    }
-}
-
-impl Indexes for Kept {
-    fn get(&self, mailbox: MailboxId, folder: FolderId) -> Option<FolderIndex> {
-        let found = self.kept.borrow().get(&(mailbox, folder)).cloned();
-        self.hits.set(self.hits.get() + usize::from(found.is_some()));
-        found
-    }
-    fn keep(&self, mailbox: MailboxId, folder: FolderId, index: FolderIndex) {
-        assert!(index.bytes() <= self.room);
-        let before = self.kept.borrow_mut().insert((mailbox, folder), index.clone());
-        assert!(before.is_none_or(|before| before.position() <= index.position()));
-    }
-    fn drop(&self, mailbox: MailboxId, folder: FolderId) {
-        self.kept.borrow_mut().remove(&(mailbox, folder));
-    }
-    fn room(&self) -> usize {
-        self.room
-    }
-}
 
 fn ask(rig: &Rig, kept: &Kept, query: &MailboxQuery) -> Result<MailboxReply> {
     let Rig { mailbox, epoch, quota, actor, .. } = *rig;

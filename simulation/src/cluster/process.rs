@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use zcluster_api::directory::NodeState;
 use zcluster_api::{DirectoryQuery, DirectoryReply, NodeId};
 use zcluster_raft::{Config, MultiRaft};
-use zcluster_replica::Replicas;
+use zcluster_replica::{Replicas, TextConfig};
 use zcluster_router::admission::{self, Topology};
 use zcluster_router::{PackingConfig, Router, RouterConfig};
 use zcluster_runtime::{Either, select, sleep, spawn, spawn_blocking, timeout};
@@ -80,6 +80,8 @@ impl fmt::Display for End {
     }
 }
 
+/// Text indexes lag so far behind.
+const TEXTS_EVERY: Duration = Duration::from_millis(700);
 /// Sending a snapshot may take so long.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -188,6 +190,7 @@ async fn start(
     let config = RouterConfig::new(id);
     let config = RouterConfig { packing: volume.map_or(config.packing, packing_config), ..config };
     let router = Router::start(config, raft.clone(), replicas.clone(), network.clone()).await.map_err(End::failed)?;
+    replicas.run_texts(TextConfig { every: TEXTS_EVERY, parallel: 2 });
     machine.set_attached(id);
     cluster.wires().attach(id.0, Services::new(&raft, &router, network.clone()));
     if let Some(bootstrap) = machine.bootstrap() {

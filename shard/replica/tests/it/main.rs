@@ -7,4 +7,5 @@ mod indexes;
 mod replay;
 mod snapshots;
 mod support;
+mod texts;
 mod volumes;

@@ -2,11 +2,14 @@
 
 mod add;
 mod batches;
+mod cold;
+mod conversations;
 mod create;
 mod delete;
 mod deliver;
 mod deliveries;
 mod expunge;
+mod folder_tree;
 mod folders;
 mod index;
 mod items;
@@ -35,6 +38,7 @@ mod url_auth;
 mod work;
 
 pub(crate) use batches::claimed_at_once;
+pub use cold::{ColdMessage, cold_message};
 pub use index::{FolderIndex, Indexes, NoIndexes};
 pub(crate) use outgoing::outbox_due;
 pub use outgoing::{DueOutgoing, DuePage, Look, due_outgoing, outgoing};

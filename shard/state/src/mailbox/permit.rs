@@ -23,7 +23,7 @@
 //! | `Subscribe`, `SubscribeName`, `SubscribedNames`, `ForgetSubscription`, `LostSubscriptions` | the owner's |
 //! | `TakeRecent`, `FolderNews`, `MetadataNews`, `CreateMailbox`, `DeleteMailbox` | the owner's |
 //! | `SetUrlAuthKey`, `DropUrlAuthKeys`, `UrlAuthKey` | the owner's |
-//! | `Deliver`, scripts, the outbox, `Filters` | the owner's, and the cluster's own parts' |
+//! | `Deliver`, scripts, the outbox, `Filters`, `Find` | the owner's, and the cluster's own parts' |
 
 use super::names;
 use super::sharing::{narrow, nearest, need, rights, rights_anywhere};
@@ -227,6 +227,7 @@ pub(super) fn query(kv: &dyn KvRead, mailbox: MailboxId, actor: AccountId, query
         | Q::Filters { .. }
         | Q::Outgoing(_)
         | Q::Queue(_)
-        | Q::QueueSummary(_) => owners_own(),
+        | Q::QueueSummary(_)
+        | Q::Find(_) => owners_own(),
     }
 }

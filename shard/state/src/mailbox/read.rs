@@ -131,6 +131,7 @@ pub fn read_mailbox_with(
             metadata::read(kv, (mailbox, actor), *folder, entries, *depth, *max_size)
         }
         MailboxQuery::MetadataNews(since) => metadata::news(&view, *since),
+        MailboxQuery::Find(find) => search::find(&view, find, content),
         MailboxQuery::SubscribedNames => Ok(metadata::subscribed_names(kv, mailbox)),
     }
 }
@@ -205,6 +206,11 @@ impl View<'_> {
     /// The mailbox's mod-sequence.
     pub fn position(&self) -> ModSeq {
         self.header.modseq
+    }
+
+    /// All item ids given so far are below.
+    pub fn next_item(&self) -> u32 {
+        self.header.next_item
     }
 
     /// The home epoch.

@@ -2,6 +2,9 @@
 //! one, with their sort keys, and only if these do not decide, with their summary and body. Text is left to [`Content`].
 
 mod expr;
+mod find;
+
+pub(super) use find::find;
 
 use super::index::{self, Bits, Columns, FolderIndex, Need};
 use super::items;
@@ -28,7 +31,7 @@ pub(super) fn search(
     content: &dyn Content,
 ) -> Result<MailboxReply> {
     let mut found = Found::default();
-    let (plan, node) = Plan::new(view, expr)?;
+    let (plan, node) = Plan::new(view, expr, content)?;
     let search = Search { view, folder, content, plan: &plan, node: &node };
     match index::open(view, folder, within, content)? {
         Some(mut index) => {
@@ -55,21 +58,8 @@ pub(super) fn hits(
     expr: &SearchExpr,
     content: &dyn Content,
 ) -> Result<(FolderIndex, Bits)> {
-    let (plan, node) = Plan::new(view, expr)?;
-    let search = Search { view, folder, content, plan: &plan, node: &node };
-    if let Some(mut index) = index::open(view, folder, within, content)? {
-        let hits = search.kept(&mut index, within)?;
-        few(hits.count())?;
-        return Ok((index, hits));
-    }
-    let mut columns = Columns::default();
-    search.parts(within, |index, hits| {
-        few(columns.len() + hits.count())?;
-        hits.ones().for_each(|at| columns.push(index.columns.uid[at], index.columns.row(at)));
-        Ok(())
-    })?;
-    let all = Bits::all(columns.len(), true);
-    Ok((FolderIndex::of(columns), all))
+    let (plan, node) = Plan::new(view, expr, content)?;
+    Search { view, folder, content, plan: &plan, node: &node }.hits(within)
 }
 
 fn few(hits: usize) -> Result<()> {
@@ -106,6 +96,23 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// See [`hits`].
+    fn hits(&self, within: Option<&UidSet>) -> Result<(FolderIndex, Bits)> {
+        if let Some(mut index) = index::open(self.view, self.folder, within, self.content)? {
+            let hits = self.kept(&mut index, within)?;
+            few(hits.count())?;
+            return Ok((index, hits));
+        }
+        let mut columns = Columns::default();
+        self.parts(within, |index, hits| {
+            few(columns.len() + hits.count())?;
+            hits.ones().for_each(|at| columns.push(index.columns.uid[at], index.columns.row(at)));
+            Ok(())
+        })?;
+        let all = Bits::all(columns.len(), true);
+        Ok((FolderIndex::of(columns), all))
+    }
+
     /// The messages of a kept index that match.
     fn kept(&self, index: &mut FolderIndex, within: Option<&UidSet>) -> Result<Bits> {
         let among = within.map(|uids| index.columns.among(uids));
@@ -143,7 +150,7 @@ impl Search<'_> {
 
     /// What the columns tell.
     fn known(&self, index: &FolderIndex, among: Option<&Bits>) -> Open {
-        let known = self.plan.known(self.node, &index.columns, index.dates());
+        let known = self.plan.known(self.node, self.folder, &index.columns, index.dates());
         let within = |bits: Bits| among.map_or(bits.clone(), |among| bits.and(among));
         let (sure, may) = (within(known.sure), within(known.may));
         Open { open: sure.clone().not().and(&may), sure }
@@ -156,7 +163,13 @@ impl Search<'_> {
         let mut positions = open.ones();
         loop {
             let some = positions.by_ref().take(BATCH);
-            batch.open.extend(some.map(|at| (at, Uid(index.columns.uid[at]), index.columns.row(at), None)));
+            batch.open.extend(some.map(|at| Undecided {
+                at,
+                uid: Uid(index.columns.uid[at]),
+                row: index.columns.row(at),
+                keys: None,
+                verdict: None,
+            }));
             if batch.open.is_empty() {
                 return Ok(sure);
             }
@@ -176,45 +189,66 @@ struct Batch<'a> {
     search: &'a Search<'a>,
     /// The sent dates have been taken into account.
     dated: bool,
-    /// Position, UID, row, verdict.
-    open: Vec<(usize, Uid, HotRow, Option<bool>)>,
+    open: Vec<Undecided>,
+}
+
+/// A message that may match.
+struct Undecided {
+    /// Its position.
+    at: usize,
+    uid: Uid,
+    row: HotRow,
+    /// Subject and sender as sorted by, where a condition is about these.
+    keys: Option<(String, String)>,
+    verdict: Option<bool>,
 }
 
 impl Batch<'_> {
     /// Decides all of them and tells who matches.
     fn flush(&mut self, mut found: impl FnMut(usize)) -> Result<()> {
-        if self.search.plan.uses_sent && !self.dated {
+        if self.search.plan.uses_keys || self.search.plan.uses_sent && !self.dated {
             self.look(Table::Keys)?;
         }
         self.look(Table::Cold)?;
-        self.open.drain(..).filter(|(_, _, _, verdict)| *verdict == Some(true)).for_each(|(at, ..)| found(at));
+        self.open.drain(..).filter(|one| one.verdict == Some(true)).for_each(|one| found(one.at));
         Ok(())
     }
 
     /// Tries the undecided with what the table's row tells.
     fn look(&mut self, table: Table) -> Result<()> {
-        let at: Vec<usize> = (0..self.open.len()).filter(|i| self.open[*i].3.is_none()).collect();
-        let ids: Vec<u32> = at.iter().map(|i| self.open[*i].2.item.0).collect();
-        let Search { view, content, plan, node, .. } = *self.search;
+        let at: Vec<usize> = (0..self.open.len()).filter(|i| self.open[*i].verdict.is_none()).collect();
+        let ids: Vec<u32> = at.iter().map(|i| self.open[*i].row.item.0).collect();
+        let Search { view, folder, content, plan, node } = *self.search;
         let open = &mut self.open;
         items::each_row(view.kv, table, view.mailbox, &ids, |i, row| {
-            let Some((_, uid, hot, verdict)) = at.get(i).and_then(|at| open.get_mut(*at)) else { return Ok(()) };
-            let mut facts = Facts { uid: *uid, row: hot, sent_day: None, text: None };
+            let Some(one) = at.get(i).and_then(|at| open.get_mut(*at)) else { return Ok(()) };
+            let mut facts = Facts { uid: one.uid, row: &one.row, folder, sent_day: None, keys: None, text: None };
             match (table, row) {
                 (Table::Keys, None) => {}
                 (Table::Keys, Some(row)) => {
-                    facts.sent_day = Some(codec::decode::<super::sort::Texts<'_>>(row)?.sent_day);
-                    *verdict = plan.holds(node, &facts)?;
+                    let keys = codec::decode::<super::sort::Texts<'_>>(row)?;
+                    facts.sent_day = Some(keys.sent_day);
+                    facts.keys = Some((keys.subject, keys.display_from));
+                    one.verdict = plan.holds(node, &facts)?;
+                    if plan.uses_keys && one.verdict.is_none() {
+                        one.keys = Some((keys.subject.to_string(), keys.display_from.to_string()));
+                    }
                 }
-                (_, None) => return Err(items::missing(view.mailbox, hot.item.0)),
+                (_, None) => return Err(items::missing(view.mailbox, one.row.item.0)),
                 (_, Some(row)) => {
                     let cold: ColdRef<'_> = codec::decode(row)?;
                     let candidate = Candidate::new(view.kv, cold.summary, cold.sent_ms, cold.blob);
                     if plan.uses_sent {
                         facts.sent_day = Some(content.sent_day(cold.summary, cold.sent_ms));
                     }
+                    if plan.uses_keys && one.keys.is_none() {
+                        // From before keys were kept.
+                        let keys = content.sort_keys(cold.summary, cold.sent_ms)?;
+                        one.keys = Some((keys.subject, keys.display_from));
+                    }
+                    facts.keys = one.keys.as_ref().map(|(subject, from)| (subject.as_str(), from.as_str()));
                     facts.text = Some((content, &candidate));
-                    *verdict = plan.holds(node, &facts)?;
+                    one.verdict = plan.holds(node, &facts)?;
                 }
             }
             Ok(())

@@ -2,10 +2,14 @@
 #![allow(dead_code)]
 
 use bytes::Bytes;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use zcluster_api::mailbox::{NewMessage, Parsed, StoredFlags, Want};
 use zcluster_api::*;
 use zcluster_state::memory::{MemoryKv, PlainText};
-use zcluster_state::{Applied, Asking, Change, Kv, Proposal, Reply, Table, apply, read_mailbox_as};
+use zcluster_state::{
+    Applied, Asking, Change, FolderIndex, Indexes, Kv, Proposal, Reply, Table, apply, read_mailbox_as,
+};
 
 pub const GROUP: GroupId = GroupId(3);
 pub const BOX: MailboxId = MailboxId(7);
@@ -204,5 +208,37 @@ impl View {
                 break;
             }
         }
+    }
+}
+
+/// Keeps everything, as much as there is room for.
+pub struct Kept {
+    pub kept: RefCell<BTreeMap<(MailboxId, FolderId), FolderIndex>>,
+    pub room: usize,
+    pub hits: Cell<usize>,
+}
+
+impl Kept {
+    pub fn new(room: usize) -> Self {
+        Kept { kept: RefCell::default(), room, hits: Cell::new(0) }
+    }
+}
+
+impl Indexes for Kept {
+    fn get(&self, mailbox: MailboxId, folder: FolderId) -> Option<FolderIndex> {
+        let found = self.kept.borrow().get(&(mailbox, folder)).cloned();
+        self.hits.set(self.hits.get() + usize::from(found.is_some()));
+        found
+    }
+    fn keep(&self, mailbox: MailboxId, folder: FolderId, index: FolderIndex) {
+        assert!(index.bytes() <= self.room);
+        let before = self.kept.borrow_mut().insert((mailbox, folder), index.clone());
+        assert!(before.is_none_or(|before| before.position() <= index.position()));
+    }
+    fn drop(&self, mailbox: MailboxId, folder: FolderId) {
+        self.kept.borrow_mut().remove(&(mailbox, folder));
+    }
+    fn room(&self) -> usize {
+        self.room
     }
 }

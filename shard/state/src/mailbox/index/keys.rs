@@ -43,7 +43,7 @@ pub(super) fn write_key(by: SortBy, columns: &Columns, at: usize, keys: &Texts<'
 }
 
 /// [`write_key`] of one message.
-pub(super) fn key_of(
+pub(in super::super) fn key_of(
     view: &View<'_>,
     content: &dyn Content,
     by: SortBy,

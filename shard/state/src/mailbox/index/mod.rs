@@ -13,6 +13,7 @@ mod ranks;
 pub(super) use bits::Bits;
 pub(crate) use columns::Columns;
 pub(crate) use ids::{Ids, NONE};
+pub(super) use keys::key_of;
 pub(crate) use ranks::Ranks;
 
 use super::read::View;
@@ -22,7 +23,7 @@ use super::work::CHANGES_KEPT;
 use super::{each_message, rows::FolderRow};
 use crate::content::Content;
 use crate::kv::{Table, behind, each};
-use keys::{each_keys, is_hot, key_of, read_ids, write_key};
+use keys::{each_keys, is_hot, read_ids, write_key};
 use ranks::Strings;
 use std::sync::Arc;
 use zcluster_api::sort::SortBy;
