@@ -141,19 +141,38 @@ pub enum Body {
         #[n(5)]
         stored: u64,
     },
+    /// Large, and on a volume already: alone in an object that was announced to the same shard before.
+    #[n(2)]
+    Placed {
+        /// Content name.
+        #[n(0)]
+        id: BlobId,
+        /// Bytes as accepted.
+        #[n(1)]
+        size: u64,
+        /// Compression of the object's bytes.
+        #[n(2)]
+        codec: Codec,
+        /// The object's number in the shard.
+        #[n(3)]
+        object: u64,
+        /// The object's bytes.
+        #[n(4)]
+        stored: u64,
+    },
 }
 
 impl Body {
     /// The content name.
     pub fn id(&self) -> BlobId {
         match self {
-            Body::Inline { id, .. } | Body::Uploaded { id, .. } => *id,
+            Body::Inline { id, .. } | Body::Uploaded { id, .. } | Body::Placed { id, .. } => *id,
         }
     }
     /// Bytes as accepted.
     pub fn size(&self) -> u64 {
         match self {
-            Body::Inline { size, .. } | Body::Uploaded { size, .. } => *size,
+            Body::Inline { size, .. } | Body::Uploaded { size, .. } | Body::Placed { size, .. } => *size,
         }
     }
 }

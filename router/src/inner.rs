@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub packed: Packed,
     /// What is on volumes and needed by nobody.
     pub waste: Mutex<Waste>,
+    /// Until when large bodies are not brought to the volume first: it did not take one.
+    pub direct_away: Mutex<Option<zcluster_runtime::Instant>>,
     /// The volume policies' run.
     pub hsm: Hsm,
     /// Held by who has a pack in memory: one at a time on a node.
@@ -66,6 +68,7 @@ impl Inner {
             packing_failures: AtomicU64::new(0),
             packed: Packed::default(),
             waste: Mutex::default(),
+            direct_away: Mutex::default(),
             hsm: Hsm::default(),
             pack_slot: tokio::sync::Mutex::new(()),
             volumes: OnceLock::new(),

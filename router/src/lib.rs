@@ -13,6 +13,7 @@ mod carry;
 mod chooser;
 mod config;
 mod courier;
+mod direct;
 mod directory;
 mod discover;
 mod due;

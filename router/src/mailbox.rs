@@ -160,8 +160,11 @@ impl Inner {
     }
 
     /// See [`zcluster_api::MailboxApi::put`].
-    pub async fn put(&self, call: Call<PreparedBody>) -> Result<Body> {
+    pub async fn put(self: &Arc<Self>, call: Call<PreparedBody>) -> Result<Body> {
         if let Some(body) = call.body.inline() {
+            return Ok(body);
+        }
+        if let Some(body) = self.put_on_volume(&call).await {
             return Ok(body);
         }
         let Call { actor, account, request, timeout, body } = call;

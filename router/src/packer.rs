@@ -14,7 +14,7 @@ mod write;
 
 pub use config::PackingConfig;
 pub(crate) use figures::{Packed, Waste};
-pub(crate) use write::{Pack, Stored, fill, prefix};
+pub(crate) use write::{Pack, Stored, fill, object_name, prefix};
 
 use crate::carry::{Done, Errand, Work};
 use crate::inner::{Inner, acts_as_leader, leads};

@@ -316,7 +316,7 @@ impl NewMessage {
     pub fn carried(&self) -> usize {
         let inline = match &self.body {
             Body::Inline { stored, .. } => stored.len(),
-            Body::Uploaded { .. } => 0,
+            Body::Uploaded { .. } | Body::Placed { .. } => 0,
         };
         inline + self.parsed.summary.len()
     }

@@ -31,7 +31,7 @@ pub(crate) fn prefix(group: GroupId) -> String {
 }
 
 /// A name that no object has had: another packer of the same group must not meet it.
-fn object_name(group: GroupId) -> String {
+pub(crate) fn object_name(group: GroupId) -> String {
     let mut name = prefix(group);
     for byte in random_bytes::<16>() {
         let _ = write!(name, "{byte:02x}");
@@ -39,10 +39,15 @@ fn object_name(group: GroupId) -> String {
     name
 }
 
-/// Puts bodies into a pack until it is full; `None` when there are none.
+/// Puts bodies into a pack until it is full; `None` when there are none. A body that is too large for any pack is an
+/// object alone, which it begins.
 pub(crate) fn fill(bodies: impl Iterator<Item = Stored>, from: Vec<u64>) -> Option<Pack> {
     let (mut writer, mut entries) = (pack::Writer::new(), Vec::new());
     for Stored { id, size, codec, bytes } in bodies {
+        if entries.is_empty() && bytes.len() > pack::MAX {
+            let entries = vec![Placed { id, offset: 0, len: bytes.len() as u64, codec }];
+            return Some(Pack { bytes, entries, from });
+        }
         let body = pack::Body { id, size, codec, stored: bytes };
         let Ok(entry) = writer.push(&body) else { break };
         entries.push(Placed { id, offset: entry.offset, len: entry.len, codec });

@@ -384,3 +384,42 @@ async fn policies_send_bodies_to_their_volumes() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_body_is_on_the_volume_before_it_is_named() {
+    let site = Site::start().await;
+    let bob = site.account("bob", 0).await;
+    let router = site.cluster.router(1);
+    let large = |n: u8| Bytes::from([b"Subject: large\r\n\r\n".to_vec(), vec![n; 3 << 20]].concat());
+    let bring = async |n: u8| {
+        let body = MailboxApi::put(&*router, call(&bob, prepared(&large(n)))).await.unwrap();
+        MailboxApi::write(&*router, call(&bob, add(body.clone()))).await.unwrap();
+        body
+    };
+    assert!(matches!(bring(1).await, Body::Placed { .. }));
+    assert_eq!(volumes_of(&router, &bob).await, [Some("cold".to_string())]);
+    for n in 1..=3 {
+        assert!(read(&site.cluster.router(n), &bob).await.iter().all(Result::is_ok));
+    }
+    // The volume is away: through the log, and at once.
+    site.doors.values().for_each(|door| door.out.store(true, Ordering::Relaxed));
+    assert!(matches!(bring(2).await, Body::Uploaded { .. }));
+    assert!(matches!(bring(3).await, Body::Uploaded { .. }));
+    site.doors.values().for_each(|door| door.out.store(false, Ordering::Relaxed));
+    assert_eq!(read(&router, &bob).await.iter().filter(|r| r.is_ok()).count(), 3);
+    let (problems, _) = site.verify(2, VerifyAsk { deep: true, ..VerifyAsk::default() }).await;
+    assert_eq!(problems, []);
+    // It moves like any other body, and its object goes.
+    site.warehouse.default(Some("warm"));
+    site.configure("zclusterVolumeDrained", &["cold"]).await;
+    until("cold is empty", || async { VolumeUse::bodies(&*router, "cold").await == Ok(0) }).await;
+    until("all of it is on the other", || async {
+        volumes_of(&router, &bob).await == vec![Some("warm".to_string()); 3]
+    })
+    .await;
+    assert_eq!(read(&router, &bob).await.iter().filter(|r| r.is_ok()).count(), 3);
+    let expunge =
+        MailboxCommand::Expunge { folder: mailbox::folders::INBOX, uids: UidSet::range(1, 9), only_deleted: false };
+    MailboxApi::write(&*router, call(&bob, expunge)).await.unwrap();
+    until("nothing is left", || async { site.warehouse.objects.lock().is_empty() }).await;
+}

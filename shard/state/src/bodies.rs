@@ -100,6 +100,10 @@ pub(crate) enum Plan<'a> {
     Inline(Codec, &'a Bytes),
     /// The upload becomes the body.
     Promote(RequestId, Upload, Codec),
+    /// It lies alone in an object, of so many bytes.
+    Placed(u64, u64, Codec),
+    /// The shard has it; the object that brought it again is to go.
+    KnownPlaced(Blob, u64, u64),
 }
 
 impl Plan<'_> {
@@ -112,7 +116,8 @@ impl Plan<'_> {
 /// Looks whether `body` can be stored, and how.
 ///
 /// # Errors
-/// `TooLarge` (inline bytes), `Invalid` (upload unknown, of another mailbox or not as told).
+/// `TooLarge` (inline bytes), `Invalid` (upload unknown, of another mailbox or not as told), `Unavailable` (the object was
+/// given up).
 pub(crate) fn plan<'a>(kv: &dyn KvRead, mailbox: MailboxId, body: &'a Body) -> Result<Plan<'a>> {
     let known: Option<Blob> = load(kv, Table::Blob, &body.id().0)?;
     match body {
@@ -131,12 +136,22 @@ pub(crate) fn plan<'a>(kv: &dyn KvRead, mailbox: MailboxId, body: &'a Body) -> R
                 (None, None) => Err(Error::Invalid(format!("no upload {upload}"))),
             }
         }
+        Body::Placed { object, stored, codec, .. } => match (known, objects::is_awaited(kv, *object)?) {
+            (Some(blob), true) => Ok(Plan::KnownPlaced(blob, *object, *stored)),
+            (Some(blob), false) => Ok(Plan::Known(blob, None)),
+            (None, true) if *stored > 0 => Ok(Plan::Placed(*object, *stored, *codec)),
+            // It took so long that its object was given up, and may be deleted: whoever brought it brings it again.
+            (None, _) => Err(Error::Unavailable(format!("object {object} is not awaited any more"))),
+        },
     }
 }
 
 /// Stores the body, or counts one more reference to it. `group.applies` is its origin: between two bodies of one apply
 /// stands a [`Group::next_origin`].
-pub(crate) fn store(kv: &mut dyn Kv, group: &mut Group, body: &Body, plan: Plan<'_>) {
+///
+/// # Errors
+/// Damaged rows.
+pub(crate) fn store(kv: &mut dyn Kv, group: &mut Group, body: &Body, plan: Plan<'_>) -> Result<()> {
     let blob = match plan {
         Plan::Known(mut blob, upload) => {
             if let Some((id, upload)) = upload {
@@ -163,8 +178,18 @@ pub(crate) fn store(kv: &mut dyn Kv, group: &mut Group, body: &Body, plan: Plan<
             objects::keep_order(kv, group, body.id(), upload.origin, upload.stored);
             Blob { size: body.size(), place, origin: upload.origin, refs: 1 }
         }
+        Plan::Placed(object, stored, codec) => {
+            let place = objects::fill_alone(kv, group, object, body.id(), (stored, codec))?;
+            Blob { size: body.size(), place, origin: object, refs: 1 }
+        }
+        Plan::KnownPlaced(mut blob, object, stored) => {
+            objects::give_up(kv, group, object, stored)?;
+            blob.refs += 1;
+            blob
+        }
     };
     save(kv, Table::Blob, &body.id().0, &blob);
+    Ok(())
 }
 
 /// Counts one more reference to a body that a message names already.

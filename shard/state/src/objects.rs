@@ -3,10 +3,12 @@
 //! An object that holds no body any more is never used again: content that comes anew is stored in the shard like any
 //! other. So nothing can begin to refer to an object in the trash, and its deletion races with nobody.
 
+mod alone;
 mod audit;
 mod back;
 mod look;
 
+pub(crate) use alone::{fill_alone, give_up, is_awaited};
 pub use audit::{KnownBlob, MissingBlob, Namesakes, blobs, namesakes, references};
 pub use look::{Backlog, DueObject, LooseBody, ObjectAt, PackedBody, Space};
 pub use look::{backlog, due_objects, loose_bodies, objects, packed_bodies, space};

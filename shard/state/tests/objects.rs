@@ -252,6 +252,49 @@ fn bodies_come_back_whole_or_not_at_all() {
     rig.assert_replicas_agree();
 }
 
+fn placed(n: u8, object: u64) -> Body {
+    let bytes = content(n);
+    Body::Placed {
+        id: blob_id(&bytes),
+        size: bytes.len() as u64,
+        codec: Codec::Plain,
+        object,
+        stored: bytes.len() as u64,
+    }
+}
+
+#[test]
+fn a_large_body_is_on_its_volume_before_it_is_named() {
+    let mut rig = Rig::new();
+    let add_placed = |n, object| MailboxCommand::AddMessage(message(folders::INBOX, placed(n, object)));
+    assert!(matches!(rig.run(add_placed(1, 0)), Err(Error::Unavailable(_))), "never announced");
+    let object = announce(&mut rig, "a");
+    rig.run(add_placed(1, object)).unwrap();
+    let len = content(1).len() as u64;
+    let want = Place::Object { volume: "v".into(), object: "a".into(), offset: 0, len, codec: Codec::Plain };
+    assert_eq!(body_place(&rig.kv, blob_id(&content(1))).unwrap().unwrap().place, want);
+    let seen = backlog(&rig.kv).unwrap();
+    assert_eq!((seen.packed.bytes, seen.objects.bytes, rig.count(Table::Body)), (len, len, 0));
+    assert!(blobs(&rig.kv, None, 9).unwrap().iter().all(|b| b.entered));
+    // Named once only.
+    assert!(matches!(rig.run(add_placed(2, object)), Err(Error::Unavailable(_))));
+    let second = announce(&mut rig, "b");
+    let twice = [2, 3].map(|n| message(folders::INBOX, placed(n, second))).to_vec();
+    assert!(matches!(rig.run(MailboxCommand::AddMessages(twice)), Err(Error::Invalid(_))));
+    // The same content again: one reference more, and the second object is in nobody's way.
+    rig.run(add_placed(1, second)).unwrap();
+    assert_eq!(stages(&rig), [(second, Stage::Trash)].into());
+    // It took too long, and the object was given up: refused, for the other side to bring it again.
+    let third = announce(&mut rig, "c");
+    rig.wall_ms += INTENT_MS;
+    claim(&mut rig, third, INTENT_MS).unwrap();
+    assert!(matches!(rig.run(add_placed(2, third)), Err(Error::Unavailable(_))));
+    expunge(&mut rig, 1);
+    expunge(&mut rig, 2);
+    assert_eq!(stages(&rig).get(&object), Some(&Stage::Trash));
+    rig.assert_replicas_agree();
+}
+
 #[test]
 fn an_auditor_reads_every_body_and_every_name_of_one() {
     let mut rig = Rig::new();
@@ -298,6 +341,8 @@ enum Op {
     Step(usize),
     /// It dies.
     Die(usize),
+    /// A large message: its object is announced, written and named; or its bringer dies after so many steps.
+    Direct(u8, u8),
     /// The bodies of an object come back, from the one of so many.
     Return(u64),
     /// The look after objects, cut short after so many steps.
@@ -316,6 +361,7 @@ fn op() -> impl Strategy<Value = Op> {
         9 => (0usize..2).prop_map(Op::Step),
         1 => (0usize..2).prop_map(Op::Die),
         2 => (0u64..12).prop_map(Op::Return),
+        3 => (0u8..8, 0u8..4).prop_map(|(n, steps)| Op::Direct(n, steps)),
         4 => (0u8..8).prop_map(Op::Tend),
         1 => (0u32..4).prop_map(Op::Order),
         1 => Just(Op::Retry),
@@ -408,6 +454,19 @@ impl World {
                 }
             }
         };
+    }
+
+    /// A large body goes to an object of its own before a message names it.
+    fn direct(&mut self, rig: &mut Rig, n: u8, steps: u8) {
+        self.named += 1;
+        let name = format!("o{}", self.named);
+        let object = announce(rig, &name);
+        if steps > 0 {
+            self.store.insert(name, content(n));
+        }
+        if steps > 1 {
+            rig.run(MailboxCommand::AddMessage(message(folders::INBOX, placed(n, object)))).unwrap();
+        }
     }
 
     /// What lies in an object comes back into the shard.
@@ -503,6 +562,7 @@ proptest! {
                 Op::Begin { which, compact } => world.begin(&mut rig, which, compact),
                 Op::Step(which) => world.step(&mut rig, which),
                 Op::Die(which) => world.packers[which] = None,
+                Op::Direct(n, steps) => world.direct(&mut rig, n, steps),
                 Op::Return(number) => world.give_back(&mut rig, number),
                 Op::Tend(steps) => drop(world.tend(&mut rig, steps.into())),
                 Op::Order(max) => drop(rig.bodies(BodiesCommand::Order { max })),

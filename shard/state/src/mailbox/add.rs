@@ -72,13 +72,18 @@ fn check_together(messages: &[NewMessage]) -> Result<()> {
         return Err(Error::Invalid("messages for several folders in one command".into()));
     }
     // An upload becomes one body: named again, it would be missing after the first.
-    let mut uploads = BTreeSet::new();
+    let (mut uploads, mut objects) = (BTreeSet::new(), BTreeSet::new());
     for message in messages {
         no_delivery_key(message)?;
         if let Body::Uploaded { upload, .. } = &message.body
             && !uploads.insert(upload.0)
         {
             return Err(Error::Invalid(format!("upload {upload} twice in one command")));
+        }
+        if let Body::Placed { object, .. } = &message.body
+            && !objects.insert(*object)
+        {
+            return Err(Error::Invalid(format!("object {object} twice in one command")));
         }
     }
     Ok(())
@@ -113,7 +118,7 @@ fn insert_all(work: &mut Work<'_>, messages: &[NewMessage], bytes: u64) -> Resul
         if body.ends_upload() {
             work.header.uploads = work.header.uploads.saturating_sub(1);
         }
-        bodies::store(work.kv, work.group, &message.body, body);
+        bodies::store(work.kv, work.group, &message.body, body)?;
         let added = put(work, message, tags)?;
         uids.insert(added.uid.0);
         last = Some(added);

@@ -12,7 +12,7 @@ use zcluster_api::delivery::{
 };
 use zcluster_api::mailbox::folders::INBOX;
 use zcluster_api::mailbox::{FolderView, Parsed, SpecialUse};
-use zcluster_api::{BlobId, Error, Flags, FolderId, ItemId, ModSeq, Receipt, Result, Uid};
+use zcluster_api::{BlobId, Body, Error, Flags, FolderId, ItemId, ModSeq, Receipt, Result, Uid};
 
 /// Bytes of a message's summary at most.
 const SUMMARY_BYTES_MAX: usize = 1024 * 1024;
@@ -33,6 +33,14 @@ impl<'a> Prepared<'a> {
         if contents.len() > CONTENTS_MAX {
             return Err(Error::TooLarge("contents in one command".into()));
         }
+        let mut objects = BTreeSet::new();
+        for content in contents {
+            if let Body::Placed { object, .. } = &content.body
+                && !objects.insert(*object)
+            {
+                return Err(Error::Invalid(format!("object {object} twice in one command")));
+            }
+        }
         let plan = |c: &'a Content| bodies::plan(work.view(), work.mailbox, &c.body).map(Some);
         let plans = contents.iter().map(plan).collect::<Result<_>>()?;
         Ok(Prepared { contents, plans, stored: BTreeSet::new() })
@@ -49,7 +57,7 @@ impl<'a> Prepared<'a> {
                 if plan.ends_upload() {
                     work.header.uploads = work.header.uploads.saturating_sub(1);
                 }
-                bodies::store(work.kv, work.group, body, plan);
+                bodies::store(work.kv, work.group, body, plan)?;
                 work.group.next_origin();
                 self.stored.insert(id);
             }
