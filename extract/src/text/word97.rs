@@ -18,16 +18,23 @@ const WORD_97: u16 = 0x00c1;
 pub fn read(file: &mut Ole, to: &mut Reading) -> Result<(), Stop> {
     let document = stream(file, "/WordDocument", to.limits.input_bytes).map_err(Stop::malformed)?;
     let flags = u16_at(&document, FLAGS).ok_or_else(|| Stop::malformed("it has no header"))?;
+    let name = if flags & SECOND_TABLE != 0 { "/1Table" } else { "/0Table" };
+    // Versions that are not read, or encrypted ones, need no table to be told.
+    let table = stream(file, name, to.limits.input_bytes).unwrap_or_default();
+    read_streams(&document, &table, to)
+}
+
+/// The document in its two streams.
+pub fn read_streams(document: &[u8], table: &[u8], to: &mut Reading) -> Result<(), Stop> {
+    let flags = u16_at(document, FLAGS).ok_or_else(|| Stop::malformed("it has no header"))?;
     if flags & ENCRYPTED != 0 {
         return Err(Stop::Failed(ExtractError::Encrypted));
     }
-    if u16_at(&document, 2).is_none_or(|version| version < WORD_97) {
+    if u16_at(document, 2).is_none_or(|version| version < WORD_97) {
         return Err(Stop::Failed(ExtractError::Unsupported("a document of Word 95 or older".into())));
     }
-    let name = if flags & SECOND_TABLE != 0 { "/1Table" } else { "/0Table" };
-    let table = stream(file, name, to.limits.input_bytes).map_err(Stop::malformed)?;
-    let pieces = piece_table(&document, &table).ok_or_else(|| Stop::malformed("it has no piece table"))?;
-    push_pieces(&document, pieces, to)
+    let pieces = piece_table(document, table).ok_or_else(|| Stop::malformed("it has no piece table"))?;
+    push_pieces(document, pieces, to)
 }
 
 /// The `PlcPcd` within the `Clx`: character positions, then where each piece lies.
