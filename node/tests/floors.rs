@@ -40,6 +40,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             &[
                 "zcluster-api",
                 "zcluster-mail",
+                "zcluster-query",
                 "zcluster-replica",
                 "zcluster-state",
                 "zcluster-raft",

@@ -72,7 +72,7 @@ pub enum PolicyCommand {
 pub struct SetPolicy {
     /// The volume
     pub name: String,
-    /// types:query; of the query: before, after, larger, smaller, size, has:attachment, is, in, under, - for not
+    /// types:query; the query in Zimbra's search language, as in before:-30days larger:10KB under:Archive
     pub policy: String,
     /// Only for accounts of this COS; they have no other policies then
     #[arg(long)]

@@ -1,13 +1,14 @@
 //! A policy as Zimbra writes it: `message,document:before:-30days has:attachment`.
 //!
-//! [`expr`] is a small part of Zimbra's search grammar; whatever it makes is a [`SearchExpr`], which is all that the rest
-//! knows of it.
+//! What the query comes to is a [`SearchExpr`], which is all that the rest knows of it.
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+use zcluster_api::mailbox::{Folder, folders};
 use zcluster_api::search::InFolder;
 use zcluster_api::volume::check_volume_name;
-use zcluster_api::{Error, Flags, Result, SearchExpr};
+use zcluster_api::{Error, Result, SearchExpr};
+use zcluster_query::Context;
 
 /// The attribute with the policies, a value for each: of the global config, of a COS or of an account.
 pub const ATTRIBUTE: &str = "zclusterHsmPolicy";
@@ -15,9 +16,6 @@ pub const ATTRIBUTE: &str = "zclusterHsmPolicy";
 pub const NONE: &str = "none";
 /// Types of items that Zimbra knows; messages are all that is stored here.
 const TYPES: [&str; 9] = ["all", "message", "document", "contact", "appointment", "task", "note", "wiki", "chat"];
-/// Conditions of a policy.
-const CONDITIONS_MAX: usize = 64;
-const DAY_MS: i64 = 86_400_000;
 
 /// Which bodies go to a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -78,158 +76,60 @@ impl HsmPolicy {
     }
 }
 
-/// What a query comes to at a time, Unix milliseconds.
+/// What a query comes to at a time, Unix milliseconds: Zimbra's grammar (docs/search.md), in UTC. Unlike a user's search it
+/// looks into Trash and Junk too.
 ///
 /// # Errors
 /// `Invalid`, with what is wrong.
 pub(super) fn expr(query: &str, now_ms: i64) -> Result<SearchExpr> {
-    let mut all = Vec::new();
-    for word in words(query)? {
-        let (negated, word) = match word.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, word.as_str()),
-        };
-        let one = condition(word, now_ms)?;
-        all.push(if negated { SearchExpr::Not(Box::new(one)) } else { one });
-        if all.len() > CONDITIONS_MAX {
-            return bad(format!("more than {CONDITIONS_MAX} conditions"));
-        }
+    if query.trim().is_empty() {
+        return Ok(SearchExpr::All);
     }
-    Ok(match all.len() {
-        0 => SearchExpr::All,
-        1 => all.remove(0),
-        _ => SearchExpr::And(all),
-    })
+    let context = Context { now_ms, include_trash: true, include_junk: true, ..Context::default() };
+    let parsed = zcluster_query::parse(query, &context);
+    parsed.map(|query| query.expr).map_err(|e| Error::Invalid(e.to_string()))
 }
 
-/// Words apart by spaces, but not by those in quotes.
-fn words(query: &str) -> Result<Vec<String>> {
-    let (mut out, mut word, mut quoted) = (Vec::new(), String::new(), false);
-    for c in query.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            c if c.is_whitespace() && !quoted => out.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
-            c => word.push(c),
-        }
-    }
-    if quoted {
-        return bad("a quote is not closed");
-    }
-    out.extend((!word.is_empty()).then_some(word));
-    Ok(out)
-}
-
-fn condition(word: &str, now_ms: i64) -> Result<SearchExpr> {
-    let Some((name, value)) = word.split_once(':') else {
-        return bad(format!("{word:?}: a condition is written name:value"));
-    };
-    Ok(match name.to_ascii_lowercase().as_str() {
-        "before" => SearchExpr::Internal { from_ms: i64::MIN, to_ms: moment(value, now_ms)? },
-        "after" => SearchExpr::Internal { from_ms: moment(value, now_ms)?, to_ms: i64::MAX },
-        "larger" | "bigger" => SearchExpr::Larger(size(value)?),
-        "smaller" => SearchExpr::Smaller(size(value)?),
-        "size" => match value.split_at_checked(1) {
-            Some((">", rest)) => SearchExpr::Larger(size(rest)?),
-            Some(("<", rest)) => SearchExpr::Smaller(size(rest)?),
-            _ => {
-                let n = size(value)?;
-                let not = |e| SearchExpr::Not(Box::new(e));
-                SearchExpr::And(vec![not(SearchExpr::Larger(n)), not(SearchExpr::Smaller(n))])
-            }
-        },
-        "has" if value.eq_ignore_ascii_case("attachment") => SearchExpr::Flags(Flags::ATTACHED),
-        "is" => match value.to_ascii_lowercase().as_str() {
-            "unread" => SearchExpr::Flags(Flags::UNREAD),
-            "read" => SearchExpr::Not(Box::new(SearchExpr::Flags(Flags::UNREAD))),
-            "flagged" => SearchExpr::Flags(Flags::FLAGGED),
-            "unflagged" => SearchExpr::Not(Box::new(SearchExpr::Flags(Flags::FLAGGED))),
-            "anywhere" => SearchExpr::All,
-            _ => return bad(format!("is:{value} is not known in policies")),
-        },
-        "in" | "under" => {
-            let path = value.trim_matches('/').to_string();
-            if path.is_empty() {
-                return bad(format!("{name}: a folder is expected"));
-            }
-            SearchExpr::In(InFolder { id: None, path, below: name.eq_ignore_ascii_case("under") })
-        }
-        _ => {
-            return bad(format!(
-                "{name}: is not known in policies: there are before, after, larger, smaller, size, has:attachment, is, in, under"
-            ));
-        }
-    })
-}
-
-/// `-30days`: so long before now. Months have 30 days here, years 365.
-fn moment(value: &str, now_ms: i64) -> Result<i64> {
-    let wrong =
-        || Error::Invalid(format!("{value:?}: a time is written -30days (minutes, hours, weeks, months, years)"));
-    let (back, rest) = match (value.strip_prefix('-'), value.strip_prefix('+')) {
-        (Some(rest), _) => (true, rest),
-        (None, Some(rest)) => (false, rest),
-        _ => return Err(wrong()),
-    };
-    let at = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let number: i64 = rest.get(..at).unwrap_or_default().parse().map_err(|_| wrong())?;
-    let unit = match rest.get(at..).unwrap_or_default().to_ascii_lowercase().as_str() {
-        "mi" | "minute" | "minutes" => 60_000,
-        "h" | "hour" | "hours" => 3_600_000,
-        "" | "d" | "day" | "days" => DAY_MS,
-        "w" | "week" | "weeks" => 7 * DAY_MS,
-        "m" | "mo" | "month" | "months" => 30 * DAY_MS,
-        "y" | "year" | "years" => 365 * DAY_MS,
-        _ => return Err(wrong()),
-    };
-    let length = number.checked_mul(unit).ok_or_else(wrong)?;
-    let at = if back { now_ms.checked_sub(length) } else { now_ms.checked_add(length) };
-    at.ok_or_else(wrong)
-}
-
-/// `10KB`: bytes; units are of 1,024.
-fn size(value: &str) -> Result<u64> {
-    let wrong = || Error::Invalid(format!("{value:?}: a size is written 500, 10KB, 5MB or 1GB"));
-    let at = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
-    let number: u64 = value.get(..at).unwrap_or_default().parse().map_err(|_| wrong())?;
-    let unit = match value.get(at..).unwrap_or_default().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1 << 10,
-        "m" | "mb" => 1 << 20,
-        "g" | "gb" => 1 << 30,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(unit).ok_or_else(wrong)
-}
-
-/// The expression for the messages of one folder: conditions about folders are decided.
-pub(super) fn within(expr: &SearchExpr, path: &str) -> SearchExpr {
-    let all = |list: &[SearchExpr]| list.iter().map(|e| within(e, path)).collect();
+/// The expression for the messages of one folder: conditions about folders are decided. A folder that a mailbox does not
+/// have holds none of its messages, where for a user's search it would be an error.
+pub(super) fn within(expr: &SearchExpr, folder: &Folder, all: &[Folder]) -> SearchExpr {
+    let each = |list: &[SearchExpr]| list.iter().map(|e| within(e, folder, all)).collect();
     match expr {
-        SearchExpr::And(list) => SearchExpr::And(all(list)),
-        SearchExpr::Or(list) => SearchExpr::Or(all(list)),
-        SearchExpr::Not(one) => SearchExpr::Not(Box::new(within(one, path))),
-        SearchExpr::In(place) => {
-            let (path, wanted) = (path.to_lowercase(), place.path.to_lowercase());
-            let is_below = path.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('/'));
-            match path == wanted || (place.below && is_below) {
-                true => SearchExpr::All,
-                false => SearchExpr::Not(Box::new(SearchExpr::All)),
-            }
-        }
+        SearchExpr::And(list) => SearchExpr::And(each(list)),
+        SearchExpr::Or(list) => SearchExpr::Or(each(list)),
+        SearchExpr::Not(one) => SearchExpr::Not(Box::new(within(one, folder, all))),
+        SearchExpr::In(place) => match is_in(place, &folder.path, all) {
+            true => SearchExpr::All,
+            false => SearchExpr::Not(Box::new(SearchExpr::All)),
+        },
         other => other.clone(),
     }
+}
+
+fn is_in(place: &InFolder, path: &str, all: &[Folder]) -> bool {
+    let begin = match place.id {
+        None | Some(folders::USER_ROOT) => String::new(),
+        Some(id) => match all.iter().find(|f| f.id == id) {
+            Some(folder) => folder.path.to_lowercase(),
+            None => return false,
+        },
+    };
+    let rest = place.path.trim_matches('/').to_lowercase();
+    let wanted = [begin, rest].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    let path = path.to_lowercase();
+    let below = || wanted.is_empty() || path.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('/'));
+    path == wanted || (place.below && below())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use zcluster_api::mailbox::FolderView;
+    use zcluster_api::{FolderId, ModSeq, Uid};
 
     const NOW: i64 = 1_800_000_000_000;
-
-    fn before(days: i64) -> SearchExpr {
-        SearchExpr::Internal { from_ms: i64::MIN, to_ms: NOW - days * DAY_MS }
-    }
+    const DAY_MS: i64 = 86_400_000;
 
     #[test]
     fn zimbras_form() {
@@ -237,50 +137,67 @@ mod tests {
         assert_eq!((policy.volume.as_str(), policy.types.len()), ("cold", 2));
         assert!(policy.is_about_messages());
         assert_eq!(HsmPolicy::parse(&policy.text()), Ok(policy.clone()));
-        let want = SearchExpr::And(vec![before(30), SearchExpr::Flags(Flags::ATTACHED)]);
-        assert_eq!(expr(&policy.query, NOW), Ok(want));
         assert!(!HsmPolicy::of("cold", "document:before:-30d").unwrap().is_about_messages());
-        for (query, want) in [
-            ("", SearchExpr::All),
-            ("before:-2w", before(14)),
-            ("before:-1month", before(30)),
-            ("before:-1year", before(365)),
-            ("larger:10KB", SearchExpr::Larger(10_240)),
-            ("size:>5mb", SearchExpr::Larger(5 << 20)),
-            ("size:<7", SearchExpr::Smaller(7)),
-            ("-larger:1", SearchExpr::Not(Box::new(SearchExpr::Larger(1)))),
-            ("is:unread", SearchExpr::Flags(Flags::UNREAD)),
-        ] {
-            assert_eq!(expr(query, NOW), Ok(want), "{query}");
-        }
+        let Ok(SearchExpr::And(all)) = expr(&policy.query, NOW) else { panic!("{:?}", expr(&policy.query, NOW)) };
+        let days = (29 * DAY_MS)..(32 * DAY_MS);
+        let is_before =
+            |e: &SearchExpr| matches!(e, SearchExpr::Internal { to_ms, .. } if days.contains(&(NOW - to_ms)));
+        assert!(
+            all.iter().any(is_before) && all.contains(&SearchExpr::Flags(zcluster_api::Flags::ATTACHED)),
+            "{all:?}"
+        );
+        assert_eq!(expr("", NOW), Ok(SearchExpr::All));
+        assert_eq!(expr("larger:10KB", NOW), Ok(SearchExpr::Larger(10_240)), "Trash is not left out");
         for (value, part) in [
             ("cold", "a volume and a policy"),
             ("COLD message:", "volume's name"),
             ("cold before:-30days", "unknown type"),
             ("cold message", "types:query"),
-            ("cold message:hello", "name:value"),
-            ("cold message:before:yesterday", "-30days"),
-            ("cold message:before:-9999999999999999years", "-30days"),
-            ("cold message:larger:x", "10KB"),
-            ("cold message:from:bob", "not known"),
-            ("cold message:in:\"a", "quote"),
+            ("cold message:is:purple", "purple"),
+            ("cold message:in:\"a", "quotation mark"),
         ] {
             let error = HsmPolicy::parse(value).unwrap_err().to_string();
             assert!(error.contains(part), "{value}: {error}");
         }
     }
 
+    fn folder(id: u32, path: &str) -> Folder {
+        Folder {
+            id: FolderId(id),
+            parent: folders::USER_ROOT,
+            path: path.into(),
+            view: FolderView::Message,
+            special_use: None,
+            subscribed: false,
+            uid_validity: 1,
+            uid_next: Uid(1),
+            messages: 1,
+            unread: 0,
+            deleted: 0,
+            bytes: 0,
+            highest_modseq: ModSeq(1),
+            recent_from: Uid(1),
+            rights: None,
+        }
+    }
+
     #[test]
     fn folders_are_decided_folder_by_folder() {
-        let all = SearchExpr::All;
-        let none = SearchExpr::Not(Box::new(SearchExpr::All));
-        let of = |query: &str, path: &str| within(&expr(query, NOW).unwrap(), path);
-        assert_eq!(of("in:Archive", "archive"), all);
-        assert_eq!(of("in:Archive", "Archive/2026"), none);
-        assert_eq!(of("under:/Archive/", "Archive/2026"), all);
-        assert_eq!(of("under:Archive", "Archived"), none);
-        assert_eq!(of("in:\"My Mail/Old\"", "my mail/old"), all);
-        assert_eq!(of("-in:Inbox", "Inbox"), SearchExpr::Not(Box::new(SearchExpr::All)));
+        let all = [folder(2, "Inbox"), folder(300, "Archive"), folder(301, "Archive/2026"), folder(302, "Archived")];
+        let (yes, no) = (SearchExpr::All, SearchExpr::Not(Box::new(SearchExpr::All)));
+        let of = |query: &str, at: usize| within(&expr(query, NOW).unwrap(), &all[at], &all);
+        for (query, at, want) in [
+            ("in:archive", 1, &yes),
+            ("in:Archive", 2, &no),
+            ("under:Archive", 2, &yes),
+            ("under:Archive", 3, &no),
+            ("in:\"archive/2026\"", 2, &yes),
+            ("in:inbox", 0, &yes),
+            ("in:inbox", 1, &no),
+            ("in:\"no such\"", 1, &no),
+        ] {
+            assert_eq!(of(query, at), *want, "{query} {}", all[at].path);
+        }
     }
 
     proptest! {

@@ -224,7 +224,7 @@ impl Run<'_> {
             }
             let condition = expr(&policy.query, self.now_ms)?;
             for folder in folders.iter().filter(|f| f.messages > 0) {
-                self.folder(home, folder, within(&condition, &folder.path), &policy.volume, &earlier).await?;
+                self.folder(home, folder, within(&condition, folder, &folders), &policy.volume, &earlier).await?;
             }
             earlier.insert(&policy.volume);
         }

@@ -31,6 +31,9 @@ pub struct Cost {
     /// Bodies that come to a mailbox in a day; without it, what came since the nodes started
     #[arg(long, value_name = "NUMBER")]
     pub arriving: Option<f64>,
+    /// Reads from the volume for a mailbox in a day; without it, what was read since the nodes started
+    #[arg(long, value_name = "NUMBER")]
+    pub reading: Option<f64>,
     /// Where.
     #[command(flatten)]
     pub only: Only,
@@ -103,7 +106,9 @@ fn answer(m: Measured, args: &Cost) -> Answer {
         (false, true) => (m.bodies / m.objects).max(1.0),
         (false, false) => 1.0,
     };
-    let gets = per_year(m.gets);
+    // Of minutes nothing follows for a year: who has just added a volume would read of a fortune.
+    let measured = if m.seconds < MEASURED_MIN_S { 0.0 } else { per_year(m.gets) };
+    let gets = args.reading.map_or(measured, |day| day * 365.0);
     let cents = |bytes: f64, objects: f64, puts: f64| {
         let paid = bytes.max(objects * args.smallest as f64);
         let storage = paid / m.mailboxes / 1e9 * args.storage * MONTHS * 100.0;
@@ -173,7 +178,7 @@ fn print(answer: &Answer, args: &Cost) {
     println!("{table}");
     if m.seconds < MEASURED_MIN_S {
         println!(
-            "measured for less than an hour: rates of a year are a guess (--arriving NUMBER says how many bodies come)"
+            "measured for less than an hour: --arriving and --reading say how many bodies come and are read in a day"
         );
     }
 }
@@ -185,7 +190,8 @@ mod tests {
     #[test]
     fn a_put_costs_what_it_costs() {
         let only = Only { reach: crate::cli::Reach::default(), json: false };
-        let mut args = Cost { storage: 0.023, put: 0.005, get: 0.0004, smallest: 0, arriving: Some(100.0), only };
+        let mut args =
+            Cost { storage: 0.023, put: 0.005, get: 0.0004, smallest: 0, arriving: Some(100.0), reading: None, only };
         let measured = Measured {
             mailboxes: 10.0,
             bodies: 1_000.0,
