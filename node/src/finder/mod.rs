@@ -178,6 +178,7 @@ impl Finder {
             offset: ask.offset,
             limit,
             deleted: ask.include_tag_deleted,
+            dumpster: None,
         };
         let (hits, more, total) = match self.ask(actor, account, MailboxQuery::Find(find)).await? {
             MailboxReply::Hits { hits, more, total } => (hits, more, total),

@@ -35,5 +35,6 @@ pub use node::ClaimedOutgoing;
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
 pub use texts::{MemoryTexts, ReadsFiles, TextConfig, TextState};
 pub use zcluster_state::{
-    Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage,
+    Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Retained,
+    RetainedPage, Stage,
 };

@@ -28,7 +28,7 @@ use zcluster_api::{
 };
 use zcluster_raft::{Fatal, StateMachine};
 use zcluster_runtime::watch;
-use zcluster_state::{Backlog, DueObject, DuePage, Look, LooseBody, ObjectAt, PackedBody, Stage};
+use zcluster_state::{Backlog, DueObject, DuePage, Look, LooseBody, ObjectAt, PackedBody, RetainedPage, Stage};
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.
 const SEARCHES_MAX: usize = 4;
@@ -391,6 +391,14 @@ impl Replicas {
     /// The disk.
     pub fn due_outgoing(&self, group: GroupId, look: Look, wanted: &mut dyn FnMut(u64) -> bool) -> Result<DuePage> {
         self.node.view(group, |kv| zcluster_state::due_outgoing(kv, look, wanted))
+    }
+
+    /// See [`zcluster_state::retained`].
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn retained(&self, group: GroupId, after: Option<MailboxId>, most: usize) -> Result<RetainedPage> {
+        self.node.view(group, |kv| zcluster_state::retained(kv, after, most))
     }
 
     /// How much of a group's bodies is where.

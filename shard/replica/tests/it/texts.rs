@@ -15,7 +15,16 @@ fn words(text: &str, prefix: bool) -> SearchExpr {
 
 fn find(expr: SearchExpr) -> MailboxQuery {
     let order = FindOrder { descending: false, ..FindOrder::default() };
-    MailboxQuery::Find(Find { expr, order, conversations: false, after: None, offset: 0, limit: 1_000, deleted: false })
+    MailboxQuery::Find(Find {
+        expr,
+        order,
+        conversations: false,
+        after: None,
+        offset: 0,
+        limit: 1_000,
+        deleted: false,
+        dumpster: None,
+    })
 }
 
 async fn items(replicas: &Arc<Replicas>, expr: SearchExpr) -> Vec<u32> {
