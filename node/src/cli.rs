@@ -37,6 +37,8 @@ pub enum Command {
     Leave(Leave),
     /// Show where mailboxes are
     Mailbox(Mailbox),
+    /// Search the mailboxes of a domain, or of all, and export what is found
+    Discover(crate::commands::discover::Discover),
     /// Show and manage the messages that wait to leave
     Queue(Queue),
     /// Manage the keys that domains sign with
@@ -269,6 +271,12 @@ pub struct Mailbox {
 pub enum MailboxCommand {
     /// Show which shard an account's mailbox lives in
     Locate(Locate),
+    /// Search a mailbox with Zimbra's query language
+    Search(crate::commands::search::SearchMailbox),
+    /// Have a mailbox's texts indexed anew, on all nodes that have it
+    Reindex(crate::commands::search::Reindex),
+    /// Show how far the text indexes are
+    Texts(crate::commands::search::Texts),
 }
 
 /// `zcluster mailbox locate`.

@@ -250,6 +250,11 @@ impl DataDir {
         write_durably(&self.tls("client.pem"), pair.cert_pem.as_bytes())
     }
 
+    /// Where the indexes of texts are. May be removed while the node is stopped: they are made anew.
+    pub fn texts(&self) -> PathBuf {
+        self.path().join("texts")
+    }
+
     /// Where copies of what was read of volumes are kept.
     pub fn volume_cache(&self) -> PathBuf {
         self.path().join("volume-cache")

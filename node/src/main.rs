@@ -12,6 +12,7 @@ mod demo;
 mod dns;
 mod external;
 mod failures;
+mod finder;
 mod join;
 mod lessons;
 mod oauth;

@@ -50,6 +50,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             ],
         ),
         ("zcluster-volume", &["zcluster-api", "zcluster-runtime"]),
+        ("zcluster-search", &["zcluster-api"]),
         ("zcluster-directory", &["zcluster-schema", "zcluster-api", "zcluster-runtime"]),
         (
             "zcluster-delivery",
@@ -87,13 +88,14 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 }
 
 /// Crates of others that only these of ours may name.
-const KEPT: [(&str, &[&str]); 6] = [
+const KEPT: [(&str, &[&str]); 7] = [
     ("openraft", &["zcluster-raft"]),
     ("openraft-rt", &["zcluster-raft"]),
     ("openraft-rt-tokio", &["zcluster-raft"]),
     ("rocksdb", &["zcluster-raft", "zcluster-replica"]),
     ("tonic", &["zcluster-rpc"]),
     ("object_store", &["zcluster-volume"]),
+    ("tantivy", &["zcluster-search"]),
 ];
 
 /// What the pure crates must do without, outside their tests.

@@ -64,6 +64,7 @@ impl Ask {
 
 fn of_type(text: &str) -> Mark {
     match text.strip_suffix('*') {
+        Some("*/") => Mark::Begins(terms::media_type("")),
         Some(major) => Mark::Begins(terms::media_type(major)),
         None => Mark::Is(terms::media_type(text)),
     }
@@ -193,6 +194,7 @@ mod tests {
     #[test]
     fn of_types() {
         assert_eq!(of_type("image/*"), Mark::Begins("mimage/".into()));
+        assert_eq!(of_type("*/*"), Mark::Begins("m".into()));
         assert_eq!(of_type("Image/PNG"), Mark::Is("mimage/png".into()));
     }
 }

@@ -155,9 +155,9 @@ mod tests {
         let text = "One two  three\r\n four Füve six seven, eight nine ten";
         assert_eq!(shown(&[words("three", false)], &[text], 36), "One two [three] four Füve six seven, e");
         assert_eq!(shown(&[words("three four", false)], &[text], 20), "[three four] Füve six");
-        assert_eq!(shown(&[words("fuve", false), words("sev", true)], &[text], 24), "four [Füve] six [seven],");
+        assert_eq!(shown(&[words("fuve", false), words("sev", true)], &[text], 24), "four [Füve] six [seven], eig");
         assert_eq!(shown(&[words("one", false)], &[text], 3), "[One]");
-        assert_eq!(shown(&[words("seven eight", false)], &[text], 12), "[seven, eigh]");
+        assert_eq!(shown(&[words("seven eight", false)], &[text], 11), "[seven, eigh]");
         assert_eq!(shown(&[words("eleven", false)], &[text], 20), "none");
         assert_eq!(shown(&[words("...", false)], &[text], 20), "none");
         assert_eq!(shown(&[words("two", false), words("ten", false)], &["two", "ten and two"], 20), "[ten] and [two]");

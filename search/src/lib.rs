@@ -8,6 +8,7 @@
 mod ask;
 mod fragment;
 mod index;
+mod needle;
 mod recognise;
 mod scan;
 mod terms;

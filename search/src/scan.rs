@@ -14,13 +14,13 @@ pub(crate) struct Taken {
 impl Taken {
     pub fn new(doc: &TextDoc) -> Self {
         let mut taken = Taken { words: BTreeMap::new(), marks: BTreeSet::new() };
-        words_of(doc, &mut |term, position| match taken.words.get_mut(term) {
+        let word_cut = words_of(doc, &mut |term, position| match taken.words.get_mut(term) {
             Some(places) => places.push(position),
             None => {
                 taken.words.insert(term.to_owned(), vec![position]);
             }
         });
-        marks_of(doc, &mut |mark| {
+        marks_of(doc, word_cut, &mut |mark| {
             taken.marks.insert(mark.to_owned());
         });
         taken

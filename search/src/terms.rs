@@ -58,11 +58,14 @@ pub(crate) fn recognised(kind: &str) -> String {
 pub(crate) const NOT_PLAIN: &str = "zbody";
 /// The mark of a message whose header we do not have whole.
 pub(crate) const HEADER_CUT: &str = "zheader";
+/// The mark of a message with a word that was cut.
+pub(crate) const WORD_CUT: &str = "zword";
 
 /// Takes a message apart. Each word comes with its field's prefix and its place in the field; the words of a field come
-/// together, places rising from 0.
-pub(crate) fn words_of(doc: &TextDoc, sink: &mut dyn FnMut(&str, u32)) {
+/// together, places rising from 0. Says whether there may be words that were cut.
+pub(crate) fn words_of(doc: &TextDoc, sink: &mut dyn FnMut(&str, u32)) -> bool {
     let kept = kept(doc);
+    let mut word_cut = false;
     let mut fields: Vec<&TextField> = Vec::new();
     for (field, _) in &kept {
         if !fields.contains(field) {
@@ -81,16 +84,22 @@ pub(crate) fn words_of(doc: &TextDoc, sink: &mut dyn FnMut(&str, u32)) {
                 term.push_str(token.word);
                 sink(&term, base + token.position);
                 last = Some(token.position);
+                // A character less when the next one did not fit.
+                word_cut |= token.word.len() > words::WORD_BYTES_MAX - 4;
             });
             if let Some(last) = last {
                 base += last + 1 + GAP;
             }
         }
     }
+    word_cut
 }
 
-/// The marks of a message; some may come twice.
-pub(crate) fn marks_of(doc: &TextDoc, sink: &mut dyn FnMut(&str)) {
+/// The marks of a message; some may come twice. `words_of` tells whether it met a word of full length.
+pub(crate) fn marks_of(doc: &TextDoc, word_cut: bool, sink: &mut dyn FnMut(&str)) {
+    if word_cut {
+        sink(WORD_CUT);
+    }
     doc.types.iter().for_each(|t| sink(&media_type(t)));
     let kept = kept(doc);
     for (field, text) in &kept {

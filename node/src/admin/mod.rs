@@ -7,6 +7,7 @@ pub mod dkim;
 mod handlers;
 pub mod queue;
 pub mod report;
+pub mod search;
 pub mod signin;
 pub mod status;
 mod tls;
@@ -15,6 +16,7 @@ pub mod volume;
 pub use auth::PeerAddress;
 pub use tls::{AdminTls, TlsListener};
 
+use crate::finder::Finder;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -51,6 +53,8 @@ pub struct Admin {
     pub book: Arc<dyn ExternalBook>,
     /// Where bodies lie outside of the shards.
     pub volumes: volume::VolumeAdmin,
+    /// Searches mailboxes.
+    pub finder: Finder,
 }
 
 impl Admin {
@@ -93,6 +97,9 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/queue/summary", get(queue::summary))
         .route("/v1/dkim", post(dkim::dkim))
         .route("/v1/volume", post(volume::volume))
+        .route("/v1/mailbox/search", post(search::search))
+        .route("/v1/mailbox/texts", post(search::texts))
+        .route("/v1/discover", post(search::discover))
         .route("/v1/report/list", get(report::list))
         .route("/v1/report/send", post(report::send))
         .route("/v1/auth", post(signin::login))

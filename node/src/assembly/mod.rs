@@ -98,11 +98,12 @@ pub async fn run(dir: DataDir, mut node: NodeFile, config: Config, options: Opti
         bootstrap::finish(&dir, &node, &config, &router).await?;
         router.run_background();
         router.run_packer(volumes.clone());
+        storage.run_texts(&config);
         let has_left = membership::start(&dir, &node, &config, &router, &storage.replicas, &peers.network);
         server_entry::start(node.number, &config, router.clone());
         zcluster_runtime::spawn(zcluster_volume::follow::run(volumes, router.clone()));
         let services =
-            services::start(&dir, &node, &config, router.clone(), &peers, admin_listener, metrics, faults.clone())
+            services::start(&dir, &node, &config, router.clone(), &peers, storage.texts.clone(), admin_listener, metrics, faults.clone())
                 .await?;
         anyhow::Ok((router, services, has_left))
     };

@@ -9,6 +9,7 @@ use crate::certificates::Folder;
 use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
 use crate::dns::Resolving;
+use crate::finder::Finder;
 use crate::lessons::Letters;
 use crate::relay::Counting;
 use crate::volumes::Asking;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness, MailboxApi, NodeId};
+use zcluster_api::{DirectoryApi, DirectoryQuery, DirectoryReply, Freshness, MailboxApi, NodeId, TextIndexes};
 use zcluster_auth::{AuthConfig, Authenticator};
 use zcluster_delivery::carry::Courier;
 use zcluster_delivery::{Deliverer, DeliveryConfig};
@@ -96,6 +97,7 @@ pub async fn start(
     config: &Config,
     router: Arc<Router>,
     peers: &Peers,
+    texts: Option<Arc<dyn TextIndexes>>,
     admin_listener: TcpListener,
     metrics: PrometheusHandle,
     faults: Option<FaultSwitch>,
@@ -156,6 +158,7 @@ pub async fn start(
             asking: Asking::new(peers.network.clone()),
             usage: router.clone(),
         },
+        finder: Finder::new(router.clone(), texts),
     };
     serve_admin(admin_listener, &admin_tls, admin)?;
     let tls_of_mail = tls.clone();

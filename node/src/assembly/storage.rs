@@ -6,10 +6,10 @@ use crate::datadir::{DataDir, NodeFile};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
 use std::time::Duration;
-use zcluster_api::NodeId;
+use zcluster_api::{NodeId, TextIndexes};
 use zcluster_raft::log::{RocksLog, RocksOptions};
 use zcluster_raft::{Fatal, Fence, FenceState, LogEngine};
-use zcluster_replica::{Replicas, RocksConfig};
+use zcluster_replica::{Replicas, RocksConfig, TextConfig};
 use zcluster_rpc::FaultSwitch;
 
 /// The node's databases.
@@ -18,11 +18,21 @@ pub struct Storage {
     pub log: Arc<RocksLog>,
     /// The state of all groups.
     pub replicas: Arc<Replicas>,
+    /// The indexes of texts, where they are kept.
+    pub texts: Option<Arc<dyn TextIndexes>>,
     /// Where failures are reported.
     pub fatal: Fatal,
 }
 
 impl Storage {
+    /// Keeps the indexes of texts up to date from here on.
+    pub fn run_texts(&self, config: &Config) {
+        if self.texts.is_some() {
+            let every = Duration::from_secs(config.search.every_seconds);
+            self.replicas.run_texts(TextConfig { every, parallel: config.search.parallel });
+        }
+    }
+
     /// What raft is told.
     pub fn raft_config(&self, node: NodeId, config: &Config) -> zcluster_raft::Config {
         let mut raft = zcluster_raft::Config::new(node.0);
@@ -73,7 +83,21 @@ pub async fn open(dir: &DataDir, node: &mut NodeFile, config: &Config, faults: O
     };
     let replicas = Replicas::open(&dir.state(), &rocks, fatal.clone()).context("the state database")?;
     replicas.limit_indexes(usize::try_from(config.storage.folder_index_bytes)?);
-    Ok(Storage { log: Arc::new(log), replicas, fatal })
+    let texts = keep_texts(dir, config, &replicas)?;
+    Ok(Storage { log: Arc::new(log), replicas, texts, fatal })
+}
+
+/// Opens the indexes of texts.
+fn keep_texts(dir: &DataDir, config: &Config, replicas: &Replicas) -> Result<Option<Arc<dyn TextIndexes>>> {
+    if !config.search.index {
+        return Ok(None);
+    }
+    let writer_bytes = usize::try_from(config.search.writer_bytes)?;
+    let settings = zcluster_search::Settings { writer_bytes, ..zcluster_search::Settings::default() };
+    let texts: Arc<dyn TextIndexes> = Arc::new(zcluster_search::Indexes::new(dir.texts(), settings));
+    let kept = replicas.set_texts(texts.clone(), None, Arc::new(|_| true));
+    kept.context("the indexes of texts")?;
+    Ok(Some(texts))
 }
 
 /// The fence and the log, or what the log has lost.

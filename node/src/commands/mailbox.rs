@@ -1,4 +1,4 @@
-//! `zcluster mailbox locate`: where a mailbox lives.
+//! `zcluster mailbox`: where a mailbox lives, and what is in it.
 
 use crate::admin::LocateReply;
 use crate::admin::client::Client;
@@ -10,7 +10,12 @@ use anyhow::Result;
 /// # Errors
 /// What to tell the user.
 pub async fn run(args: Mailbox) -> Result<()> {
-    let MailboxCommand::Locate(locate) = args.command;
+    let locate = match args.command {
+        MailboxCommand::Locate(locate) => locate,
+        MailboxCommand::Search(args) => return super::search::search(args).await,
+        MailboxCommand::Reindex(args) => return super::search::reindex(args).await,
+        MailboxCommand::Texts(args) => return super::search::texts(args).await,
+    };
     let located: LocateReply =
         Client::new(&locate.reach)?.get_with("/v1/locate", &[("account", &locate.account)]).await?;
     if locate.json {

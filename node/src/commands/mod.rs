@@ -1,6 +1,7 @@
 //! What the command line asks for, one file per command.
 
 mod carry_in;
+pub mod discover;
 mod dkim;
 mod fault;
 pub mod import_zimbra;
@@ -12,6 +13,7 @@ mod mailbox;
 mod prov;
 mod queue;
 mod report;
+pub mod search;
 pub mod serve;
 mod signin;
 mod status;
@@ -37,6 +39,7 @@ pub async fn run(command: Command) -> Result<u8> {
         Command::Drain(args) => done(leave::drain(args).await),
         Command::Leave(args) => done(leave::leave(args).await),
         Command::Mailbox(args) => done(mailbox::run(args).await),
+        Command::Discover(args) => discover::run(args).await,
         Command::Queue(args) => done(queue::run(args).await),
         Command::Dkim(args) => done(dkim::run(args).await),
         Command::Volume(args) => done(volume::run(args).await),

@@ -48,6 +48,40 @@ impl Default for Storage {
     }
 }
 
+/// Indexes of the texts of messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Search {
+    /// Keep them. Without, searches for words are refused, and IMAP's look into every message.
+    pub index: bool,
+    /// Seconds until a new message is in an index; searches find it at once.
+    pub every_seconds: u64,
+    /// Indexes that are written at a time; each takes `writer_bytes`.
+    pub parallel: usize,
+    /// Bytes of memory for writing one.
+    pub writer_bytes: u64,
+    /// Processes that get texts out of attached files; 0: these are not searched.
+    pub readers: usize,
+    /// Seconds one file may take.
+    pub file_seconds: u64,
+    /// Bytes of memory that one reader may take.
+    pub reader_bytes: u64,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Search {
+            index: true,
+            every_seconds: 3,
+            parallel: 2,
+            writer_bytes: 32 * 1024 * 1024,
+            readers: 2,
+            file_seconds: 20,
+            reader_bytes: 512 * 1024 * 1024,
+        }
+    }
+}
+
 /// Failure detection. The same on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

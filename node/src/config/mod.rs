@@ -10,7 +10,7 @@ mod screen;
 
 use crate::ports::Ports;
 use anyhow::{Context, Result, bail};
-pub use machine::{Limits, Log, LogFormat, Raft, Storage};
+pub use machine::{Limits, Log, LogFormat, Raft, Search, Storage};
 pub use mail::{Auth, Mail, Relay};
 pub use network::{Acme, Dns, LdapSettings, Node, ProxyProtocol, Tls};
 pub use oauth::Oauth;
@@ -20,6 +20,9 @@ pub use screen::{Screen, SenderMode};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+
+/// What the index needs to write at all.
+const WRITER_BYTES_MIN: u64 = 15_000_000;
 
 /// All settings of one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,6 +58,8 @@ pub struct Config {
     pub limits: Limits,
     /// Memory and disk.
     pub storage: Storage,
+    /// Indexes of texts.
+    pub search: Search,
     /// Failure detection.
     pub raft: Raft,
     /// Logs.
@@ -148,6 +153,9 @@ impl Config {
         }
         if self.relay.port == 0 || self.relay.sts_port == 0 || self.relay.concurrency == 0 {
             bail!("relay.port, relay.sts_port and relay.concurrency must be above 0");
+        }
+        if self.search.every_seconds == 0 || self.search.parallel == 0 || self.search.writer_bytes < WRITER_BYTES_MIN {
+            bail!("search.every_seconds and search.parallel must be above 0, search.writer_bytes at least {WRITER_BYTES_MIN}");
         }
         let raft = &self.raft;
         if raft.heartbeat_ms == 0

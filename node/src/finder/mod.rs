@@ -3,16 +3,17 @@
 
 mod shown;
 
-pub use shown::{Shown, ShownFragment};
+pub use shown::{Shown, ShownFragment, WithBody};
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use zcluster_api::directory::Account;
-use zcluster_api::find::{FIND_LIMIT_MAX, Find, FindCursor, FindKey, FindOrder};
+use zcluster_api::find::{FIND_LIMIT_MAX, Find, FindCursor, FindKey, FindOrder, Hit};
 use zcluster_api::text::TextIndexes;
 use zcluster_api::{
     Actor, Call, Error, ItemId, MailboxApi, MailboxQuery, MailboxReply, RequestId, Result, SearchExpr,
+    TextField,
 };
 use zcluster_query::{Context, Query, QueryError};
 use zcluster_runtime::{random_bytes, wall_ms};
@@ -163,11 +164,7 @@ impl Finder {
     /// [`FindError`].
     pub async fn find(&self, actor: Actor, account: &Account, ask: &Ask) -> std::result::Result<Page, FindError> {
         let query = self.parse(account, ask)?;
-        let order = match (query.order, &ask.sort_by) {
-            (Some(order), _) => order,
-            (None, Some(name)) => order_named(name)?,
-            (None, None) => FindOrder::default(),
-        };
+        let order = order(&query, ask)?;
         let limit = if ask.limit == 0 { 10 } else { ask.limit.min(FIND_LIMIT_MAX) };
         let after = ask.cursor.clone().map(|at| FindCursor { key: at.sort_val.into(), item: ItemId(at.id) });
         let find = Find {
@@ -185,13 +182,86 @@ impl Finder {
             other => return Err(Error::Internal(format!("expected hits, got {other:?}")).into()),
         };
         let conditions = if ask.fragments { query.conditions } else { Vec::new() };
-        let hits = self.show(actor, account, hits, &conditions).await?;
+        let shown = self.show(actor, account, hits, &conditions, false).await?;
+        let hits = shown.into_iter().map(|one| one.shown).collect();
         Ok(Page { hits, more, total, explained: zcluster_query::explain(&query.expr) })
+    }
+
+    /// Reads a query that is put to many mailboxes: it means the same for all, and leaves no folder out. With the search that
+    /// gives the first hits of each.
+    ///
+    /// # Errors
+    /// [`FindError::Query`], [`FindError::Order`], [`FindError::Field`].
+    pub fn discovery(&self, ask: &Ask) -> std::result::Result<(Query, Find), FindError> {
+        let context = Context {
+            now_ms: i64::try_from(wall_ms()).unwrap_or(i64::MAX),
+            zone: ask.tz.clone().unwrap_or_default(),
+            locale: ask.locale.clone().unwrap_or_default(),
+            default_field: field(ask)?,
+            include_trash: true,
+            include_junk: true,
+            ..Context::default()
+        };
+        let query = zcluster_query::parse(&ask.query, &context)?;
+        let find = Find {
+            expr: query.expr.clone(),
+            order: order(&query, ask)?,
+            conversations: false,
+            after: None,
+            offset: 0,
+            limit: if ask.limit == 0 { 10 } else { ask.limit.min(FIND_LIMIT_MAX) },
+            deleted: true,
+        };
+        Ok((query, find))
+    }
+
+    /// The hits of a discovery in one mailbox behind one of them.
+    ///
+    /// # Errors
+    /// What the mailbox answered.
+    pub async fn behind(
+        &self,
+        account: &Account,
+        ask: &Ask,
+        (item, key): (ItemId, FindKey),
+        limit: u32,
+    ) -> Result<Vec<Hit>> {
+        let (_, find) = self.discovery(ask).map_err(|e| Error::Invalid(e.to_string()))?;
+        let find = Find { after: Some(FindCursor { key, item }), limit, ..find };
+        match self.ask(Actor::System, account, MailboxQuery::Find(find)).await? {
+            MailboxReply::Hits { hits, .. } => Ok(hits),
+            other => Err(Error::Internal(format!("expected hits, got {other:?}"))),
+        }
+    }
+
+    /// What is shown of hits, with where their bodies are.
+    ///
+    /// # Errors
+    /// What the mailbox answered.
+    pub async fn shown(&self, actor: Actor, account: &Account, hits: Vec<Hit>) -> Result<Vec<WithBody>> {
+        self.show(actor, account, hits, &[], true).await
     }
 
     async fn ask(&self, actor: Actor, account: &Account, query: MailboxQuery) -> Result<MailboxReply> {
         let request = RequestId(random_bytes());
         self.mailboxes.read(Call { actor, account: account.id, request, timeout: FIND_TIMEOUT, body: query }).await
+    }
+}
+
+/// The order that is wanted.
+fn order(query: &Query, ask: &Ask) -> std::result::Result<FindOrder, FindError> {
+    match (query.order, &ask.sort_by) {
+        (Some(order), _) => Ok(order),
+        (None, Some(name)) => order_named(name),
+        (None, None) => Ok(FindOrder::default()),
+    }
+}
+
+/// Where words without an operator are looked for.
+fn field(ask: &Ask) -> std::result::Result<Vec<TextField>, FindError> {
+    match &ask.field {
+        Some(field) => zcluster_query::text_fields(field).ok_or_else(|| FindError::Field(field.clone())),
+        None => Ok(Vec::new()),
     }
 }
 
@@ -217,16 +287,12 @@ fn context(account: &Account, ask: &Ask) -> std::result::Result<Context, FindErr
         own if own.is_empty() => text("zimbraLocale"),
         own => own,
     };
-    let default_field = match &ask.field {
-        Some(field) => zcluster_query::text_fields(field).ok_or_else(|| FindError::Field(field.clone()))?,
-        None => Vec::new(),
-    };
     Ok(Context {
         now_ms: i64::try_from(wall_ms()).unwrap_or(i64::MAX),
         zone: ask.tz.clone().unwrap_or_else(|| text("zimbraPrefTimeZoneId")),
         locale: ask.locale.clone().unwrap_or(locale),
         first_day_of_week: account.effective("zimbraPrefCalendarFirstDayOfWeek").and_then(|d| d.parse().ok()).unwrap_or(0),
-        default_field,
+        default_field: field(ask)?,
         account: account.id.to_string(),
         own_addresses,
         include_trash: is("zimbraPrefIncludeTrashInSearch"),

@@ -8,7 +8,7 @@ use zcluster_api::directory::Account;
 use zcluster_api::find::Hit;
 use zcluster_api::mailbox::{Message, Want};
 use zcluster_api::{
-    Actor, Call, Error, Flags, FolderId, MailboxQuery, MailboxReply, RequestId, Result, SearchExpr, UidSet,
+    Actor, BlobRef, Call, Error, Flags, FolderId, MailboxQuery, MailboxReply, RequestId, Result, SearchExpr, UidSet,
 };
 use zcluster_mail::Summary;
 use zcluster_runtime::random_bytes;
@@ -51,6 +51,14 @@ pub struct Shown {
     pub fragment: Option<ShownFragment>,
 }
 
+/// A hit as shown, with where its body is.
+pub struct WithBody {
+    /// As shown.
+    pub shown: Shown,
+    /// Its body, if it was asked for.
+    pub blob: Option<BlobRef>,
+}
+
 /// A piece of text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ShownFragment {
@@ -80,7 +88,8 @@ impl Finder {
         account: &Account,
         hits: Vec<Hit>,
         conditions: &[SearchExpr],
-    ) -> Result<Vec<Shown>> {
+        bodies: bool,
+    ) -> Result<Vec<WithBody>> {
         if hits.is_empty() {
             return Ok(Vec::new());
         }
@@ -93,7 +102,7 @@ impl Finder {
         let mut messages = BTreeMap::new();
         for (folder, mut uids) in by_folder {
             loop {
-                let want = Want { summary: true, blob: !conditions.is_empty() };
+                let want = Want { summary: true, blob: bodies || !conditions.is_empty() };
                 let query = MailboxQuery::Messages { folder, uids, want, changed_since: None, limit: 1_000 };
                 let (page, next) = match self.ask(actor, account, query).await {
                     Ok(MailboxReply::Messages { messages, next }) => (messages, next),
@@ -111,7 +120,8 @@ impl Finder {
         for hit in hits {
             let Some(message) = messages.get(&(hit.folder, hit.uid)).filter(|m| m.item == hit.item) else { continue };
             let fragment = self.fragment(actor, account, message, conditions).await?;
-            shown.push(show(hit, message, &folders, fragment)?);
+            let blob = message.blob.clone();
+            shown.push(WithBody { shown: show(hit, message, &folders, fragment)?, blob });
         }
         Ok(shown)
     }

@@ -172,11 +172,11 @@ impl State {
         let mut out = TantivyDocument::default();
         out.add_u64(self.fields.key, key);
         let mut pack = Pack::default();
-        words_of(doc, &mut |term, position| pack.push(term, position));
+        let word_cut = words_of(doc, &mut |term, position| pack.push(term, position));
         self.flow.enter(pack.text.len());
         out.add_text(self.fields.words, pack.text);
         let mut marks = BTreeSet::new();
-        marks_of(doc, &mut |mark| {
+        marks_of(doc, word_cut, &mut |mark| {
             marks.insert(mark.to_owned());
         });
         marks.iter().for_each(|mark| out.add_text(self.fields.marks, mark));

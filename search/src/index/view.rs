@@ -1,9 +1,11 @@
 //! An index as of its last commit.
 
-use crate::ask::Ask;
+use crate::ask::{Ask, How, Mark};
 use crate::index::dictionary::Bounds;
 use crate::index::segment::{Segment, key, keys};
 use crate::index::{guarded, number};
+use crate::needle::narrowing;
+use crate::terms;
 use std::path::PathBuf;
 use tantivy::Searcher;
 use zcluster_api::error::{Error, Result};
@@ -70,6 +72,56 @@ impl View {
     }
 }
 
+/// What IMAP's conditions look at that narrow something: the field's prefix, and the mark of messages where it does not
+/// tell everything.
+fn imap(leaf: &SearchExpr) -> Option<(&'static str, &'static str, &str)> {
+    match leaf {
+        SearchExpr::Body(text) => Some(("b", terms::NOT_PLAIN, text)),
+        SearchExpr::Header { name, text } => {
+            let field = match name.to_ascii_lowercase().as_str() {
+                "subject" => "s",
+                "from" | "sender" => "f",
+                "to" => "t",
+                "cc" | "bcc" => "c",
+                "return-path" | "x-envelope-from" => "e",
+                "delivered-to" | "x-envelope-to" => "g",
+                _ => return None,
+            };
+            Some((field, terms::HEADER_CUT, text))
+        }
+        _ => None,
+    }
+}
+
+impl View {
+    /// The items that an IMAP condition may hold for, as far as words tell.
+    fn find_imap(&self, mailbox: u32, leaf: &SearchExpr) -> Result<Option<Marked>> {
+        let Some((field, unsure, text)) = imap(leaf) else { return Ok(None) };
+        let Some(elements) = narrowing(text) else { return Ok(None) };
+        let mark = |m: &str| self.ask(mailbox, &Ask::Marks(vec![Mark::Is(m.to_owned())]));
+        // Of words that were cut nobody knows how they end.
+        let cut = elements.iter().any(|e| matches!(e.how, How::Suffix | How::Within));
+        let mut may: Option<ItemSet> = None;
+        for element in elements {
+            let ask = Ask::Phrase { fields: vec![field.to_owned()], elements: vec![element] };
+            let found = match self.ask(mailbox, &ask) {
+                Err(Error::TooLarge(_)) => return Ok(None),
+                found => found?,
+            };
+            match &mut may {
+                Some(may) => may.keep_all(&found),
+                None => may = Some(found),
+            }
+        }
+        let mut may = may.unwrap_or_default();
+        may.add_all(&mark(unsure)?);
+        if cut {
+            may.add_all(&mark(terms::WORD_CUT)?);
+        }
+        Ok(Some(Marked { sure: ItemSet::default(), may }))
+    }
+}
+
 impl TextView for View {
     fn mark(&self) -> &[u8] {
         &self.mark
@@ -81,7 +133,7 @@ impl TextView for View {
             SearchExpr::Words(_) | SearchExpr::Attachment(_) | SearchExpr::Recognised(_) => {
                 self.find_words(mailbox, &Ask::new(leaf)?)
             }
-            _ => Ok(None),
+            _ => self.find_imap(mailbox, leaf),
         })
     }
 

@@ -77,15 +77,16 @@ pub(crate) fn take_apart(text: &str, sink: &mut dyn FnMut(Token<'_>)) {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+/// What a character is to a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
     Plain,
     Paired,
     Extend,
     None,
 }
 
-fn class(c: char) -> Class {
+pub(crate) fn class(c: char) -> Class {
     if c.is_ascii() {
         return if c.is_ascii_alphanumeric() { Class::Plain } else { Class::None };
     }

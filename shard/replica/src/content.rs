@@ -109,9 +109,8 @@ impl MailContent {
     fn words(&self, leaf: &SearchExpr, candidate: &Candidate<'_>) -> Result<bool> {
         let Some(texts) = &self.texts else { return Err(Error::Invalid(NO_WORDS.into())) };
         if let SearchExpr::Attachment(_) = leaf {
-            let files = zcluster_mail::attached_files(&Summary::decode(candidate.summary)?);
-            let types = files.into_iter().map(|file| file.media_type).collect();
-            return texts.all.matches(leaf, &TextDoc { types, ..TextDoc::default() });
+            // The summary knows the parts.
+            return texts.all.matches(leaf, &Docs::new(None).base(candidate.summary, &[])?);
         }
         let id = candidate.blob_id();
         let known = self.doc.borrow().as_ref().filter(|(of, _)| *of == id).map(|(_, doc)| doc.clone());

@@ -38,7 +38,7 @@ impl Docs {
     pub fn has_files(&self, summary: &[u8]) -> Result<bool> {
         let Some(reader) = &self.files else { return Ok(false) };
         let files = zcluster_mail::attached_files(&Summary::decode(summary)?);
-        Ok(files.iter().any(|file| reader.knows(&file.media_type, &file.name)))
+        Ok(files.iter().any(|file| reader.knows(&file.media_type, file.file_name.as_deref().unwrap_or_default())))
     }
 
     /// The files that are to be read, decoded.
@@ -48,11 +48,14 @@ impl Docs {
     pub fn files(&self, summary: &[u8], raw: &[u8]) -> Result<Vec<AttachedBytes>> {
         let Some(reader) = &self.files else { return Ok(Vec::new()) };
         let files = zcluster_mail::attached_files(&Summary::decode(summary)?);
-        let known = files.into_iter().filter(|file| reader.knows(&file.media_type, &file.name)).take(FILES_MAX);
+        let known = files.into_iter().filter(|file| reader.knows(&file.media_type, file.file_name.as_deref().unwrap_or_default())).take(FILES_MAX);
         let decoded = known.filter_map(|file| {
-            let bytes: Bytes = file.decode(raw).into();
+            let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(raw.len());
+            let encoded = raw.get(at(file.range.start)..at(file.range.end)).unwrap_or_default();
+            let bytes: Bytes = zcluster_mail::decode_file(&file, encoded).into();
             let fits = !bytes.is_empty() && bytes.len() <= FILE_BYTES_MAX;
-            fits.then_some(AttachedBytes { media_type: file.media_type, name: file.name, bytes })
+            let name = file.file_name.unwrap_or_default();
+            fits.then_some(AttachedBytes { media_type: file.media_type, name, bytes })
         });
         Ok(decoded.collect())
     }
