@@ -74,7 +74,7 @@ impl Inner {
     /// # Errors
     /// As [`limit_read`](Self::limit_read).
     pub async fn limit_write(&self, call: &mut Call<MailboxCommand>) -> Result<()> {
-        if is_about_deleted(&call.body) && is_owner(call) {
+        if is_owner(call) {
             let account = self.account(call.account, Instant::now() + call.timeout).await?;
             limit_command(&account, &mut call.body, wall_ms())?;
         }
@@ -90,12 +90,9 @@ pub(crate) fn is_about_deleted(command: &MailboxCommand) -> bool {
     )
 }
 
-/// Writes a line of the audit trail (tracing target `audit`) when somebody, and not the cluster itself, brought deleted
-/// messages back or removed them for good, or was refused.
+/// Writes a line of the audit trail (tracing target `audit`) when somebody brought deleted messages back or removed
+/// them for good, or was refused.
 pub(crate) fn tell(actor: Actor, account: zcluster_api::AccountId, outcome: &Result<Receipt>) {
-    if actor == Actor::System {
-        return;
-    }
     match outcome {
         Ok(Receipt::Recovered { messages, .. }) => {
             let messages = messages.len();
@@ -123,7 +120,9 @@ pub(crate) struct HoldChange {
 /// The legal holds that a command lays or lifts.
 pub(crate) fn holds(command: &DirectoryCommand) -> Vec<HoldChange> {
     match command {
-        DirectoryCommand::Batch(commands) => commands.iter().enumerate().flat_map(|(n, one)| holds_of(n, one)).collect(),
+        DirectoryCommand::Batch(commands) => {
+            commands.iter().enumerate().flat_map(|(n, one)| holds_of(n, one)).collect()
+        }
         one => holds_of(0, one),
     }
 }

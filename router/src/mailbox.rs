@@ -70,7 +70,20 @@ impl Inner {
 
     /// See [`zcluster_api::MailboxApi::write`].
     pub async fn mailbox_write(&self, mut call: Call<MailboxCommand>) -> Result<Receipt> {
-        self.limit_write(&mut call).await?;
+        if !deleted::is_about_deleted(&call.body) {
+            return self.mailbox_write_untold(call).await;
+        }
+        let (actor, account) = (call.actor, call.account);
+        let outcome = match self.limit_write(&mut call).await {
+            Ok(()) => self.mailbox_write_untold(call).await,
+            Err(e) => Err(e),
+        };
+        deleted::tell(actor, account, &outcome);
+        outcome
+    }
+
+    /// The same, for the cluster's own purposes.
+    pub async fn mailbox_write_untold(&self, call: Call<MailboxCommand>) -> Result<Receipt> {
         let span = tracing::info_span!("write", account = %call.account, request = %call.request, shard = tracing::field::Empty);
         let Call { actor, account, request, timeout, body: command } = call;
         let acting = acting(actor, account);
@@ -79,15 +92,10 @@ impl Inner {
             let traits = queue_of(account.id).is_none().then(|| account.traits());
             write_work(acting, traits, home, account.quota(), request, &command)
         };
-        let outcome = match self.at_home((account, request, timeout), work).instrument(span).await {
-            Ok(Answer::Receipt(receipt)) => Ok(receipt),
-            Ok(Answer::Reply(_)) => Err(Error::Internal("a read's answer to a write".into())),
-            Err(e) => Err(e),
-        };
-        if deleted::is_about_deleted(&command) {
-            deleted::tell(actor, account, &outcome);
+        match self.at_home((account, request, timeout), work).instrument(span).await? {
+            Answer::Receipt(receipt) => Ok(receipt),
+            Answer::Reply(_) => Err(Error::Internal("a read's answer to a write".into())),
         }
-        outcome
     }
 
     /// Carries work to wherever the account's mailbox lives, and deals with shards that deny it.

@@ -98,7 +98,7 @@ impl Inner {
             // Each step is its own intention: the reply to one must not answer the next.
             let request = RequestId(random_bytes());
             let call = Call { actor: Actor::System, account, request, timeout: STEP_MAX, body: command.clone() };
-            let Receipt::Purged { items, more, .. } = self.mailbox_write(call).await? else {
+            let Receipt::Purged { items, more, .. } = self.mailbox_write_untold(call).await? else {
                 return Err(Error::Internal("another command's receipt".into()));
             };
             gone += items;

@@ -3,7 +3,8 @@
 use crate::inner::Inner;
 use crate::service::RouterService;
 use crate::{
-    ClusterStatus, Discovered, NodeTexts, RouterConfig, Sought, courier, groups, hub, outbox, packer,  reconcile, retention,
+    ClusterStatus, Discovered, NodeTexts, RouterConfig, Sought, courier, groups, hub, outbox, packer, reconcile,
+    retention,
 };
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;

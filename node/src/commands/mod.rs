@@ -3,6 +3,7 @@
 mod carry_in;
 pub mod discover;
 mod dkim;
+pub mod dumpster;
 mod fault;
 pub mod import_zimbra;
 pub mod init;

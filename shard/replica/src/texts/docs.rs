@@ -48,7 +48,10 @@ impl Docs {
     pub fn files(&self, summary: &[u8], raw: &[u8]) -> Result<Vec<AttachedBytes>> {
         let Some(reader) = &self.files else { return Ok(Vec::new()) };
         let files = zcluster_mail::attached_files(&Summary::decode(summary)?);
-        let known = files.into_iter().filter(|file| reader.knows(&file.media_type, file.file_name.as_deref().unwrap_or_default())).take(FILES_MAX);
+        let known = files
+            .into_iter()
+            .filter(|file| reader.knows(&file.media_type, file.file_name.as_deref().unwrap_or_default()))
+            .take(FILES_MAX);
         let decoded = known.filter_map(|file| {
             let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(raw.len());
             let encoded = raw.get(at(file.range.start)..at(file.range.end)).unwrap_or_default();
