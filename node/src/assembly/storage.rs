@@ -95,7 +95,7 @@ fn keep_texts(dir: &DataDir, config: &Config, replicas: &Replicas) -> Result<Opt
     let writer_bytes = usize::try_from(config.search.writer_bytes)?;
     let settings = zcluster_search::Settings { writer_bytes, ..zcluster_search::Settings::default() };
     let texts: Arc<dyn TextIndexes> = Arc::new(zcluster_search::Indexes::new(dir.texts(), settings));
-    let kept = replicas.set_texts(texts.clone(), None, Arc::new(|_| true));
+    let kept = replicas.set_texts(texts.clone(), None);
     kept.context("the indexes of texts")?;
     Ok(Some(texts))
 }

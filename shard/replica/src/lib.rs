@@ -33,7 +33,7 @@ pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use node::ClaimedOutgoing;
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
-pub use texts::{MemoryTexts, ReadsFiles, TextConfig, TextState};
+pub use texts::{MemoryTexts, TextConfig, TextState};
 pub use zcluster_state::{
     Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Retained,
     RetainedPage, Stage,

@@ -9,7 +9,7 @@ use crate::indexes::FolderIndexes;
 use crate::machine::Machine;
 use crate::node::{ClaimedOutgoing, NodeState, Positions};
 use crate::snapshot::sink::removal;
-use crate::texts::{self, ReadsFiles, TextConfig, TextLook, TextState, Texts};
+use crate::texts::{self, TextConfig, TextLook, TextState, Texts};
 use crate::verdicts::{NOTED_MAX, Verdicts};
 use crate::{doubt, keys, meta};
 use bytes::Bytes;
@@ -114,9 +114,8 @@ impl Replicas {
         &self,
         all: Arc<dyn TextIndexes>,
         files: Option<Arc<dyn FileReader>>,
-        reads_files: ReadsFiles,
     ) -> Result<()> {
-        let texts = Texts::new(all, files, reads_files);
+        let texts = Texts::new(all, files);
         let here = self.on_disk().map_err(|e| Error::Unavailable(e.to_string()))?;
         texts::sweep(&texts, &here.into_iter().collect())?;
         *self.node.texts.write() = Some(Arc::new(texts));

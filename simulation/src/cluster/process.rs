@@ -80,6 +80,8 @@ impl fmt::Display for End {
     }
 }
 
+/// Mailboxes are looked through for old messages so often: seconds instead of an hour.
+const RETENTION_EVERY: Duration = Duration::from_secs(4);
 /// Sending a snapshot may take so long.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -183,7 +185,8 @@ async fn start(
     let id = NodeId::new(file.number, file.incarnation);
     let volume = cluster.shape().volume.as_ref();
     let config = RouterConfig::new(id);
-    let config = RouterConfig { packing: volume.map_or(config.packing, packing_config), ..config };
+    let packing = volume.map_or(config.packing, packing_config);
+    let config = RouterConfig { packing, retention_every: RETENTION_EVERY, ..config };
     let router = Router::start(config, raft.clone(), replicas.clone(), network.clone()).await.map_err(End::failed)?;
     machine.set_attached(id);
     cluster.wires().attach(id.0, Services::new(&raft, &router, network.clone()));

@@ -13,7 +13,7 @@ fn words(text: &str, prefix: bool) -> SearchExpr {
     SearchExpr::Words(Words { fields: vec![TextField::Content], text: text.into(), prefix, suffix: false })
 }
 
-fn find(expr: SearchExpr) -> MailboxQuery {
+fn find(expr: SearchExpr, dumpster: Option<u64>) -> MailboxQuery {
     let order = FindOrder { descending: false, ..FindOrder::default() };
     MailboxQuery::Find(Find {
         expr,
@@ -23,12 +23,16 @@ fn find(expr: SearchExpr) -> MailboxQuery {
         offset: 0,
         limit: 1_000,
         deleted: false,
-        dumpster: None,
+        dumpster,
     })
 }
 
 async fn items(replicas: &Arc<Replicas>, expr: SearchExpr) -> Vec<u32> {
-    match ask(replicas, find(expr)).await {
+    found(replicas, expr, None).await
+}
+
+async fn found(replicas: &Arc<Replicas>, expr: SearchExpr, dumpster: Option<u64>) -> Vec<u32> {
+    match ask(replicas, find(expr, dumpster)).await {
         Ok(MailboxReply::Hits { hits, .. }) => hits.into_iter().map(|hit| hit.item.0).collect(),
         other => panic!("{other:?}"),
     }
@@ -37,7 +41,7 @@ async fn items(replicas: &Arc<Replicas>, expr: SearchExpr) -> Vec<u32> {
 /// Opened as a node opens them; every search is made twice, with the index and without.
 fn open(engine: &Arc<MemoryEngine>, texts: &MemoryTexts) -> Arc<Replicas> {
     let replicas = Replicas::with_engine(engine.clone(), Fatal::new()).unwrap();
-    replicas.set_texts(Arc::new(texts.clone()), None, Arc::new(|_| true)).unwrap();
+    replicas.set_texts(Arc::new(texts.clone()), None).unwrap();
     replicas.doubt_indexes();
     replicas
 }
@@ -54,6 +58,10 @@ async fn check(replicas: &Arc<Replicas>, upto: usize) {
         let some = items(replicas, words(&format!("day {n}"), false)).await;
         assert!(some.len() <= 1 && some.iter().all(|item| all.contains(item)));
     }
+    // What was deleted is found where it is now, and nowhere else.
+    let deleted = found(replicas, SearchExpr::All, Some(0)).await;
+    assert_eq!(found(replicas, words("DULL boy", false), Some(0)).await, deleted);
+    assert!(deleted.iter().all(|item| !all.contains(item)));
     let prefix = items(replicas, words("day 1", true)).await;
     let either = SearchExpr::Or(vec![words("day 1", true), SearchExpr::Not(Box::new(words("dull", false)))]);
     assert_eq!(items(replicas, either).await, prefix);
