@@ -7,3 +7,4 @@ mod failover;
 mod growth;
 mod net;
 mod packing;
+mod retention;

@@ -110,11 +110,7 @@ impl Replicas {
     ///
     /// # Errors
     /// The disk.
-    pub fn set_texts(
-        &self,
-        all: Arc<dyn TextIndexes>,
-        files: Option<Arc<dyn FileReader>>,
-    ) -> Result<()> {
+    pub fn set_texts(&self, all: Arc<dyn TextIndexes>, files: Option<Arc<dyn FileReader>>) -> Result<()> {
         let texts = Texts::new(all, files);
         let here = self.on_disk().map_err(|e| Error::Unavailable(e.to_string()))?;
         texts::sweep(&texts, &here.into_iter().collect())?;

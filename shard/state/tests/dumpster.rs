@@ -521,7 +521,7 @@ fn searches_find_one_or_the_other() {
     assert_eq!(find(&rig, everything, Some(later)).unwrap(), both[1..]);
     assert_eq!(find(&rig, SearchExpr::Larger(25), Some(0)).unwrap(), both[1..]);
     let text = String::from_utf8(content(1)).unwrap();
-    assert_eq!(find(&rig, SearchExpr::Body(text), Some(0)).unwrap(), both[..1]);
+    assert_eq!(find(&rig, SearchExpr::Text(text), Some(0)).unwrap(), both[..1]);
 }
 
 #[test]
