@@ -254,7 +254,7 @@ fn rows_of_deleted_messages() {
         .unwrap();
     let last = |table: Table| {
         let (_, key, value) = rig.kv.rows().filter(|(t, _, _)| *t == table).last().unwrap();
-        format!("{table:?} {} {}", hex(key), hex(value))
+        format!("{table:?} {} {}", hex(key), hex(value)).trim_end().to_string()
     };
     let got: Vec<String> = [Table::Mailbox, Table::Dumpster, Table::DumpsterOrder].into_iter().map(last).collect();
     let want: Vec<&str> = DELETED_ROWS.trim().lines().collect();
@@ -262,7 +262,9 @@ fn rows_of_deleted_messages() {
 }
 
 const DELETED_ROWS: &str = "
-?
+Mailbox 0000000000000007 019701000319010100001a6774858a0c0000000000f6f6f6f6f6f6f6f68450acacacacacacacacacacacacacacacacf5f4f4820103
+Dumpster 000000000000000700000100 0185871901000219020080031903e81b000001941f297c01020165496e626f781b000001941f297c02
+DumpsterOrder 0000000000000007000001941f297c0200000100
 ";
 
 #[test]
