@@ -5,6 +5,7 @@
 
 use crate::body::Codec;
 use crate::ids::BlobId;
+use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 /// Bodies that one [`BodiesCommand::Moved`] may name.
@@ -13,6 +14,9 @@ pub const MOVED_MAX: usize = 1_024;
 pub const ANNOUNCED_MAX: u64 = 10_000;
 /// An object of whose bodies' bytes less than this share is still needed is packed again, per cent.
 pub const SPARSE_PERCENT: u64 = 50;
+
+/// Stored bytes that one [`BodiesCommand::Return`] may carry.
+pub const RETURNED_BYTES_MAX: usize = 1024 * 1024;
 
 /// A body's place in an object.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -101,6 +105,34 @@ pub enum BodiesCommand {
         #[n(0)]
         chunks: u32,
     },
+    /// Bodies come back from an object into the shard: those that still lie in it, and whose pieces came in order and are
+    /// as many bytes as the object holds of them. Others stay where they are.
+    #[n(6)]
+    Return {
+        /// The object's number.
+        #[n(0)]
+        object: u64,
+        /// At most [`MOVED_MAX`], and [`RETURNED_BYTES_MAX`] bytes together.
+        #[n(1)]
+        pieces: Vec<Returned>,
+    },
+}
+
+/// A piece of a body that comes back into its shard.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Returned {
+    /// Whose.
+    #[n(0)]
+    pub id: BlobId,
+    /// Its number; 0 begins anew.
+    #[n(1)]
+    pub seq: u32,
+    /// No more come.
+    #[n(2)]
+    pub last: bool,
+    /// Stored bytes: each piece but the last has [`crate::body::CHUNK_MAX`].
+    #[cbor(n(3), with = "crate::codec::bytes_field")]
+    pub bytes: Bytes,
 }
 
 /// The answer to a [`BodiesCommand`].
@@ -120,10 +152,10 @@ pub enum BodiesReceipt {
         #[n(0)]
         object: u64,
     },
-    /// To `Moved`.
+    /// To `Moved` and `Return`.
     #[n(2)]
     Moved {
-        /// Bodies that lie in the object now because of this command.
+        /// Bodies that lie in the object, or in the shard again, because of this command.
         #[n(0)]
         bodies: u64,
     },

@@ -26,6 +26,19 @@ pub struct Listed {
     pub changed_ms: u64,
 }
 
+/// Requests sent to stores: what they are paid for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Reads of objects.
+    pub gets: u64,
+    /// Writes of objects.
+    pub puts: u64,
+    /// Deletions of objects.
+    pub deletes: u64,
+    /// Lists of names.
+    pub lists: u64,
+}
+
 /// The volumes of this cluster, from this node. Implemented by `volume/`, and by the simulator in memory with faults.
 /// Futures borrow nothing: they may outlive the call.
 ///
@@ -37,6 +50,11 @@ pub trait Volumes: Send + Sync + 'static {
     /// # Errors
     /// `NotFound`: the store answers, and there is no such object, or it ends before the range does.
     fn read(&self, volume: &str, object: &str, range: Range<u64>) -> BoxFuture<'static, Result<Bytes>>;
+
+    /// The same as [`read`](Self::read), surely from the store and not from a copy that is kept nearby.
+    fn fetch(&self, volume: &str, object: &str, range: Range<u64>) -> BoxFuture<'static, Result<Bytes>> {
+        self.read(volume, object, range)
+    }
 
     /// Writes a new object, durable when it returns; again with the same bytes: fine. After an error it may be there.
     ///
@@ -54,6 +72,16 @@ pub trait Volumes: Send + Sync + 'static {
 
     /// The volume that bodies go to where no rule says otherwise, if there is one.
     fn default_volume(&self) -> Option<String>;
+
+    /// Requests that this node has sent to volumes since it started, repetitions included.
+    fn requests(&self) -> Requests {
+        Requests::default()
+    }
+
+    /// All volumes, by name.
+    fn names(&self) -> Vec<String> {
+        self.default_volume().into_iter().collect()
+    }
 }
 
 /// What is known of a volume by those who refer to it. Implemented by the router over all shards.

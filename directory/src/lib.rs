@@ -5,7 +5,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `service` | find, create, change, remove, rename |
+//! | `service` | find, create, change, remove |
+//! | `naming` | rename, add and remove addresses |
 //! | `prepared` | the same, checked but not carried out yet: for batches |
 //! | `changes` | a change checked against the schema |
 //! | `commands` | checked changes as commands for the log |
@@ -22,13 +23,14 @@
 //! | `inherit` | what an entry inherits |
 //! | `filter_text` | filters as text (RFC 4515) |
 //! | `bring`, `wanted` | many entries brought in, again and again |
-//! | `ldif`, `dn`, `tree`, `shown` | entries as text (RFC 2849), their names in Zimbra's tree |
+//! | `ldif`, `dn`, `tree`, `shown`, `change` | entries and changes as text (RFC 2849), their names in Zimbra's tree |
 //! | `zimbra` | the dump of a Zimbra site, read |
 //! | `defaults` | what a new cluster's config and COS hold |
 
 mod access;
 mod audit;
 mod bring;
+pub mod change;
 mod changes;
 mod commands;
 pub mod defaults;
@@ -41,6 +43,7 @@ mod inherit;
 mod known;
 pub mod ldif;
 mod limits;
+mod naming;
 mod passwords;
 mod prepared;
 pub mod rights;

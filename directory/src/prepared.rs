@@ -29,33 +29,6 @@ pub(crate) fn at_creation(kind: ObjectKind, attrs: Vec<Modification>) -> Result<
 }
 
 impl Directory {
-    /// The checked command that changes an entry; nothing, if nothing is to be changed.
-    ///
-    /// # Errors
-    /// As [`Directory::modify`].
-    pub async fn modification(
-        &self,
-        actor: Actor,
-        object: &Object,
-        changes: Vec<Modification>,
-    ) -> Result<Option<DirectoryCommand>, Failure> {
-        self.change_of(actor, object, changes, Vec::new()).await
-    }
-
-    /// The same with what goes with a new password, which nobody may set by itself (`trusted`).
-    ///
-    /// # Errors
-    /// As [`Directory::modify`].
-    pub async fn modification_with(
-        &self,
-        actor: Actor,
-        object: &Object,
-        changes: Vec<Modification>,
-        trusted: Vec<Modification>,
-    ) -> Result<Option<DirectoryCommand>, Failure> {
-        self.change_of(actor, object, changes, trusted).await
-    }
-
     /// The checked command that makes an account, with what goes with its first password (`trusted`).
     ///
     /// # Errors

@@ -1,7 +1,7 @@
-//! Entries as LDIF shows them, and what LDIF says as wishes and changes.
+//! Entries as LDIF shows them, and what LDIF says as wishes.
 
 use crate::dn::Dn;
-use crate::ldif::{Line, ModKind, What};
+use crate::ldif::Line;
 use crate::tree::{self, Place};
 use crate::wanted::{Owner, Wanted, kind_text};
 use crate::{Directory, Failure, filter_text};
@@ -9,9 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use zcluster_api::directory::{
-    Attributes, Filter, Kinds, Modification, ModifyKind, Object, ObjectBy, ObjectKind, Search,
-};
+use zcluster_api::directory::{Attributes, Filter, Kinds, Object, ObjectBy, ObjectKind, Search};
 use zcluster_api::{AccountId, Actor};
 use zcluster_schema::Kind;
 
@@ -134,57 +132,6 @@ pub fn wanted(dn: &str, lines: &[Line]) -> Result<Option<Wanted>, String> {
         }
     }
     Ok(Some(wanted))
-}
-
-/// A change of a file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Change {
-    /// Of what.
-    pub dn: String,
-    /// What.
-    pub how: How,
-}
-
-/// See [`Change`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum How {
-    /// It goes.
-    Delete,
-    /// Attributes change: `add`, `delete`, `replace` or `increment`, name, values.
-    Modify(Vec<(String, String, Vec<String>)>),
-    /// It gets another name.
-    Rename {
-        /// First part of the new name.
-        new_rdn: String,
-        /// New place in the tree.
-        new_superior: Option<String>,
-    },
-}
-
-impl How {
-    /// What a record says; nothing for entries.
-    ///
-    /// # Errors
-    /// A value is not UTF-8.
-    pub fn of(what: &What) -> Result<Option<How>, String> {
-        Ok(Some(match what {
-            What::Content(_) | What::Add(_) => return Ok(None),
-            What::Delete => How::Delete,
-            What::Rename { new_rdn, new_superior, .. } => {
-                How::Rename { new_rdn: new_rdn.clone(), new_superior: new_superior.clone() }
-            }
-            What::Modify(mods) => {
-                let mut out = Vec::with_capacity(mods.len());
-                for m in mods {
-                    let (name, _) = text_of(&m.attr, b"")?;
-                    let values = m.values.iter().map(|v| text_of(&m.attr, v).map(|(_, text)| text));
-                    out.push((m.kind.word().to_string(), name, values.collect::<Result<_, _>>()?));
-                }
-                How::Modify(out)
-            }
-        }))
-    }
 }
 
 /// Which entries to list.
@@ -338,59 +285,10 @@ impl Directory {
         };
         Ok(found)
     }
-
-    /// Carries out a change of a file.
-    ///
-    /// # Errors
-    /// There is no such entry, or what the change is refused for.
-    pub async fn change(&self, actor: Actor, change: &Change) -> Result<(), Failure> {
-        let dn = Dn::parse(&change.dn).map_err(|e| Failure::invalid(e.to_string()))?;
-        let object = self.at(&dn).await?;
-        match &change.how {
-            How::Delete => self.delete(actor, &object).await,
-            How::Modify(mods) => {
-                let mods = mods.iter().map(modification).collect::<Result<_, _>>()?;
-                self.modify(actor, &object, mods).await.map(|_| ())
-            }
-            How::Rename { new_rdn, new_superior } => {
-                let bad = |e: crate::dn::DnError| Failure::invalid(e.to_string());
-                let above = match new_superior {
-                    Some(text) => Dn::parse(text).map_err(bad)?,
-                    None => dn.parent().unwrap_or_default(),
-                };
-                let new = above.child(Dn::parse_rdn(new_rdn).map_err(bad)?);
-                let place = tree::place(&new).filter(|p| kind_at(p, &classes(&object)) == Some(object.kind));
-                let (name, owner) = place
-                    .as_ref()
-                    .and_then(name_at)
-                    .ok_or_else(|| Failure::invalid(format!("an entry of this kind cannot be called {new}")))?;
-                if owner.is_some() && !above.same(&dn.parent().unwrap_or_default()) {
-                    return Err(Failure::invalid("what belongs to an entry cannot be given to another"));
-                }
-                self.rename(actor, &object, &name).await.map(|_| ())
-            }
-        }
-    }
 }
 
-fn classes(object: &Object) -> Vec<String> {
+pub(crate) fn classes(object: &Object) -> Vec<String> {
     object.kind.object_classes().iter().map(|c| (*c).to_string()).collect()
-}
-
-fn modification((kind, name, values): &(String, String, Vec<String>)) -> Result<Modification, Failure> {
-    let (name, values) = (name.clone(), values.clone());
-    let all = values.is_empty();
-    let kind = match kind.as_str() {
-        word if word == ModKind::Add.word() => ModifyKind::Add,
-        word if word == ModKind::Delete.word() && !all => ModifyKind::Remove,
-        word if word == ModKind::Increment.word() => ModifyKind::Increment,
-        word if word == ModKind::Replace.word() || word == ModKind::Delete.word() => ModifyKind::Replace,
-        other => return Err(Failure::invalid(format!("change {other:?}"))),
-    };
-    if name.eq_ignore_ascii_case("userPassword") && values.iter().any(|v| !crate::bring::is_hash(v)) {
-        return Err(Failure::invalid("a password that is not hashed"));
-    }
-    Ok(Modification { name, kind, values })
 }
 
 fn shown(object: &Object, dn: String, attrs: &Attributes) -> Shown {

@@ -45,6 +45,10 @@ pub enum Command {
     Dkim(Dkim),
     /// Manage the buckets and shared folders where bodies lie outside of the shards
     Volume(crate::commands::volume::Volume),
+    /// Prove that message bodies are where they should be (Zimbra's zmblobchk), and tell what they cost
+    Blob(crate::commands::blob::Blob),
+    /// Apply the volumes' policies: bodies go to a volume by age, size and folder (Zimbra's zmhsm)
+    Hsm(crate::commands::hsm::Hsm),
     /// Show and send what this node will tell domains about their mail (TLS and DMARC reports)
     Report(Report),
     /// Auth tokens, two-factor authentication, app passwords, and their keys

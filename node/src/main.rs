@@ -20,6 +20,7 @@ mod pki;
 mod ports;
 mod relay;
 mod telemetry;
+mod texts;
 mod token;
 mod volumes;
 
@@ -31,6 +32,8 @@ use std::io::Write;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ! {
+    // Before anything else exists in this process.
+    texts::work_if_asked();
     let cli = cli::Cli::parse_from(arguments());
     if cli.command.is_short() {
         // `zcluster status | head` ends quietly when head has seen enough.

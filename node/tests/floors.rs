@@ -51,6 +51,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ),
         ("zcluster-volume", &["zcluster-api", "zcluster-runtime"]),
         ("zcluster-search", &["zcluster-api"]),
+        ("zcluster-extract", &["zcluster-runtime"]),
         ("zcluster-directory", &["zcluster-schema", "zcluster-api", "zcluster-runtime"]),
         (
             "zcluster-delivery",
@@ -88,7 +89,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 }
 
 /// Crates of others that only these of ours may name.
-const KEPT: [(&str, &[&str]); 7] = [
+const KEPT: [(&str, &[&str]); 10] = [
     ("openraft", &["zcluster-raft"]),
     ("openraft-rt", &["zcluster-raft"]),
     ("openraft-rt-tokio", &["zcluster-raft"]),
@@ -96,6 +97,10 @@ const KEPT: [(&str, &[&str]); 7] = [
     ("tonic", &["zcluster-rpc"]),
     ("object_store", &["zcluster-volume"]),
     ("tantivy", &["zcluster-search"]),
+    // Readers of hostile files belong in the cage (docs/decisions/0028).
+    ("calamine", &["zcluster-extract"]),
+    ("cfb", &["zcluster-extract"]),
+    ("pdf-extract", &["zcluster-extract"]),
 ];
 
 /// What the pure crates must do without, outside their tests.

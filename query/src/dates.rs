@@ -21,7 +21,7 @@ pub(crate) fn condition(
     if date.compares.is_some() && value.comparison.is_some() {
         return Err(Problem::NoComparison(operator.name.clone()));
     }
-    let text = value.text.trim().trim_end_matches(',').to_lowercase();
+    let text = locale::plain(value.text.trim().trim_end_matches(',')).to_lowercase();
     let (begin, end) = span(&text, date.unit, context)?;
     let (from_ms, to_ms) = match date.compares.or(value.comparison).unwrap_or(Comparison::Equal) {
         Comparison::Equal => (begin, end),

@@ -31,41 +31,64 @@ const ISO: Short = Short { order: YearMonthDay, separators: &['-', '/', '.'], fo
 const YEAR_SLASHES: Short = Short { order: YearMonthDay, separators: &['/', '-', '.'], form: "yyyy/mm/dd" };
 const YEAR_DOTS: Short = Short { order: YearMonthDay, separators: &['.', '-', '/'], form: "yyyy.mm.dd" };
 
+/// Countries that do not write as others of their language do.
+const COUNTRIES: [(&str, &str, Short); 13] = [
+    ("en", "us as bi gu mh mp pr um vi", US),
+    ("en", "ca se", ISO),
+    ("en", "za", YEAR_SLASHES),
+    ("es", "pa pr", US),
+    ("es", "cl bo", SLASHES_OR_DASHES),
+    ("fr", "ca", ISO),
+    ("fr", "ch", DOTS),
+    ("it", "ch", DOTS),
+    ("nl", "be", SLASHES),
+    ("zh", "hk mo sg", SLASHES),
+    ("sr", "ba", ISO),
+    ("se", "fi", DOTS),
+    ("en", "", US),
+];
+
+/// Languages by how they write (CLDR 42, as Java 17 has it).
+const LANGUAGES: [(&str, Short); 8] = [
+    ("brx ceb chr ee fil ks lkt or zu", US),
+    ("as fy ia jv kok mi my nl rm te wo", DASHES),
+    ("pt", SLASHES_OR_DASHES),
+    ("da", DOTS_OR_DASHES),
+    (
+        "az be bg bs cs de dsb et fi fo gsw he hr hsb hy is iw ka kk ksh lb lv mk nb nn no os pl ro ru sh sk sl smn sq sr tk \
+         tr tt uk",
+        DOTS,
+    ),
+    (
+        "agq am ar asa ast bas bem bez bm bn br ca ccp cgg cy dav dje doi dua dyo ebu el en es ewo ff fr fur ga gd gl gu guz \
+         ha haw hi id ig in it jmc kab kam kde kea khq ki kkj kln km kn ksb ksf ky lag lg ln lo lu luo luy mai mas mer mfe \
+         mgh ml mni mr ms mt mua naq nd nmg nnh nus nyn om pa pcm qu rn rof rwk sa saq sat sbp seh ses sg shi so su sw ta teo \
+         tg th ti to twq tzm ur uz vai vi vun xog yav yi yo zgh",
+        SLASHES,
+    ),
+    ("af bo ce ckb dz eo gv ii jgo kl ku kw lrc lt mg mgo mzn nds rw sd se si sn sv ug wae xh", ISO),
+    ("hu ko mn", YEAR_DOTS),
+];
+
+/// Languages that put the year first, with slashes.
+const YEAR_FIRST: &str = "ak eu fa ja ne ps sah yue zh";
+
 /// The form of a locale: `de`, `en_GB`, `pt-BR`.
 pub(crate) fn short(locale: &str) -> Short {
     let locale = locale.trim().to_lowercase();
     let mut parts = locale.split(['_', '-', '.', '@']);
     let (language, country) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-    match (language, country) {
-        ("en", "" | "us" | "as" | "gu" | "mh" | "mp" | "pr" | "um" | "vi" | "bi") => US,
-        ("en", "ca" | "se") | ("fr", "ca") => ISO,
-        ("en", "za") => YEAR_SLASHES,
-        ("es", "us") => SLASHES,
-        ("es", "pa" | "pr") => US,
-        ("es", "cl" | "bo") => SLASHES_OR_DASHES,
-        ("fr" | "it", "ch") => DOTS,
-        ("nl", "be") => SLASHES,
-        ("zh", "hk" | "mo" | "sg") | ("en", _) => SLASHES,
-        ("da", _) => DOTS_OR_DASHES,
-        ("nl" | "fy" | "mi", _) => DASHES,
-        ("pt", _) => SLASHES_OR_DASHES,
-        (
-            "ar" | "ca" | "cy" | "el" | "es" | "fr" | "ga" | "gd" | "gl" | "hi" | "id" | "in" | "it" | "lo" | "ms"
-            | "mt",
-            _,
-        )
-        | ("ta" | "te" | "th" | "ur" | "vi", _) => SLASHES,
-        (
-            "az" | "be" | "bg" | "bs" | "cs" | "de" | "et" | "fi" | "he" | "hr" | "hy" | "is" | "iw" | "ka" | "kk"
-            | "lb",
-            _,
-        )
-        | ("lv" | "mk" | "nb" | "nn" | "no" | "pl" | "ro" | "ru" | "sk" | "sl" | "sq" | "sr" | "tr" | "uk", _) => DOTS,
-        ("eo" | "lt" | "si" | "sv", _) => ISO,
-        ("eu" | "fa" | "ja" | "zh", _) => YEAR_SLASHES,
-        ("hu" | "ko" | "mn", _) => YEAR_DOTS,
-        _ => US,
+    let has = |list: &str, wanted: &str| list.split_whitespace().any(|one| one == wanted);
+    let own = COUNTRIES.iter().find(|(of, countries, _)| {
+        *of == language && if country.is_empty() { countries.is_empty() } else { has(countries, country) }
+    });
+    if let Some((.., short)) = own {
+        return *short;
     }
+    if has(YEAR_FIRST, language) {
+        return YEAR_SLASHES;
+    }
+    LANGUAGES.iter().find(|(languages, _)| has(languages, language)).map_or(US, |(_, short)| *short)
 }
 
 /// The day that a text names, in the locale's form, or as `mm/dd/yyyy`, or with a year of four digits first.
@@ -123,4 +146,18 @@ pub(crate) fn year(text: &str) -> Option<NaiveDate> {
 /// The year of a day.
 pub(crate) fn year_of(day: NaiveDate) -> i32 {
     day.year()
+}
+
+/// The text with the decimal digits of any script as ASCII's, and without marks of direction.
+pub(crate) fn plain(text: &str) -> String {
+    const ZEROS: [u32; 18] = [
+        0x660, 0x6f0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0xed0, 0xf20, 0x1040,
+        0x1c50, 0xff10, 0x1_1136,
+    ];
+    let marks = ['\u{61c}', '\u{200e}', '\u{200f}'];
+    let digit = |c: char| {
+        let value = ZEROS.iter().find_map(|zero| u32::from(c).checked_sub(*zero).filter(|value| *value < 10));
+        value.and_then(|value| char::from_digit(value, 10)).unwrap_or(c)
+    };
+    text.chars().filter(|c| !marks.contains(c)).map(digit).collect()
 }

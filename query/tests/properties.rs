@@ -283,7 +283,7 @@ fn leaves() -> impl Strategy<Value = Query> {
 }
 
 fn queries() -> impl Strategy<Value = Query> {
-    leaves().prop_recursive(4, 10, 3, |inner| {
+    leaves().prop_recursive(5, 14, 3, |inner| {
         let list = || prop::collection::vec(inner.clone(), 2..4);
         prop_oneof![
             list().prop_map(Query::And),
@@ -306,7 +306,7 @@ fn messages() -> impl Strategy<Value = Vec<Message>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
     #[test]
     fn means_what_the_grammar_says(query in queries(), style in 0..4usize, messages in messages()) {
         let text = query.text(style);
@@ -322,6 +322,21 @@ proptest! {
             let plain = query.ways(true).iter().any(|way| way.iter().all(|(leaf, wanted)| leaf.holds(message) == *wanted));
             prop_assert_eq!(holds(&lifted, message), !plain, "not {} for {:?}", text, message);
         }
+    }
+}
+
+/// Ways that name a place, two levels deep beside others: `(c (in:trash or b) or a) (in:junk or d)`.
+#[test]
+fn places_named_far_down() {
+    let word = |c| Query::Leaf(Leaf::Word(c));
+    let either = |folder, c| Query::Or(vec![Query::Leaf(Leaf::In(folder)), word(c)]);
+    let first = Query::Or(vec![Query::And(vec![word('c'), either("trash", 'b')]), word('a')]);
+    let query = Query::And(vec![first, either("junk", 'd')]);
+    let expr = parse(&query.text(0), &context()).unwrap().expr;
+    for (folder, set) in FOLDERS.into_iter().flat_map(|folder| (0..16).map(move |set| (folder, set))) {
+        let words = ('a'..='d').enumerate().filter(|(at, _)| set >> at & 1 == 1).map(|(_, c)| c).collect();
+        let message = Message { words, from: 'w', folder, unread: false, size: 1 };
+        assert_eq!(holds(&expr, &message), query.holds(&message), "{message:?}: {}", explain(&expr));
     }
 }
 

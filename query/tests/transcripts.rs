@@ -116,3 +116,19 @@ fn places() {
 fn errors() {
     assert!(transcript("errors", include_str!("queries/errors.txt")) > 50);
 }
+
+#[test]
+fn dates_as_java_writes_them() {
+    let lines = include_str!("java_short_dates.tsv").lines().filter(|line| !line.starts_with('#'));
+    let mut count = 0;
+    for line in lines {
+        let [locale, first, second] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let context = Context { locale: locale.into(), ..context("") };
+        for (written, day) in [(first, "[2031-04-03T00:00Z, 2031-04-04"), (second, "[2030-12-31T00:00Z, 2031-01-01")] {
+            let found = told(&format!("date:\"{written}\""), &context);
+            assert!(found.contains(day), "{written} in {locale}: {found}");
+        }
+        count += 1;
+    }
+    assert!(count > 150);
+}

@@ -13,6 +13,8 @@ use zcluster_runtime::{Instant, jitter, sleep};
 
 /// What a node says that has no such body (yet).
 const NOT_HERE: &str = "no such body here";
+/// How a node begins that knows where the body lies, but cannot read it there.
+const AWAY: &str = "not to be read now: ";
 
 impl Inner {
     /// See [`zcluster_api::MailboxApi::get`].
@@ -21,32 +23,53 @@ impl Inner {
         let Call { account, request, timeout, body: blob, .. } = call;
         let deadline = Instant::now() + timeout;
         let home = self.account(account, deadline).await?.home;
-        if self.group(home.group).is_some()
-            && let Some(stream) = self.replicas.body(home.group, &blob, range.clone()).await?
-        {
-            return Ok(stream);
+        let mut unreadable = None;
+        if self.group(home.group).is_some() {
+            match self.replicas.body(home.group, &blob, range.clone()).await {
+                Ok(Some(stream)) => return Ok(stream),
+                Ok(None) => {}
+                Err(error @ (Error::Unavailable(_) | Error::Internal(_))) => unreadable = Some(error),
+                Err(error) => return Err(error),
+            }
         }
-        if self.body_peers(home.group).is_empty() && self.group(home.group).is_some_and(|g| leads(&g)) {
+        if unreadable.is_none()
+            && self.body_peers(home.group).is_empty()
+            && self.group(home.group).is_some_and(|g| leads(&g))
+        {
             return Err(Error::NotFound(format!("body {}", blob.id)));
         }
         let head = BodyHead { group: home.group, blob: blob.clone(), from: range.start, to: range.end };
         let body = wire::request(&head, &[]);
         let mut wait = self.config.backoff_min;
         loop {
-            let mut missing = 0;
+            let (mut missing, mut away) = (0, None);
             let peers = self.body_peers(home.group);
             for to in &peers {
                 let wait = deadline.remaining().min(self.config.attempt);
                 match self.network.stream(*to, Lane::Data, wire::BODY, body.clone(), wait).await {
-                    Ok(frames) => return Ok(pieces(frames)),
+                    Ok(frames) => {
+                        if let Some(error) = &unreadable {
+                            tracing::info!(shard = home.group.0, body = %blob.id, node = to, %error, "body read by a peer");
+                            metrics::counter!("zcluster_router_bodies_read_by_peers_total").increment(1);
+                        }
+                        return Ok(pieces(frames));
+                    }
                     Err(RpcError::Remote(why)) if why == NOT_HERE => missing += 1,
+                    Err(RpcError::Remote(why)) if why.starts_with(AWAY) => {
+                        away = Some(Error::Unavailable(format!("body {}: {}", blob.id, &why[AWAY.len()..])));
+                        missing += 1;
+                    }
                     Err(error) => {
                         tracing::debug!(%request, shard = home.group.0, node = to, %error, "body not opened");
                     }
                 }
             }
+            // Each peer was asked once; the store will not be back within a client's patience.
+            if let Some(error) = unreadable {
+                return Err(error);
+            }
             if missing > 0 && missing == peers.len() {
-                return Err(Error::NotFound(format!("body {}", blob.id)));
+                return Err(away.unwrap_or_else(|| Error::NotFound(format!("body {}", blob.id))));
             }
             if deadline.remaining().is_zero() || self.is_stopped() {
                 return Err(Error::Unavailable(format!("body {}", blob.id)));
@@ -87,7 +110,10 @@ fn pieces(frames: Frames) -> BodyStream {
 
 /// The serving side.
 pub(crate) async fn serve(inner: Arc<Inner>, head: BodyHead) -> Result<Frames, RpcError> {
-    let remote = |e: Error| RpcError::Remote(e.to_string());
+    let remote = |e: Error| match e {
+        Error::Unavailable(why) => RpcError::Remote(format!("{AWAY}{why}")),
+        other => RpcError::Remote(other.to_string()),
+    };
     match inner.replicas.body(head.group, &head.blob, head.from..head.to).await.map_err(remote)? {
         Some(stream) => Ok(stream.map(move |piece| piece.map_err(remote)).boxed()),
         None => Err(RpcError::Remote(NOT_HERE.into())),

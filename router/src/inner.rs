@@ -1,13 +1,15 @@
 //! What all parts of a router share.
 
 use crate::accounts::Accounts;
+use crate::hsm::Hsm;
+use crate::packer::{Packed, Waste};
 use crate::{RouterConfig, hub::Hub};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
-use zcluster_api::GroupId;
+use zcluster_api::{GroupId, Volumes};
 use zcluster_raft::{Group, MultiRaft};
 use zcluster_replica::Replicas;
 use zcluster_rpc::Network;
@@ -33,6 +35,16 @@ pub(crate) struct Inner {
     pub stopped: watch::Sender<bool>,
     /// Rounds of packing that failed since the last that did not: the volume cannot be asked.
     pub packing_failures: AtomicU64,
+    /// What the packer has done.
+    pub packed: Packed,
+    /// What is on volumes and needed by nobody.
+    pub waste: Mutex<Waste>,
+    /// The volume policies' run.
+    pub hsm: Hsm,
+    /// Held by who has a pack in memory: one at a time on a node.
+    pub pack_slot: tokio::sync::Mutex<()>,
+    /// Where bodies lie outside of the shards, once that is known.
+    pub volumes: OnceLock<Arc<dyn Volumes>>,
 }
 
 impl Inner {
@@ -52,6 +64,11 @@ impl Inner {
             starting: tokio::sync::Mutex::new(()),
             stopped: watch::channel(false).0,
             packing_failures: AtomicU64::new(0),
+            packed: Packed::default(),
+            waste: Mutex::default(),
+            hsm: Hsm::default(),
+            pack_slot: tokio::sync::Mutex::new(()),
+            volumes: OnceLock::new(),
             config,
             raft,
             replicas,

@@ -1,54 +1,67 @@
-//! Moving bodies from shards to packs on volumes, packing sparse packs again, and removing objects that hold nothing
-//! any more: work of each shard's leader (docs/decisions/0026).
+//! Moving bodies from shards to packs on volumes, packing sparse and small packs again, emptying volumes, and removing
+//! objects that hold nothing any more: work of each shard's leader (docs/decisions/0026, 0031).
 //!
 //! Every step is agreed on by the shard before the next is begun, so that a leader may die anywhere: what it announced
 //! and did not fill is found and removed by the next, and a body lies in the shard until an object is durable that holds
 //! it. While the volume cannot be asked, bodies stay where they are.
 
+mod again;
 mod config;
+mod empty;
 mod figures;
+mod loose;
+mod write;
 
 pub use config::PackingConfig;
+pub(crate) use figures::{Packed, Waste};
+pub(crate) use write::{Pack, Stored, fill, prefix};
 
 use crate::carry::{Done, Errand, Work};
 use crate::inner::{Inner, acts_as_leader, leads};
-use std::collections::BTreeSet;
-use std::fmt::Write;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zcluster_api::directory::duration;
-use zcluster_api::pack::{MOVED_MAX, Placed};
-use zcluster_api::{
-    BlobId, BodiesCommand, BodiesReceipt, Bytes, Codec, DirectoryReply, Error, GroupId, RequestId, Result, Volumes,
-};
-use zcluster_replica::{PackedBody, Stage, check_stored, proposal};
+use zcluster_api::pack::SPARSE_PERCENT;
+use zcluster_api::{BodiesCommand, BodiesReceipt, DirectoryReply, Error, GroupId, RequestId, Result, Volumes};
+use zcluster_replica::{DueObject, Replicas, Stage, proposal};
 use zcluster_runtime::planted::{Bug, planted};
 use zcluster_runtime::{Instant, jitter, probe, random_bytes, select, sleep, spawn_blocking, timeout, wall_ms};
-use zcluster_volume::pack;
 
 /// A step in the log may take this long.
 const STEP_MAX: Duration = Duration::from_secs(30);
 /// Reading or deleting an object may take this long.
-const VOLUME_STEP_MAX: Duration = Duration::from_secs(60);
-/// Objects of one shard that one round removes, packs that it writes, sparse objects that it empties, at most.
+pub(crate) const VOLUME_STEP_MAX: Duration = Duration::from_secs(60);
+/// Objects of one shard that one round removes, packs that it writes, at most.
 const REMOVED_PER_ROUND: usize = 200;
 const PACKS_PER_ROUND: usize = 16;
-const EMPTIED_PER_ROUND: usize = 64;
 /// Commands of housekeeping in one shard and round.
 const STEPS_PER_ROUND: usize = 64;
 /// Bodies in one pack.
-const BODIES_MAX: usize = 16_384;
+pub(crate) const BODIES_MAX: usize = 16_384;
 /// Bodies that one `Order` looks at; chunks that one `Sweep` removes.
 const ORDERED_PER_STEP: u32 = 4_096;
 const SWEPT_PER_STEP: u32 = 1_024;
+/// The volumes that are to be emptied, a value of the global config for each.
+pub const DRAINED_ATTRIBUTE: &str = "zclusterVolumeDrained";
 
 /// Why a round ended early.
-enum Trouble {
+pub(crate) enum Trouble {
     /// The volume could not be asked, or gave nonsense: it is left alone for a while.
     Volume(Error),
     /// The shard did not answer: others may.
     Shard(Error),
+}
+
+impl Trouble {
+    /// What it is about.
+    pub fn error(self) -> Error {
+        match self {
+            Trouble::Volume(error) | Trouble::Shard(error) => error,
+        }
+    }
 }
 
 impl From<Error> for Trouble {
@@ -57,32 +70,52 @@ impl From<Error> for Trouble {
     }
 }
 
-type Step<T> = std::result::Result<T, Trouble>;
-
-/// Bodies on their way into one object.
-struct Pack {
-    bytes: Bytes,
-    entries: Vec<Placed>,
-    /// Objects that they are taken from.
-    from: Vec<u64>,
-}
-
-/// A body that lies somewhere, as it is stored.
-struct Stored {
-    id: BlobId,
-    size: u64,
-    codec: Codec,
-    bytes: Bytes,
-}
+pub(crate) type Step<T> = std::result::Result<T, Trouble>;
 
 /// What a node's packing shares.
-struct Packer {
-    inner: Arc<Inner>,
-    volumes: Arc<dyn Volumes>,
-    config: PackingConfig,
+pub(crate) struct Packer {
+    pub inner: Arc<Inner>,
+    pub volumes: Arc<dyn Volumes>,
+    pub config: PackingConfig,
+    /// Volumes that are to be emptied.
+    pub drained: BTreeSet<String>,
+    notes: Notes,
+}
+
+/// What the packer remembers in order not to look in vain.
+#[derive(Default)]
+struct Notes {
+    /// Until when the waiting bodies of a shard are not listed: they were too few.
+    few: Mutex<BTreeMap<GroupId, Instant>>,
+    /// Until when the packs of a shard are not compared.
+    compared: Mutex<BTreeMap<GroupId, Instant>>,
+    /// Until when an object that could not be read as it should is left alone.
+    damaged: Mutex<BTreeMap<(GroupId, u64), Instant>>,
 }
 
 impl Packer {
+    /// A packer for this node; `None` before it knows volumes.
+    pub fn new(inner: &Arc<Inner>) -> Option<Packer> {
+        let volumes = inner.volumes.get()?.clone();
+        let config = inner.config.packing;
+        let (drained, notes) = (BTreeSet::new(), Notes::default());
+        let mut packer = Packer { inner: inner.clone(), volumes, config, drained, notes };
+        packer.configure();
+        Some(packer)
+    }
+
+    /// The volume that bodies go to where no rule says otherwise; not one that is to be emptied.
+    pub fn default_volume(&self) -> Option<String> {
+        self.volumes.default_volume().filter(|volume| !self.drained.contains(volume))
+    }
+
+    /// Reads of the tables go off the event loop: they may meet a cold disk.
+    pub async fn look<T: Send + 'static>(&self, read: impl FnOnce(&Replicas) -> Result<T> + Send + 'static) -> Step<T> {
+        let replicas = self.inner.replicas.clone();
+        let read = spawn_blocking(move || read(&replicas)).await;
+        Ok(read.map_err(|e| Error::Internal(format!("packing: {e}")))??)
+    }
+
     /// Looks at all shards led here.
     async fn round(&mut self) -> Result<()> {
         self.configure();
@@ -104,7 +137,7 @@ impl Packer {
     }
 
     /// What the global config says.
-    fn configure(&mut self) {
+    pub fn configure(&mut self) {
         self.config = self.inner.config.packing;
         if let Ok(DirectoryReply::Cluster(cluster)) = self.inner.accounts.cluster() {
             let set = |name: &str, to: &mut Duration| {
@@ -114,35 +147,38 @@ impl Packer {
             };
             set("zclusterPackAfter", &mut self.config.after);
             set("zclusterPackTrashLifetime", &mut self.config.trash);
+            let percent = cluster.config.get("zclusterPackSparsePercent").and_then(|p| p.parse().ok());
+            self.config.sparse_percent = percent.unwrap_or(self.config.sparse_percent).clamp(SPARSE_PERCENT, 95);
+            self.drained = cluster.config.all(DRAINED_ATTRIBUTE).iter().cloned().collect();
         }
     }
 
     async fn shard(&self, group: GroupId) -> Step<()> {
-        let seen = self.inner.replicas.backlog(group)?;
-        let volume = self.volumes.default_volume();
-        if volume.is_none() && !seen.known {
+        let seen = self.look(move |replicas| replicas.backlog(group)).await?;
+        let default = self.default_volume();
+        if default.is_none() && !seen.known {
             return Ok(());
         }
         self.sweep(group, seen.garbage).await?;
-        self.tend(group).await?;
+        if seen.objects.number > 0 {
+            self.tend(group).await?;
+            self.drain(group).await?;
+            self.pack_again(group, seen.objects.number).await?;
+        }
         // Without a volume to go to, bodies stay where they are.
-        let Some(volume) = volume else { return Ok(()) };
+        let Some(volume) = default else { return Ok(()) };
         if !seen.known || seen.unordered {
             self.order(group).await?;
         }
-        for _ in 0..PACKS_PER_ROUND {
-            let Some(pack) = self.sparse(group).await? else { break };
-            self.write(group, &volume, pack).await?;
-        }
-        for _ in 0..PACKS_PER_ROUND {
-            let Some(pack) = self.loose(group).await? else { break };
-            self.write(group, &volume, pack).await?;
+        let seen = self.look(move |replicas| replicas.backlog(group)).await?;
+        if self.is_worth_a_look(group, &seen) {
+            self.pack_loose(group, &volume).await?;
         }
         Ok(())
     }
 
     /// Asked before each step.
-    fn goes_on(&self, group: GroupId) -> Step<()> {
+    pub fn goes_on(&self, group: GroupId) -> Step<()> {
         let acts = self.inner.group(group).is_some_and(|group| acts_as_leader(&group));
         if acts && !self.inner.is_stopped() {
             return Ok(());
@@ -150,14 +186,19 @@ impl Packer {
         Err(Trouble::Shard(Error::Unavailable("this node leads it no longer".into())))
     }
 
-    async fn propose(&self, group: GroupId, command: BodiesCommand) -> Step<BodiesReceipt> {
+    pub async fn propose(&self, group: GroupId, command: BodiesCommand) -> Step<BodiesReceipt> {
         self.goes_on(group)?;
+        Ok(self.propose_anywhere(group, command).await?)
+    }
+
+    /// The same for what any node may say.
+    pub async fn propose_anywhere(&self, group: GroupId, command: BodiesCommand) -> Result<BodiesReceipt> {
         let request = RequestId(random_bytes());
         let errand = Errand { group, request, account: None, deadline: Instant::now() + STEP_MAX };
         let entry = proposal::bodies(request, wall_ms(), command);
         match self.inner.carry(errand, &Work::Write(entry)).await? {
-            Done::Written(_, reply, _) => Ok(proposal::bodies_reply(&reply)?),
-            Done::Read(_) => Err(Error::Internal("a read's answer to a write".into()).into()),
+            Done::Written(_, reply, _) => proposal::bodies_reply(&reply),
+            Done::Read(_) => Err(Error::Internal("a read's answer to a write".into())),
         }
     }
 
@@ -165,7 +206,7 @@ impl Packer {
     async fn sweep(&self, group: GroupId, garbage: u64) -> Step<()> {
         for _ in 0..garbage.min(STEPS_PER_ROUND as u64) {
             self.propose(group, BodiesCommand::Sweep { chunks: SWEPT_PER_STEP }).await?;
-            if self.inner.replicas.backlog(group)?.garbage == 0 {
+            if self.look(move |replicas| replicas.backlog(group)).await?.garbage == 0 {
                 break;
             }
         }
@@ -187,20 +228,24 @@ impl Packer {
     async fn tend(&self, group: GroupId) -> Step<()> {
         let PackingConfig { trash, announced, .. } = self.config;
         for (stage, kept) in [(Stage::Doomed, Duration::ZERO), (Stage::Trash, trash), (Stage::Open, announced)] {
-            let kept_ms = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+            let kept_ms = millis(kept);
             let before_ms = wall_ms().saturating_sub(kept_ms);
-            for due in self.inner.replicas.due_objects(group, stage, before_ms, REMOVED_PER_ROUND)? {
-                self.remove(group, due.number, kept_ms).await?;
+            let due = self.look(move |r| r.due_objects(group, stage, before_ms, REMOVED_PER_ROUND)).await?;
+            for due in due {
+                self.remove(group, &due, kept_ms).await?;
             }
         }
         Ok(())
     }
 
-    async fn remove(&self, group: GroupId, object: u64, kept_ms: u64) -> Step<()> {
+    async fn remove(&self, group: GroupId, due: &DueObject, kept_ms: u64) -> Step<()> {
+        let object = due.number;
         let receipt = self.propose(group, BodiesCommand::Claim { object, kept_ms }).await?;
         let BodiesReceipt::Claimed(Some(claimed)) = receipt else { return Ok(()) };
         self.delete(group, &claimed.volume, &claimed.object).await?;
         self.propose(group, BodiesCommand::Forget { object, claimed_ms: claimed.claimed_ms }).await?;
+        self.inner.packed.freed.fetch_add(1, Ordering::Relaxed);
+        self.inner.packed.freed_bytes.fetch_add(due.bytes, Ordering::Relaxed);
         tracing::info!(shard = group.0, volume = claimed.volume, object = claimed.object, "object removed");
         probe("packer.object_removed", &[u64::from(group.0), object]);
         Ok(())
@@ -209,133 +254,6 @@ impl Packer {
     async fn delete(&self, group: GroupId, volume: &str, object: &str) -> Step<()> {
         self.goes_on(group)?;
         within(VOLUME_STEP_MAX, self.volumes.delete(volume, object)).await.map_err(Trouble::Volume)
-    }
-
-    /// The oldest bodies of the shard, as far as they are old enough and enough for a pack.
-    async fn loose(&self, group: GroupId) -> Step<Option<Pack>> {
-        self.goes_on(group)?;
-        let PackingConfig { after, wait, pack_min, .. } = self.config;
-        let pack_max = self.config.pack_max.min(pack::MAX as u64);
-        let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-        let before_ms = wall_ms().saturating_sub(ms(after));
-        let ripe_ms = before_ms.saturating_sub(ms(wait));
-        let loose = self.inner.replicas.loose_bodies(group, before_ms, pack_max, BODIES_MAX)?;
-        let bytes: u64 = loose.iter().map(|body| body.stored).sum();
-        if loose.is_empty() || (bytes < pack_min && loose.iter().all(|body| body.at_ms > ripe_ms)) {
-            return Ok(None);
-        }
-        let replicas = self.inner.replicas.clone();
-        let work = move || {
-            let stored = loose.into_iter().filter_map(|body| match replicas.stored_body(group, body.id) {
-                Ok(found) => found.map(|(codec, bytes)| Stored { id: body.id, size: body.size, codec, bytes }),
-                Err(error) => {
-                    // It stays where it is: other replicas may have it whole.
-                    tracing::error!(shard = group.0, body = %body.id, %error, "body not packed");
-                    metrics::counter!("zcluster_packer_damaged_bodies_total").increment(1);
-                    None
-                }
-            });
-            fill(stored, Vec::new())
-        };
-        let pack = spawn_blocking(work).await;
-        Ok(pack.map_err(|e| Error::Internal(format!("packing: {e}")))?)
-    }
-
-    /// What is left in objects that hold little.
-    async fn sparse(&self, group: GroupId) -> Step<Option<Pack>> {
-        self.goes_on(group)?;
-        let (mut stored, mut from, mut all) = (Vec::new(), Vec::new(), 0);
-        for due in self.inner.replicas.due_objects(group, Stage::Sparse, u64::MAX, EMPTIED_PER_ROUND)? {
-            let found = self.inner.replicas.packed_bodies(group, due.number, 0, BODIES_MAX)?;
-            let Some((volume, object, bodies)) = found else { continue };
-            let bytes: u64 = bodies.iter().map(|body| body.len).sum();
-            if all > 0 && all + bytes > self.config.pack_max {
-                break;
-            }
-            all += bytes;
-            match self.contents(&volume, &object, bodies).await {
-                Ok(mut bodies) => {
-                    stored.append(&mut bodies);
-                    from.push(due.number);
-                }
-                // The others need not suffer for one that is damaged or lost.
-                Err(error @ (Error::Internal(_) | Error::NotFound(_))) => {
-                    tracing::error!(shard = group.0, volume, object, %error, "object not packed again");
-                    metrics::counter!("zcluster_packer_damaged_objects_total").increment(1);
-                }
-                Err(error) => return Err(Trouble::Volume(error)),
-            }
-        }
-        let pack = spawn_blocking(move || fill(stored.into_iter(), from)).await;
-        Ok(pack.map_err(|e| Error::Internal(format!("packing: {e}")))?)
-    }
-
-    /// The bodies that are left in an object, by one read from the first to the last.
-    async fn contents(&self, volume: &str, object: &str, bodies: Vec<PackedBody>) -> Result<Vec<Stored>> {
-        let from = bodies.iter().map(|b| b.offset).min().unwrap_or_default();
-        let to = bodies.iter().map(|b| b.offset + b.len).max().unwrap_or_default();
-        let bytes = within(VOLUME_STEP_MAX, self.volumes.read(volume, object, from..to)).await?;
-        let work = move || {
-            let one = |PackedBody { id, size, offset, len, codec }: PackedBody| {
-                let at = |n: u64| usize::try_from(n - from).unwrap_or(usize::MAX).min(bytes.len());
-                let bytes = bytes.slice(at(offset)..at(offset + len));
-                check_stored(id, size, codec, &bytes).map(|()| Stored { id, size, codec, bytes })
-            };
-            bodies.into_iter().map(one).collect()
-        };
-        spawn_blocking(work).await.map_err(|e| Error::Internal(format!("packing: {e}")))?
-    }
-
-    /// Announces an object, writes it, and has the bodies moved there.
-    async fn write(&self, group: GroupId, volume: &str, pack: Pack) -> Step<()> {
-        let name = object_name(group);
-        let announce = BodiesCommand::Announce { volume: volume.into(), object: name.clone() };
-        let BodiesReceipt::Announced { object } = self.propose(group, announce).await? else {
-            return Err(Error::Internal("another answer than to Announce".into()).into());
-        };
-        let (bodies, bytes) = (pack.entries.len(), pack.bytes.len() as u64);
-        if planted(Bug::PlaceBeforePut) {
-            self.moved(group, object, &pack).await?;
-        }
-        self.goes_on(group)?;
-        let begun = Instant::now();
-        let put = within(self.config.put_max, self.volumes.put(volume, &name, pack.bytes.clone())).await;
-        if let Err(error) = put {
-            tracing::warn!(shard = group.0, volume, object = name, %error, "pack not written");
-            metrics::counter!("zcluster_packer_failed_writes_total").increment(1);
-            probe("packer.put_failed", &[u64::from(group.0), object]);
-            // It may be there all the same. If this is not heard, it is found when its time is up.
-            let _ = self.propose(group, BodiesCommand::Claim { object, kept_ms: 0 }).await;
-            return Err(Trouble::Volume(error));
-        }
-        metrics::histogram!("zcluster_packer_write_seconds").record(begun.elapsed().as_secs_f64());
-        if !planted(Bug::PlaceBeforePut) {
-            match self.moved(group, object, &pack).await {
-                // It took so long that others gave it up, and nothing will ever lie in it.
-                Err(Trouble::Shard(error @ Error::NotFound(_))) => {
-                    within(VOLUME_STEP_MAX, self.volumes.delete(volume, &name)).await.map_err(Trouble::Volume)?;
-                    return Err(Trouble::Shard(error));
-                }
-                other => other?,
-            }
-        }
-        tracing::info!(shard = group.0, volume, object = name, bodies, bytes, "bodies packed");
-        metrics::counter!("zcluster_packer_bodies_total").increment(bodies as u64);
-        metrics::counter!("zcluster_packer_bytes_total").increment(bytes);
-        probe("packer.packed", &[u64::from(group.0), object, bodies as u64]);
-        Ok(())
-    }
-
-    /// Tells the shard what lies in an object.
-    async fn moved(&self, group: GroupId, object: u64, pack: &Pack) -> Step<()> {
-        let bytes = pack.bytes.len() as u64;
-        let steps = pack.entries.chunks(MOVED_MAX);
-        let count = steps.len();
-        for (at, entries) in steps.enumerate() {
-            let (entries, from, last) = (entries.to_vec(), pack.from.clone(), at + 1 == count);
-            self.propose(group, BodiesCommand::Moved { object, bytes, entries, from, last }).await?;
-        }
-        Ok(())
     }
 
     /// What the planted bug does: takes for garbage what this replica does not know to be in use.
@@ -351,41 +269,22 @@ impl Packer {
     }
 }
 
-/// Names of a group's packs begin so.
-fn prefix(group: GroupId) -> String {
-    format!("packs/{}/", group.0)
-}
-
-/// A name that no object has had: another packer of the same group must not meet it.
-fn object_name(group: GroupId) -> String {
-    let mut name = prefix(group);
-    for byte in random_bytes::<16>() {
-        let _ = write!(name, "{byte:02x}");
-    }
-    name
-}
-
-/// Puts bodies into a pack until it is full; `None` when there are none.
-fn fill(bodies: impl Iterator<Item = Stored>, from: Vec<u64>) -> Option<Pack> {
-    let (mut writer, mut entries) = (pack::Writer::new(), Vec::new());
-    for Stored { id, size, codec, bytes } in bodies {
-        let body = pack::Body { id, size, codec, stored: bytes };
-        let Ok(entry) = writer.push(&body) else { break };
-        entries.push(Placed { id, offset: entry.offset, len: entry.len, codec });
-    }
-    (!entries.is_empty()).then(|| Pack { bytes: writer.finish(), entries, from })
+/// As milliseconds.
+pub(crate) fn millis(of: Duration) -> u64 {
+    u64::try_from(of.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Waits for a volume, but not for ever.
-async fn within<T>(most: Duration, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+pub(crate) async fn within<T>(most: Duration, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     timeout(most, work).await.unwrap_or_else(|_| Err(Error::Unavailable("the volume does not answer".into())))
 }
 
 /// Packs and cleans until the router stops.
-pub(crate) async fn run(inner: Arc<Inner>, volumes: Arc<dyn Volumes>) {
+pub(crate) async fn run(inner: Arc<Inner>) {
     let mut stopped = inner.stopped.subscribe();
     let config = inner.config.packing;
-    let mut packer = Packer { inner: inner.clone(), volumes, config };
+    let Some(mut packer) = Packer::new(&inner) else { return };
+    inner.packed.since_ms.store(wall_ms(), Ordering::Relaxed);
     let (shortest, longest) = config.backoff;
     let mut backoff = shortest;
     while !inner.is_stopped() {
@@ -404,7 +303,12 @@ pub(crate) async fn run(inner: Arc<Inner>, volumes: Arc<dyn Volumes>) {
                 wait
             }
         };
-        for (name, value) in inner.packing_figures() {
+        let shown = inner.clone();
+        let figures = spawn_blocking(move || {
+            shown.look_at_space();
+            shown.packing_figures()
+        });
+        for (name, value) in figures.await.unwrap_or_default() {
             metrics::gauge!("zcluster_packing", "figure" => name).set(value as f64);
         }
         select(sleep(wait), stopped.changed()).await;

@@ -2,10 +2,8 @@
 
 use crate::inner::Inner;
 use crate::service::RouterService;
-use crate::{
-    ClusterStatus, Discovered, NodeTexts, RouterConfig, Sought, courier, groups, hub, outbox, packer, reconcile,
-    retention,
-};
+use crate::{ClusterStatus, Discovered, HsmAsk, HsmStatus, NodeTexts, RouterConfig, Sought, VerifyAsk, VerifyNews};
+use crate::{courier, groups, hsm, hub, outbox, packer, reconcile, retention};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::io;
@@ -71,7 +69,20 @@ impl Router {
     /// keeps volumes clean, until the router is stopped.
     pub fn run_packer(&self, volumes: Arc<dyn Volumes>) {
         self.0.replicas.set_volumes(volumes.clone());
-        zcluster_runtime::spawn(packer::run(self.0.clone(), volumes));
+        let _ = self.0.volumes.set(volumes);
+        zcluster_runtime::spawn(packer::run(self.0.clone()));
+        zcluster_runtime::spawn(hsm::run(self.0.clone()));
+    }
+
+    /// Proves that every body is where its shard says, and that nothing else lies on the volumes; puts right what can be
+    /// where that is asked for. Ends when it is dropped.
+    pub fn verify(&self, ask: VerifyAsk) -> BoxStream<'static, VerifyNews> {
+        self.0.verify(ask)
+    }
+
+    /// What the volume policies do on every node, or has them begin or stop. By node; an error in words.
+    pub async fn hsm(&self, ask: HsmAsk) -> Vec<(NodeId, Result<HsmStatus, String>)> {
+        self.0.hsm_everywhere(ask).await
     }
 
     /// How much of the bodies of the shards led here is where: names and values, nothing where no packer has been.

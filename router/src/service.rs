@@ -3,16 +3,16 @@
 
 use crate::inner::Inner;
 use crate::wire::{self, BodyHead, Miss, ReadHead, WatchHead, WriteHead};
-use crate::{body, discover, hub};
+use crate::{body, discover, hub, verify};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
-use zcluster_api::{Result, codec};
+use zcluster_api::{BlobId, Result, codec};
 use zcluster_replica::{MailboxRead, proposal};
 use zcluster_rpc::{Frames, RpcError, Service};
-use zcluster_runtime::{timeout, wall_ms};
+use zcluster_runtime::{spawn_blocking, timeout, wall_ms};
 
 /// The longest that work for a peer may take, whatever the peer asks for.
 const WORK_MAX: Duration = Duration::from_secs(120);
@@ -40,6 +40,15 @@ impl Service for RouterService {
                     let head: wire::TextsHead = codec::decode(&body).map_err(|e| RpcError::Remote(e.to_string()))?;
                     Ok(wire::answer(Ok(codec::encode(&inner.texts_here(head).await).into())))
                 }
+                wire::HAVE => {
+                    let wanted: Vec<BlobId> = codec::decode(&body).map_err(|e| RpcError::Remote(e.to_string()))?;
+                    let found = spawn_blocking(move || verify::have(&inner, &wanted)).await.unwrap_or_default();
+                    Ok(wire::answer(Ok(codec::encode(&found).into())))
+                }
+                wire::HSM => {
+                    let ask = codec::decode(&body).map_err(|e| RpcError::Remote(e.to_string()))?;
+                    Ok(wire::answer(Ok(codec::encode(&inner.hsm_here(ask)).into())))
+                }
                 other => Err(RpcError::Remote(format!("the router knows no method {other}"))),
             }
         })
@@ -53,6 +62,10 @@ impl Service for RouterService {
                 wire::BODY => {
                     let (head, _) = wire::open_request::<BodyHead>(body).map_err(remote)?;
                     body::serve(inner, head).await
+                }
+                wire::VERIFY => {
+                    let (what, _) = wire::open_request(body).map_err(remote)?;
+                    verify::serve(&inner, what)
                 }
                 wire::WATCH => {
                     let (head, _) = wire::open_request::<WatchHead>(body).map_err(remote)?;

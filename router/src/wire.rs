@@ -21,14 +21,21 @@ pub const LED: u16 = 103;
 /// How many bodies lie on a volume (its name), by the shards that the receiver leads: a list of group and number.
 pub const VOLUME_USE: u16 = 104;
 /// How far the receiver's text indexes are, and have a mailbox indexed anew: [`TextsHead`] -> a list of group and state.
-pub const TEXTS: u16 = 105;
+pub const TEXTS: u16 = 107;
+/// What the receiver's volume policies do, or shall do: [`crate::hsm::HsmAsk`], answered by [`crate::HsmStatus`].
+pub const HSM: u16 = 105;
+/// Which of these bodies the receiver has in some shard: a list of names, answered by a list of name and group.
+pub const HAVE: u16 = 106;
 /// Stream a body's bytes.
 pub const BODY: u16 = 110;
 /// Stream a mailbox's mod-sequences.
 pub const WATCH: u16 = 111;
 
 /// Stream what a search finds in mailboxes of a shard that the receiver leads: [`DiscoverHead`] -> [`DiscoverFrame`]s.
-pub const DISCOVER: u16 = 112;
+pub const DISCOVER: u16 = 113;
+/// Stream what the leader of a shard finds when it compares bodies, objects and volumes: [`crate::verify::VerifyShard`],
+/// answered by [`crate::VerifyNews`].
+pub const VERIFY: u16 = 112;
 
 /// Bytes of a head; a longer one is refused before it is decoded.
 const HEAD_MAX: usize = 1 << 20;

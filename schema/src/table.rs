@@ -33,11 +33,55 @@ fn compare(a: &str, b: &str) -> std::cmp::Ordering {
     a.bytes().map(|b| b.to_ascii_lowercase()).cmp(b.bytes().map(|b| b.to_ascii_lowercase()))
 }
 
+/// Where names are in a list: every entry looked at by LDAP asks for some, so that a search by halves would be felt.
+struct Places {
+    /// Places in the list, raised by one; 0: free. A power of two of them, at most half of them taken.
+    slots: Vec<u16>,
+}
+
+impl Places {
+    fn of(list: &[Definition]) -> Places {
+        let mut places = Places { slots: vec![0; (2 * list.len()).next_power_of_two().max(2)] };
+        for (at, definition) in list.iter().enumerate() {
+            let mut slot = places.first(definition.name);
+            while places.slots[slot] != 0 {
+                slot = (slot + 1) & (places.slots.len() - 1);
+            }
+            // Neither list has so many entries that this could be another one.
+            places.slots[slot] = u16::try_from(at + 1).unwrap_or(0);
+        }
+        places
+    }
+
+    /// Where to begin: FNV-1a over the name in lower case.
+    fn first(&self, name: &str) -> usize {
+        let step = |hash: u64, b: u8| (hash ^ u64::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3);
+        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+        (hash ^ hash >> 32) as usize & (self.slots.len() - 1)
+    }
+
+    fn find(&self, list: &'static [Definition], name: &str) -> Option<&'static Definition> {
+        let mut slot = self.first(name);
+        loop {
+            let found = list.get(usize::from(*self.slots.get(slot)?).checked_sub(1)?)?;
+            if found.name.eq_ignore_ascii_case(name) {
+                return Some(found);
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+    }
+}
+
 /// The attribute, by its name in any case.
 pub fn find(name: &str) -> Option<&'static Definition> {
-    let within =
-        |list: &'static [Definition]| list.binary_search_by(|d| compare(d.name, name)).ok().map(|at| &list[at]);
-    within(built_in()).or_else(|| EXTENSION.get().and_then(|e| within(e)))
+    static PLACES: OnceLock<Places> = OnceLock::new();
+    static EXTENSION_PLACES: OnceLock<Places> = OnceLock::new();
+    let built_in = built_in();
+    if let Some(found) = PLACES.get_or_init(|| Places::of(built_in)).find(built_in, name) {
+        return Some(found);
+    }
+    let extension = EXTENSION.get()?;
+    EXTENSION_PLACES.get_or_init(|| Places::of(extension)).find(extension, name)
 }
 
 /// Every attribute, the built-in ones by name, then those of the extension.
@@ -217,6 +261,21 @@ mod tests {
         let names: Vec<String> = all().map(|d| d.name.to_ascii_lowercase()).collect();
         assert!(names.windows(2).all(|w| w[0] < w[1]), "sorted, none twice");
         assert_eq!(all().filter(|d| d.core).count(), 305);
+    }
+
+    #[test]
+    fn every_name_is_found_in_any_case_and_no_other() {
+        for definition in all() {
+            for name in [definition.name.to_ascii_lowercase(), definition.name.to_ascii_uppercase()] {
+                assert!(find(&name).is_some_and(|found| std::ptr::eq(found, definition)), "{name}");
+            }
+            for name in [format!("{}x", definition.name), definition.name[1..].to_string()] {
+                let halves = built_in().binary_search_by(|d| compare(d.name, &name)).ok();
+                assert_eq!(find(&name).map(|d| d.name), halves.map(|at| built_in()[at].name), "{name}");
+            }
+        }
+        assert!(find("").is_none() && find("ä").is_none());
+        assert!(Places::of(&[]).find(&[], "cn").is_none());
     }
 
     #[test]

@@ -165,8 +165,10 @@ fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32) {
     let making = making(corpus, all);
     let bytes = ours.view().size().bytes;
     report("zcluster", all, text, bytes, built, making);
+    by_kind(&folder.path().join("ours/1"));
     let plain = Plain::build(&folder.path().join("plain"), corpus, mailboxes, each);
     report("tantivy", all, text, plain.bytes, plain.seconds, making);
+    by_kind(&folder.path().join("plain"));
     drop(ours);
     // Opened anew: what was read while it was built is not in any buffer of ours.
     let opened = Instant::now();
@@ -178,6 +180,25 @@ fn measure(what: &str, corpus: &Corpus, mailboxes: u32, each: u32) {
         ours.view().size().bytes
     );
     ask(corpus, &*ours, &plain, mailboxes, all);
+}
+
+/// Prints what of an index is what: `term` dictionaries, `idx` documents, `pos` places.
+fn by_kind(folder: &Path) {
+    let mut kinds: BTreeMap<String, (u32, u64)> = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).expect("folder") {
+        let entry = entry.expect("entry");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = kinds.entry(name.rsplit('.').next().unwrap_or_default().to_owned()).or_default();
+        *kind = (kind.0 + 1, kind.1 + entry.metadata().expect("file").len());
+    }
+    println!(
+        "          {}",
+        kinds
+            .iter()
+            .map(|(k, (n, b))| format!("{k}: {n} files, {:.2} MB", *b as f64 / 1e6))
+            .collect::<Vec<_>>()
+            .join("; ")
+    );
 }
 
 /// Seconds that making the messages themselves takes.

@@ -7,12 +7,25 @@
 
 mod ask;
 mod fragment;
+#[cfg(feature = "disk")]
 mod index;
+mod memory;
+#[cfg(feature = "disk")]
 mod needle;
 mod recognise;
 mod scan;
 mod terms;
 mod words;
 
+#[cfg(feature = "disk")]
 pub use index::{Indexes, Settings};
+pub use memory::Memory;
 pub use words::ANALYSIS;
+
+/// Whether a condition on text holds for a message; see [`zcluster_api::text::TextIndexes::matches`].
+fn matches(
+    leaf: &zcluster_api::search::SearchExpr,
+    doc: &zcluster_api::text::TextDoc,
+) -> zcluster_api::error::Result<bool> {
+    Ok(scan::Taken::new(doc).matches(&ask::Ask::new(leaf)?))
+}

@@ -214,3 +214,68 @@ proptest! {
         both.compare(&leaves);
     }
 }
+
+/// Many small segments, merged while documents come, go and come again.
+#[test]
+fn merges_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut both = Both::new(folder.path().join("text"));
+    let mut state = 1u32;
+    let mut next = |n: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % n
+    };
+    for _ in 0..60 {
+        for _ in 0..6 {
+            let mailbox = 1 + u64::from(next(3));
+            let text = format!("all w{} w{} x{}", next(9), next(9), next(40));
+            let texts = vec![(TextField::Content, text), (TextField::Subject, format!("s{}", next(5)))];
+            both.take(&Step::Add(mailbox, next(60), TextDoc { texts, ..TextDoc::default() }));
+        }
+        both.take(&Step::Remove(1, vec![next(60), next(60)]));
+        if next(20) == 0 {
+            both.take(&Step::RemoveMailbox(2));
+        }
+        both.take(&Step::Commit);
+        if next(4) == 0 {
+            both.take(&Step::Rest);
+        }
+    }
+    let words = |text: &str| {
+        SearchExpr::Words(Words { fields: vec![TextField::Content], text: text.into(), prefix: true, suffix: false })
+    };
+    let leaves: Vec<SearchExpr> =
+        ["all", "all w1", "w1 w2", "x1", "x", "s1", "w3 w4 x"].iter().map(|t| words(t)).collect();
+    both.compare(&leaves);
+    both.take(&Step::Reopen);
+    both.compare(&leaves);
+    let segments = std::fs::read_dir(folder.path().join("text/1"))
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".idx"));
+    assert!(segments.count() < 20, "60 commits were merged");
+}
+
+#[test]
+fn a_wildcard_for_too_many_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Indexes::new(folder.path().to_owned(), Settings::default()).open(GroupId(1)).unwrap();
+    for item in 0..300u32 {
+        let text: String = (0..200).map(|i| format!("word{} ", item * 200 + i)).collect();
+        let mailbox = if item < 10 { 2 } else { 1 };
+        let doc = TextDoc { texts: vec![(TextField::Content, text)], ..TextDoc::default() };
+        index.add(MailboxId(mailbox), ItemId(item), &doc).unwrap();
+    }
+    index.commit(b"x").unwrap();
+    let find = |mailbox: u64, text: &str, suffix: bool| {
+        let fields = vec![TextField::Content];
+        index
+            .view()
+            .find(MailboxId(mailbox), &SearchExpr::Words(Words { fields, text: text.into(), prefix: true, suffix }))
+    };
+    for suffix in [false, true] {
+        assert!(matches!(find(1, "wor", suffix), Err(Error::TooLarge(_))));
+        assert_eq!(find(2, "wor", suffix), Ok(None), "a few messages are rather read");
+        assert_eq!(find(1, "ord1234", true).unwrap().unwrap().sure.len(), 2, "1234 and 12340 to 12349");
+    }
+    index.rest();
+}

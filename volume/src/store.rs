@@ -8,9 +8,10 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use zcluster_api::volume::Requests;
 use zcluster_api::{Error, Listed, Result};
 use zcluster_runtime::{Instant, jitter, sleep, timeout, timeout_at};
 
@@ -37,6 +38,15 @@ enum Op {
     Put,
     Delete,
     List,
+}
+
+/// Requests of this process, in the order of [`Op`].
+static REQUESTS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+/// What this process has asked of stores.
+pub(crate) fn requests() -> Requests {
+    let [gets, puts, deletes, lists] = [0, 1, 2, 3].map(|op: usize| REQUESTS[op].load(Ordering::Relaxed));
+    Requests { gets, puts, deletes, lists }
 }
 
 impl Op {
@@ -121,6 +131,7 @@ impl Store {
                     outcome = Err(Fault::Away(why));
                     break;
                 }
+                REQUESTS[op as usize].fetch_add(1, Ordering::Relaxed);
                 let time = (self.limits.attempt + carrying).min(deadline.remaining());
                 let answer = timeout(time, call()).await;
                 let answer = answer.unwrap_or_else(|_| Err(Fault::Away(format!("no answer in {time:?}"))));

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
-use zcluster_api::volume::{OBJECT_MAX, check_object_name};
+use zcluster_api::volume::{OBJECT_MAX, Requests, check_object_name};
 use zcluster_api::{Error, Listed, Result, Volumes};
 use zcluster_runtime::spawn_blocking;
 
@@ -152,6 +152,22 @@ impl Volumes for Stores {
         .boxed()
     }
 
+    fn fetch(&self, volume: &str, object: &str, range: Range<u64>) -> BoxFuture<'static, Result<Bytes>> {
+        let (store, object) = (self.store(volume), object.to_string());
+        async move {
+            check_object_name(&object)?;
+            if range.end.saturating_sub(range.start) > OBJECT_MAX {
+                return Err(Error::TooLarge(format!("{range:?} of object {object}")));
+            }
+            let piece = store?.get(&object, range.clone()).await?;
+            match piece.bytes.len() as u64 == range.end.saturating_sub(range.start) {
+                true => Ok(piece.bytes),
+                false => Err(Error::NotFound(format!("so many bytes in object {object}"))),
+            }
+        }
+        .boxed()
+    }
+
     fn put(&self, volume: &str, object: &str, bytes: Bytes) -> BoxFuture<'static, Result<()>> {
         let (store, object) = (self.store(volume), object.to_string());
         async move {
@@ -190,5 +206,13 @@ impl Volumes for Stores {
 
     fn default_volume(&self) -> Option<String> {
         self.open.load().default.clone()
+    }
+
+    fn requests(&self) -> Requests {
+        crate::store::requests()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.open.load().volumes.keys().cloned().collect()
     }
 }

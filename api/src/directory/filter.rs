@@ -1,6 +1,6 @@
 //! Search filters (RFC 4511 §4.5.1.7), as the directory evaluates them.
 
-use super::{Attributes, ObjectKind};
+use super::ObjectKind;
 use minicbor::{Decode, Encode};
 use std::collections::BTreeSet;
 
@@ -74,13 +74,35 @@ impl Filter {
         }
     }
 
+    /// Comparisons in it.
+    pub(super) fn terms(&self) -> usize {
+        match self {
+            Filter::And(all) | Filter::Or(all) => all.iter().map(Filter::terms).sum(),
+            Filter::Not(one) => one.terms(),
+            _ => 1,
+        }
+    }
+
+    /// Whether it says anything of object classes.
+    pub(super) fn asks_for_class(&self) -> bool {
+        match self {
+            Filter::And(all) | Filter::Or(all) => all.iter().any(Filter::asks_for_class),
+            Filter::Not(one) => one.asks_for_class(),
+            Filter::Present(attr)
+            | Filter::Equal(attr, _)
+            | Filter::AtLeast(attr, _)
+            | Filter::AtMost(attr, _)
+            | Filter::Substring { attr, .. } => is_class(attr),
+        }
+    }
+
     /// Whether an entry of this kind with these attributes is to be found.
-    pub fn fits(&self, kind: ObjectKind, attrs: &Attributes) -> bool {
+    pub fn fits(&self, kind: ObjectKind, attrs: &impl Source) -> bool {
         match self {
             Filter::And(all) => all.iter().all(|f| f.fits(kind, attrs)),
             Filter::Or(all) => all.iter().any(|f| f.fits(kind, attrs)),
             Filter::Not(one) => !one.fits(kind, attrs),
-            Filter::Present(attr) => is_class(attr) || attrs.has(attr),
+            Filter::Present(attr) => is_class(attr) || attrs.any(attr, &mut |_| true),
             Filter::Equal(attr, value) => {
                 if is_class(attr) {
                     return kind.object_classes().iter().any(|c| c.eq_ignore_ascii_case(value));
@@ -88,28 +110,34 @@ impl Filter {
                 if attr.eq_ignore_ascii_case(ANR) {
                     return resolves(value, attrs);
                 }
-                attrs.all(attr).iter().any(|v| same(v, value))
+                attrs.any(attr, &mut |v| same(v, value))
             }
-            Filter::AtLeast(attr, value) => attrs.all(attr).iter().any(|v| order(v, value).is_ge()),
-            Filter::AtMost(attr, value) => attrs.all(attr).iter().any(|v| order(v, value).is_le()),
+            Filter::AtLeast(attr, value) => attrs.any(attr, &mut |v| order(v, value).is_ge()),
+            Filter::AtMost(attr, value) => attrs.any(attr, &mut |v| order(v, value).is_le()),
             Filter::Substring { attr, initial, any, end } => {
                 let (initial, end) = (initial.to_lowercase(), end.to_lowercase());
                 let any: Vec<String> = any.iter().map(|a| a.to_lowercase()).collect();
                 let fits = |v: &str| within(&v.to_lowercase(), &initial, &any, &end);
                 match is_class(attr) {
                     true => kind.object_classes().iter().any(|c| fits(c)),
-                    false => attrs.all(attr).iter().any(|v| fits(v)),
+                    false => attrs.any(attr, &mut |v| fits(v)),
                 }
             }
         }
     }
 }
 
+/// Attributes that a filter can be held against.
+pub trait Source {
+    /// Shows the values of an attribute, named in any case, until one is taken; whether one was.
+    fn any(&self, attr: &str, take: &mut dyn FnMut(&str) -> bool) -> bool;
+}
+
 /// Ambiguous name resolution, as Active Directory has it: equal to the beginnings of words of an entry's names.
 pub const ANR: &str = "anr";
 
 /// The words of an entry's names and addresses, in lower case, each once: what [`ANR`] looks at.
-pub fn words(attrs: &Attributes) -> BTreeSet<String> {
+pub fn words(attrs: &impl Source) -> BTreeSet<String> {
     const NAMES: [&str; 8] = [
         "cn",
         "displayName",
@@ -120,21 +148,23 @@ pub fn words(attrs: &Attributes) -> BTreeSet<String> {
         "zimbraPhoneticLastName",
         "zimbraMailAlias",
     ];
-    let names = NAMES.iter().flat_map(|n| attrs.all(n));
     let mut out = BTreeSet::new();
-    for value in names.chain(attrs.all("mail")) {
-        let value = value.to_lowercase();
-        // Of an address the local part, whole and in words.
-        let text = value.split_once('@').map_or(value.as_str(), |(local, _)| local);
-        if text.len() < value.len() {
-            out.insert(text.to_string());
-        }
-        out.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(String::from));
+    for name in NAMES.iter().chain(&["mail"]) {
+        attrs.any(name, &mut |value| {
+            let value = value.to_lowercase();
+            // Of an address the local part, whole and in words.
+            let text = value.split_once('@').map_or(value.as_str(), |(local, _)| local);
+            if text.len() < value.len() {
+                out.insert(text.to_string());
+            }
+            out.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(String::from));
+            false
+        });
     }
     out
 }
 
-fn resolves(value: &str, attrs: &Attributes) -> bool {
+fn resolves(value: &str, attrs: &impl Source) -> bool {
     let words = words(attrs);
     let value = value.to_lowercase();
     let mut wanted = value.split_whitespace().peekable();
@@ -172,6 +202,7 @@ fn within(value: &str, initial: &str, any: &[String], end: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Attributes;
 
     #[test]
     fn filters_fit() {

@@ -247,7 +247,7 @@ mod tests {
             ("1 < 2 <3 a<", "1 < 2 <3 a<", ""),
             ("super&shy;man<wbr>ly", "super\u{ad}manly", ""),
             ("<![if !mso]>x<![endif]><?xml a?>y", "xy", ""),
-            ("<a href=\"never closed>text", "", ""),
+            ("<a href=\"never closed>text", "", "never closed>text\n"),
             ("<style>never closed", "", ""),
             ("<p =a b = 'c>d' e>f", "f", ""),
             ("", "", ""),

@@ -18,6 +18,9 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 /// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes of a line.
+const LINE_MAX: usize = 512 * 1024 * 1024;
+
 /// A way to a node's admin service.
 #[derive(Clone)]
 pub struct Client {
@@ -162,24 +165,56 @@ impl Client {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body).timeout(timeout)).await
     }
 
-    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        let request = match &self.auth {
+    /// Asks for something that is told line by line; `each` says whether to go on.
+    ///
+    /// # Errors
+    /// See [`get`](Self::get); also when it ends within a line.
+    pub async fn post_lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+        mut each: impl FnMut(T) -> bool,
+    ) -> Result<()> {
+        let mut lines = self.lines(path, body, timeout).await?;
+        while let Some(line) = lines.next().await? {
+            if !each(line) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends JSON; the answer is lines of JSON that come as they come up.
+    ///
+    /// # Errors
+    /// See [`get`](Self::get).
+    pub async fn lines(&self, path: &str, body: &impl Serialize, timeout: Duration) -> Result<Lines> {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body).timeout(timeout);
+        let response = self.signed(request).send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Lines { response, rest: Vec::new(), looked: 0, shown: self.shown.clone() });
+        }
+        Err(refusal(status, &response.bytes().await.map_err(|e| self.unreachable(&e))?))
+    }
+
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.auth {
             Auth::Secret(secret) => request.bearer_auth(secret),
             Auth::Password(user, password) => request.basic_auth(user, Some(password)),
             Auth::None => request,
-        };
-        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = self.signed(request).send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).with_context(|| format!("{} sent an unusable answer", self.shown));
         }
-        match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => Err(CallError { code: problem.code, text: problem.error }.into()),
-            Err(_) => {
-                Err(CallError { code: status.to_string(), text: String::from_utf8_lossy(&bytes).into_owned() }.into())
-            }
-        }
+        Err(refusal(status, &bytes))
     }
 
     fn unreachable(&self, e: &reqwest::Error) -> anyhow::Error {
@@ -195,6 +230,48 @@ impl Client {
             "; is it running (`zcluster serve`)?"
         };
         anyhow!("cannot reach {}: {why}{hint}", self.shown)
+    }
+}
+
+/// Why a request was not carried out.
+fn refusal(status: reqwest::StatusCode, bytes: &[u8]) -> anyhow::Error {
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => CallError { code: problem.code, text: problem.error }.into(),
+        Err(_) => CallError { code: status.to_string(), text: String::from_utf8_lossy(bytes).into_owned() }.into(),
+    }
+}
+
+/// Lines of JSON as they come.
+pub struct Lines {
+    response: reqwest::Response,
+    rest: Vec<u8>,
+    looked: usize,
+    shown: String,
+}
+
+impl Lines {
+    /// The next one; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke, or what came is no such line.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        loop {
+            // What was looked through is not looked through again: lines may hold whole messages.
+            let fresh = self.rest.get(self.looked..).unwrap_or_default();
+            if let Some(end) = fresh.iter().position(|byte| *byte == b'\n').map(|at| self.looked + at) {
+                self.looked = 0;
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                let line = serde_json::from_slice(&line);
+                return line.map(Some).with_context(|| format!("{} sent an unusable answer", self.shown));
+            }
+            self.looked = self.rest.len();
+            match self.response.chunk().await.with_context(|| format!("{} broke off", self.shown))? {
+                Some(more) if self.rest.len() + more.len() <= LINE_MAX => self.rest.extend_from_slice(&more),
+                Some(_) => bail!("{} sent a line without end", self.shown),
+                None if self.rest.is_empty() => return Ok(None),
+                None => bail!("{} broke off", self.shown),
+            }
+        }
     }
 }
 

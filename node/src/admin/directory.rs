@@ -9,7 +9,8 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zcluster_api::Freshness;
-use zcluster_directory::shown::{Change, Listed, Listing};
+use zcluster_directory::change::Change;
+use zcluster_directory::shown::{Listed, Listing};
 use zcluster_directory::wanted::{Manner, Outcome, Wanted};
 use zcluster_directory::{Directory, Failure};
 

@@ -1,6 +1,7 @@
 //! Administration over HTTPS: what the `zcluster` commands talk to.
 
 mod auth;
+pub mod blob;
 pub mod client;
 pub mod directory;
 pub mod dkim;
@@ -104,6 +105,8 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/mailbox/dumpster/recover", post(dumpster::recover))
         .route("/v1/mailbox/dumpster/purge", post(dumpster::purge))
         .route("/v1/discover", post(search::discover))
+        .route("/v1/blob/verify", post(blob::verify))
+        .route("/v1/hsm", post(blob::hsm))
         .route("/v1/report/list", get(report::list))
         .route("/v1/report/send", post(report::send))
         .route("/v1/auth", post(signin::login))

@@ -40,6 +40,8 @@ const AT_A_TIME: usize = 8;
 const WAITING_MAX: usize = 16;
 /// Hits of one mailbox in one line.
 const PER_LINE_MAX: u32 = 200;
+/// A line with so many bytes of messages ends.
+const LINE_BYTES: usize = 4 << 20;
 /// A message with more bytes is told of without them.
 const BODY_BYTES_MAX: u64 = 256 << 20;
 
@@ -288,7 +290,8 @@ async fn run(admin: &Arc<Admin>, request: DiscoverRequest, lines: &Lines) -> Res
     let shown = futures::stream::select_all(all).map(|next| async {
         let (group, discovered) = next?;
         let owner = owners.get(&group).and_then(|of| of.get(&discovered.mailbox)).map(|(id, _)| *id);
-        let owner = owner.ok_or_else(|| Error::Internal(format!("mailbox {} was not asked for", discovered.mailbox)))?;
+        let owner =
+            owner.ok_or_else(|| Error::Internal(format!("mailbox {} was not asked for", discovered.mailbox)))?;
         show(admin, &request, group, owner, discovered, lines).await
     });
     let mut shown = std::pin::pin!(shown.buffer_unordered(AT_A_TIME));
@@ -321,21 +324,23 @@ async fn show(
         let last = hits.last().map(|hit| (hit.item, hit.key.clone()));
         let is_full = hits.len() as u32 == PER_LINE_MAX;
         let shown = admin.finder.shown(Actor::System, &account, hits).await?;
-        let mut found = Vec::with_capacity(shown.len());
+        let tell = |hits: Vec<Found>| {
+            let (account, id) = (account.name.clone(), account.id.to_string());
+            let line = DiscoverLine::Found { account, id, shard: group.0, position, total, hits };
+            async move { lines.send(line).await.map_err(|_| Error::Unavailable("nobody listens any more".into())) }
+        };
+        let (mut found, mut bytes) = (Vec::new(), 0);
         for one in shown {
             let message = if request.bodies { message(admin, &account, &one).await? } else { None };
+            bytes += message.as_ref().map_or(0, String::len);
             found.push(Found { shown: one.shown, message });
+            if bytes > LINE_BYTES {
+                tell(std::mem::take(&mut found)).await?;
+                bytes = 0;
+            }
         }
-        let line = DiscoverLine::Found {
-            account: account.name.clone(),
-            id: account.id.to_string(),
-            shard: group.0,
-            position,
-            total,
-            hits: found,
-        };
-        if lines.send(line).await.is_err() {
-            return Err(Error::Unavailable("nobody listens any more".into()));
+        if !found.is_empty() {
+            tell(found).await?;
         }
         match last.filter(|_| request.all && is_full) {
             Some((item, key)) => hits = admin.finder.behind(&account, &request.ask, (item, key), PER_LINE_MAX).await?,
@@ -378,8 +383,14 @@ async fn owners(admin: &Admin, request: &DiscoverRequest) -> Result<Owners> {
         directory.read(DirectoryQuery::Domain(domain.to_lowercase()), Freshness::Local).await?;
     }
     let domain = request.domain.as_ref().map(|domain| domain.to_lowercase());
-    let mut search =
-        Search { kinds: Kinds::ACCOUNTS, domain, parent: None, filter: Filter::all(), after: None, limit: ACCOUNTS_PAGE };
+    let mut search = Search {
+        kinds: Kinds::ACCOUNTS,
+        domain,
+        parent: None,
+        filter: Filter::all(),
+        after: None,
+        limit: ACCOUNTS_PAGE,
+    };
     loop {
         let query = DirectoryQuery::Search(Box::new(search.clone()));
         let page = directory.read(query, Freshness::Local).await?.into_page()?;

@@ -102,9 +102,18 @@ pub async fn run(dir: DataDir, mut node: NodeFile, config: Config, options: Opti
         let has_left = membership::start(&dir, &node, &config, &router, &storage.replicas, &peers.network);
         server_entry::start(node.number, &config, router.clone());
         zcluster_runtime::spawn(zcluster_volume::follow::run(volumes, router.clone()));
-        let services =
-            services::start(&dir, &node, &config, router.clone(), &peers, storage.texts.clone(), admin_listener, metrics, faults.clone())
-                .await?;
+        let services = services::start(
+            &dir,
+            &node,
+            &config,
+            router.clone(),
+            &peers,
+            storage.texts.clone(),
+            admin_listener,
+            metrics,
+            faults.clone(),
+        )
+        .await?;
         anyhow::Ok((router, services, has_left))
     };
     let (router, services, has_left) = match select(fatal.wait(), started).await {

@@ -3,9 +3,11 @@
 use super::network;
 use crate::config::Config;
 use crate::datadir::{DataDir, NodeFile};
+use crate::texts::Files;
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
 use std::time::Duration;
+use zcluster_api::text::FileReader;
 use zcluster_api::{NodeId, TextIndexes};
 use zcluster_raft::log::{RocksLog, RocksOptions};
 use zcluster_raft::{Fatal, Fence, FenceState, LogEngine};
@@ -95,7 +97,8 @@ fn keep_texts(dir: &DataDir, config: &Config, replicas: &Replicas) -> Result<Opt
     let writer_bytes = usize::try_from(config.search.writer_bytes)?;
     let settings = zcluster_search::Settings { writer_bytes, ..zcluster_search::Settings::default() };
     let texts: Arc<dyn TextIndexes> = Arc::new(zcluster_search::Indexes::new(dir.texts(), settings));
-    let kept = replicas.set_texts(texts.clone(), None);
+    let files = Files::new(config).map(|files| files as Arc<dyn FileReader>);
+    let kept = replicas.set_texts(texts.clone(), files);
     kept.context("the indexes of texts")?;
     Ok(Some(texts))
 }

@@ -1,10 +1,12 @@
 //! What the command line asks for, one file per command.
 
+pub mod blob;
 mod carry_in;
 pub mod discover;
 mod dkim;
 pub mod dumpster;
 mod fault;
+pub mod hsm;
 pub mod import_zimbra;
 pub mod init;
 pub mod join;
@@ -44,6 +46,8 @@ pub async fn run(command: Command) -> Result<u8> {
         Command::Queue(args) => done(queue::run(args).await),
         Command::Dkim(args) => done(dkim::run(args).await),
         Command::Volume(args) => done(volume::run(args).await),
+        Command::Blob(args) => blob::run(args).await,
+        Command::Hsm(args) => done(hsm::run(args).await),
         Command::Report(args) => done(report::run(args).await),
         Command::Auth(args) => done(signin::run(args).await),
         Command::Prov(args) => prov::run(args).await,

@@ -76,7 +76,40 @@ pub fn render(status: &StatusReply) -> String {
     if !troubled.is_empty() {
         out += &format!("without leader or quorum: {}\n", names(&troubled));
     }
-    out
+    out + &space(status)
+}
+
+/// Where bodies lie, and what space comes back; nothing where all are in their shards.
+fn space(status: &StatusReply) -> String {
+    let sum = |name: &str| status.nodes.iter().filter_map(|n| n.packing.get(name)).sum::<u64>();
+    if status.nodes.iter().all(|n| n.packing.is_empty()) {
+        return String::new();
+    }
+    format!(
+        "bodies on volumes: {} in {} objects of {}; waiting to be packed: {} of {}\n\
+         space to come back: {} in {} objects of the trash, {} in objects that are still needed; given back since start: {} in {} objects\n",
+        sum("packed_bodies"),
+        sum("volume_objects"),
+        bytes(sum("volume_bytes")),
+        sum("pack_backlog_bodies"),
+        bytes(sum("pack_backlog_bytes")),
+        bytes(sum("volume_trash_bytes")),
+        sum("volume_trash_objects"),
+        bytes(sum("volume_dead_bytes")),
+        bytes(sum("volume_freed_bytes")),
+        sum("volume_freed_objects"),
+    )
+}
+
+/// For people.
+fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let (mut value, mut unit) = (n as f64, 0);
+    while value >= 1_000.0 && unit + 1 < UNITS.len() {
+        value /= 1_000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
 fn cost(groups: &[u32]) -> String {

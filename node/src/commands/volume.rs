@@ -18,6 +18,9 @@ const ASK_MAX: Duration = Duration::from_secs(120);
 /// Nodes that a measurement waits for.
 const NODES_MAX: u32 = 64;
 
+/// How often it is asked whether a volume is empty.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
 /// `zcluster volume`.
 #[derive(Debug, Args)]
 pub struct Volume {
@@ -41,6 +44,71 @@ pub enum VolumeCommand {
     Remove(Remove),
     /// Measure PUT, GET, LIST and DELETE from every node
     Test(Test),
+    /// Say which bodies go to a volume by age, size, flags and folder (Zimbra's zimbraHsmPolicy)
+    Policy(Policy),
+    /// Have everything moved away from a volume, so that it can be removed
+    Drain(Drain),
+}
+
+/// `zcluster volume policy`.
+#[derive(Debug, Args)]
+pub struct Policy {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PolicyCommand,
+}
+
+/// What to do with a volume's policy.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Set it: types:query, as message,document:before:-30days has:attachment
+    Set(SetPolicy),
+    /// Remove it: what lies there stays there
+    Remove(RemovePolicy),
+}
+
+/// `zcluster volume policy set`.
+#[derive(Debug, Args)]
+pub struct SetPolicy {
+    /// The volume
+    pub name: String,
+    /// types:query; of the query: before, after, larger, smaller, size, has:attachment, is, in, under, - for not
+    pub policy: String,
+    /// Only for accounts of this COS; they have no other policies then
+    #[arg(long)]
+    pub cos: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub only: Only,
+}
+
+/// `zcluster volume policy remove`.
+#[derive(Debug, Args)]
+pub struct RemovePolicy {
+    /// The volume
+    pub name: String,
+    /// That of this COS
+    #[arg(long)]
+    pub cos: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub only: Only,
+}
+
+/// `zcluster volume drain`.
+#[derive(Debug, Args)]
+pub struct Drain {
+    /// The volume
+    pub name: String,
+    /// Do not empty it any more
+    #[arg(long, conflicts_with = "wait")]
+    pub stop: bool,
+    /// Wait until it is empty
+    #[arg(long)]
+    pub wait: bool,
+    /// Where.
+    #[command(flatten)]
+    pub only: Only,
 }
 
 /// `zcluster volume add`.
@@ -158,7 +226,7 @@ fn count(text: &str) -> Result<usize, String> {
 /// # Errors
 /// What to tell the user.
 pub async fn run(args: Volume) -> Result<()> {
-    let mut within = ASK_MAX;
+    let (mut within, mut wait) = (ASK_MAX, false);
     let (only, action) = match args.command {
         VolumeCommand::List(only) => (only, VolumeAction::List),
         VolumeCommand::Add(add) => {
@@ -173,13 +241,30 @@ pub async fn run(args: Volume) -> Result<()> {
         }
         VolumeCommand::Default(args) => (args.only, VolumeAction::Default { name: args.name }),
         VolumeCommand::Remove(args) => (args.only, VolumeAction::Remove { name: args.name, force: args.force }),
+        VolumeCommand::Policy(args) => match args.command {
+            PolicyCommand::Set(SetPolicy { name, policy, cos, only }) => {
+                (only, VolumeAction::Policy { name, policy: Some(policy), cos })
+            }
+            PolicyCommand::Remove(RemovePolicy { name, cos, only }) => {
+                (only, VolumeAction::Policy { name, policy: None, cos })
+            }
+        },
+        VolumeCommand::Drain(Drain { name, stop, wait: to_the_end, only }) => {
+            wait = to_the_end;
+            (only, VolumeAction::Drain { name, stop })
+        }
         VolumeCommand::Test(args) => {
             within = MEASURE_MAX * NODES_MAX;
             (args.only, VolumeAction::Test { name: args.name, small: args.small, large: args.large })
         }
     };
     let is_test = matches!(action, VolumeAction::Test { .. });
-    let reply: VolumeReply = Client::new(&only.reach)?.post_within("/v1/volume", &action, within).await?;
+    let client = Client::new(&only.reach)?;
+    let mut reply: VolumeReply = client.post_within("/v1/volume", &action, within).await?;
+    while wait && reply.left.is_some_and(|left| left > 0) {
+        zcluster_runtime::sleep(LOOK_EVERY).await;
+        reply = client.post_within("/v1/volume", &action, within).await?;
+    }
     if only.json {
         println!("{}", serde_json::to_string_pretty(&reply)?);
     } else if is_test {
@@ -254,6 +339,12 @@ fn print(reply: &VolumeReply) {
     }
     println!("{table}");
     for volume in &reply.volumes {
+        if volume.drained {
+            println!("{} is being emptied", volume.name);
+        }
+        for policy in &volume.policies {
+            println!("{} takes {policy}", volume.name);
+        }
         for node in &volume.nodes {
             if let Some(trouble) = &node.trouble {
                 println!("{} on node {}: {trouble}", volume.name, node.node);

@@ -155,7 +155,9 @@ impl Config {
             bail!("relay.port, relay.sts_port and relay.concurrency must be above 0");
         }
         if self.search.every_seconds == 0 || self.search.parallel == 0 || self.search.writer_bytes < WRITER_BYTES_MIN {
-            bail!("search.every_seconds and search.parallel must be above 0, search.writer_bytes at least {WRITER_BYTES_MIN}");
+            bail!(
+                "search.every_seconds and search.parallel must be above 0, search.writer_bytes at least {WRITER_BYTES_MIN}"
+            );
         }
         let raft = &self.raft;
         if raft.heartbeat_ms == 0

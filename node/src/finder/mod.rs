@@ -3,7 +3,7 @@
 
 mod shown;
 
-pub use shown::{Shown, ShownFragment, WithBody};
+pub use shown::{Shown, WithBody};
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -12,8 +12,7 @@ use zcluster_api::directory::Account;
 use zcluster_api::find::{FIND_LIMIT_MAX, Find, FindCursor, FindKey, FindOrder, Hit};
 use zcluster_api::text::TextIndexes;
 use zcluster_api::{
-    Actor, Call, Error, ItemId, MailboxApi, MailboxQuery, MailboxReply, RequestId, Result, SearchExpr,
-    TextField,
+    Actor, Call, Error, ItemId, MailboxApi, MailboxQuery, MailboxReply, RequestId, Result, SearchExpr, TextField,
 };
 use zcluster_query::{Context, Query, QueryError};
 use zcluster_runtime::{random_bytes, wall_ms};
@@ -291,7 +290,10 @@ fn context(account: &Account, ask: &Ask) -> std::result::Result<Context, FindErr
         now_ms: i64::try_from(wall_ms()).unwrap_or(i64::MAX),
         zone: ask.tz.clone().unwrap_or_else(|| text("zimbraPrefTimeZoneId")),
         locale: ask.locale.clone().unwrap_or(locale),
-        first_day_of_week: account.effective("zimbraPrefCalendarFirstDayOfWeek").and_then(|d| d.parse().ok()).unwrap_or(0),
+        first_day_of_week: account
+            .effective("zimbraPrefCalendarFirstDayOfWeek")
+            .and_then(|d| d.parse().ok())
+            .unwrap_or(0),
         default_field: field(ask)?,
         account: account.id.to_string(),
         own_addresses,

@@ -138,8 +138,7 @@ impl Finder {
             return Ok(None);
         }
         let request = RequestId(random_bytes());
-        let call =
-            Call { actor, account: account.id, request, timeout: super::FIND_TIMEOUT, body: blob.clone() };
+        let call = Call { actor, account: account.id, request, timeout: super::FIND_TIMEOUT, body: blob.clone() };
         let pieces: Vec<bytes::Bytes> = self.mailboxes.get(call, 0..blob.size).await?.try_collect().await?;
         let (summary, raw) = (message.summary.clone(), pieces.concat());
         let (texts, conditions) = (texts.clone(), conditions.to_vec());

@@ -8,6 +8,7 @@ use crate::dn::Dn;
 use crate::schema::SUBSCHEMA_DN;
 use crate::tree::{self, Container};
 use std::borrow::Cow;
+use std::fmt::Display;
 use zcluster_api::AccountId;
 use zcluster_api::directory::{Attributes, Object, ObjectKind};
 
@@ -150,37 +151,37 @@ fn put<V: AsRef<[u8]>>(w: &mut Writer, name: &str, values: impl Iterator<Item = 
 
 /// Adds what follows from an entry's name and is not stored with it.
 fn complete(kind: ObjectKind, id: AccountId, name: &str, attrs: &mut Attributes) {
-    let mut need = |attr: &str, value: String| {
+    let mut need = |attr: &str, value: &dyn Display| {
         if !attrs.has(attr) {
-            attrs.set(attr, vec![value]);
+            attrs.set(attr, vec![value.to_string()]);
         }
     };
     match kind {
         ObjectKind::Account | ObjectKind::Resource | ObjectKind::DistributionList | ObjectKind::DynamicGroup => {
             let local = name.split('@').next().unwrap_or_default();
-            need(if kind == ObjectKind::DynamicGroup { "cn" } else { "uid" }, local.to_string());
-            need("mail", name.to_string());
-            need("zimbraId", id.to_string());
+            need(if kind == ObjectKind::DynamicGroup { "cn" } else { "uid" }, &local);
+            need("mail", &name);
+            need("zimbraId", &id);
             if kind.has_address() && matches!(kind, ObjectKind::Account | ObjectKind::Resource) {
                 // inetOrgPerson must have them; Zimbra sets them to the user name as well.
-                need("cn", local.to_string());
-                need("sn", local.to_string());
+                need("cn", &local);
+                need("sn", &local);
             }
         }
         ObjectKind::Domain => {
-            need("dc", name.split('.').next().unwrap_or_default().to_string());
-            need("o", name.to_string());
-            need("zimbraDomainName", name.to_string());
-            need("zimbraId", id.to_string());
+            need("dc", &name.split('.').next().unwrap_or_default());
+            need("o", &name);
+            need("zimbraDomainName", &name);
+            need("zimbraId", &id);
         }
-        ObjectKind::Alias => need("uid", name.split('@').next().unwrap_or_default().to_string()),
-        ObjectKind::Config => need("cn", "config".to_string()),
-        ObjectKind::GlobalGrant => need("cn", "globalgrant".to_string()),
-        ObjectKind::DataSource => need("zimbraDataSourceName", name.to_string()),
-        ObjectKind::Identity => need("zimbraPrefIdentityName", name.to_string()),
-        ObjectKind::Signature => need("zimbraSignatureName", name.to_string()),
-        ObjectKind::HabGroup => need("ou", name.to_string()),
-        _ => need("cn", name.to_string()),
+        ObjectKind::Alias => need("uid", &name.split('@').next().unwrap_or_default()),
+        ObjectKind::Config => need("cn", &"config"),
+        ObjectKind::GlobalGrant => need("cn", &"globalgrant"),
+        ObjectKind::DataSource => need("zimbraDataSourceName", &name),
+        ObjectKind::Identity => need("zimbraPrefIdentityName", &name),
+        ObjectKind::Signature => need("zimbraSignatureName", &name),
+        ObjectKind::HabGroup => need("ou", &name),
+        _ => need("cn", &name),
     }
 }
 

@@ -19,6 +19,13 @@ pub struct PackingConfig {
     /// How long an object without bodies stays on its volume, for readers that were told of it before, unless the global
     /// config's `zclusterPackTrashLifetime` says otherwise.
     pub trash: Duration,
+    /// An object of whose bodies less than this share is needed is packed again, per cent, unless the global config's
+    /// `zclusterPackSparsePercent` says otherwise; at least [`zcluster_api::pack::SPARSE_PERCENT`].
+    pub sparse_percent: u64,
+    /// So many packs of about one size, each smaller than [`pack_min`](Self::pack_min), are packed into one.
+    pub merge_count: usize,
+    /// How often a shard's packs are compared for that.
+    pub merge_every: Duration,
     /// How long an announced object may take to be written and filled; must be much longer than [`put_max`](Self::put_max).
     pub announced: Duration,
     /// Writing an object may take so long.
@@ -37,6 +44,9 @@ impl Default for PackingConfig {
             pack_min: 8 << 20,
             pack_max: 32 << 20,
             trash: 24 * hour,
+            sparse_percent: zcluster_api::pack::SPARSE_PERCENT,
+            merge_count: 8,
+            merge_every: hour,
             announced: 24 * hour,
             put_max: Duration::from_secs(600),
             backoff: (Duration::from_secs(10), Duration::from_secs(300)),

@@ -105,6 +105,8 @@ impl Cluster {
             trash: Duration::from_millis(300),
             announced: Duration::from_secs(3),
             put_max: Duration::from_millis(500),
+            merge_count: 4,
+            merge_every: Duration::from_millis(200),
             backoff: (Duration::from_millis(50), Duration::from_millis(400)),
             ..PackingConfig::default()
         };

@@ -8,3 +8,4 @@ mod growth;
 mod net;
 mod packing;
 mod retention;
+mod volumes;

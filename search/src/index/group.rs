@@ -187,19 +187,23 @@ impl State {
 impl Group {
     /// Opens what is in the folder, or makes it; anew when it is damaged.
     pub fn open(folder: PathBuf, settings: Settings) -> Result<Group> {
-        fault(std::fs::create_dir_all(&folder))?;
-        let empty = fault(std::fs::read_dir(&folder))?.next().is_none();
-        let opened = if empty { None } else { Some(crate::index::quietly(|| State::open(&folder, &settings))) };
-        let (state, view) = match opened {
-            Some(Ok(Ok(opened))) => opened,
-            Some(Ok(Err(Trouble::Disk(error)))) => return Err(error),
-            Some(Ok(Err(Trouble::Damaged(why))) | Err(why)) => {
-                tracing::warn!(folder = %folder.display(), why, "a text index is made anew");
-                Self::fresh(&folder)?
-            }
-            None => Self::fresh(&folder)?,
-        };
+        let (state, view) = Self::opened(&folder, &settings)?;
         Ok(Group { folder, settings, state: Mutex::new(state), view: RwLock::new(Arc::new(view)) })
+    }
+
+    fn opened(folder: &Path, settings: &Settings) -> Result<(State, View)> {
+        fault(std::fs::create_dir_all(folder))?;
+        if fault(std::fs::read_dir(folder))?.next().is_none() {
+            return Self::fresh(folder);
+        }
+        match crate::index::quietly(|| State::open(folder, settings)) {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(Trouble::Disk(error))) => Err(error),
+            Ok(Err(Trouble::Damaged(why))) | Err(why) => {
+                tracing::warn!(folder = %folder.display(), why, "a text index is made anew");
+                Self::fresh(folder)
+            }
+        }
     }
 
     fn fresh(folder: &Path) -> Result<(State, View)> {
@@ -301,6 +305,15 @@ impl TextIndex for Group {
             tracing::warn!(%error, "a text index's writer ended badly");
         }
         state.added.clear();
-        state.broken = None;
+        if state.broken.is_some() {
+            // A commit may have failed behind the point where it became one: what counts is what is on disk.
+            match Self::opened(&self.folder, &self.settings) {
+                Ok((opened, view)) => {
+                    *state = opened;
+                    *self.view.write() = Arc::new(view);
+                }
+                Err(error) => state.broken = Some(error),
+            }
+        }
     }
 }

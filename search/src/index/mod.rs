@@ -7,8 +7,6 @@ mod packed;
 mod segment;
 mod view;
 
-use crate::ask::Ask;
-use crate::scan::Taken;
 use group::Group;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -94,7 +92,7 @@ impl TextIndexes for Indexes {
     }
 
     fn matches(&self, leaf: &SearchExpr, doc: &TextDoc) -> Result<bool> {
-        Ok(Taken::new(doc).matches(&Ask::new(leaf)?))
+        crate::matches(leaf, doc)
     }
 
     fn fragment(&self, conditions: &[SearchExpr], doc: &TextDoc, chars: usize) -> Option<Fragment> {

@@ -111,6 +111,12 @@ pub(crate) fn stored(node: &NodeState, group: GroupId, id: BlobId) -> Result<Opt
     Ok(Some((codec, bytes)))
 }
 
+/// A body as it would be stored.
+pub fn as_stored(raw: &Bytes) -> (Codec, Bytes) {
+    let prepared = zcluster_mail::prepare(raw);
+    (prepared.codec, prepared.stored)
+}
+
 /// Whether stored bytes are those of a body, in bounded memory.
 ///
 /// # Errors

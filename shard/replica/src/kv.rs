@@ -74,6 +74,24 @@ impl KvRead for GroupKv<'_> {
     fn scan_back(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) {
         self.visit(table, from, to, true, visit);
     }
+    fn pass(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) {
+        let (from, to) = (self.key(table, from), self.key(table, to));
+        let read = self
+            .reader
+            .pass(column(table), &from, &to, &mut |key, value| visit(key.get(PREFIX..).unwrap_or_default(), value));
+        if let Err(e) = read {
+            self.fail(e);
+        }
+    }
+    fn scan_ranges(&self, table: Table, ranges: &[(Vec<u8>, Vec<u8>)], visit: &mut Visit<'_>) {
+        let ranges: Vec<_> = ranges.iter().map(|(from, to)| (self.key(table, from), self.key(table, to))).collect();
+        let read = self
+            .reader
+            .each_of(column(table), &ranges, &mut |key, value| visit(key.get(PREFIX..).unwrap_or_default(), value));
+        if let Err(e) = read {
+            self.fail(e);
+        }
+    }
 }
 
 type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;

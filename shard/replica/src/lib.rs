@@ -27,7 +27,7 @@ mod snapshot;
 mod texts;
 mod verdicts;
 
-pub use body::check_stored;
+pub use body::{as_stored, check_stored};
 pub use discover::{DISCOVER_MAX, Discovered, Sought, Told};
 pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
@@ -35,6 +35,6 @@ pub use node::ClaimedOutgoing;
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
 pub use texts::{MemoryTexts, TextConfig, TextState};
 pub use zcluster_state::{
-    Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, Look, LooseBody, ObjectAt, PackedBody, Retained,
-    RetainedPage, Stage,
+    Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, KnownBlob, Look, LooseBody, MissingBlob, Namesakes,
+    ObjectAt, PackedBody, Retained, RetainedPage, Space, Stage,
 };

@@ -28,7 +28,10 @@ use zcluster_api::{
 };
 use zcluster_raft::{Fatal, StateMachine};
 use zcluster_runtime::watch;
-use zcluster_state::{Backlog, DueObject, DuePage, Look, LooseBody, ObjectAt, PackedBody, RetainedPage, Stage};
+use zcluster_state::{
+    Backlog, DueObject, DuePage, KnownBlob, Look, LooseBody, MissingBlob, Namesakes, ObjectAt, PackedBody, RetainedPage,
+    Space, Stage,
+};
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.
 const SEARCHES_MAX: usize = 4;
@@ -36,6 +39,9 @@ const SEARCHES_MAX: usize = 4;
 const INDEX_BYTES_MAX: usize = 128 << 20;
 /// Messages a query may name and still be answered on the event loop; larger pages go to a blocking thread.
 const INLINE_MESSAGES_MAX: u64 = 64;
+
+/// Messages looked at in one go when those with certain bodies are looked for.
+const NAMESAKES_PAGE: usize = 4_096;
 
 /// This node's replicas of all groups, in one engine.
 pub struct Replicas {
@@ -440,6 +446,57 @@ impl Replicas {
     /// The disk.
     pub fn objects(&self, group: GroupId) -> Result<Vec<ObjectAt>> {
         self.node.view(group, zcluster_state::objects)
+    }
+
+    /// See [`zcluster_state::space`]. Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn space(&self, group: GroupId) -> Result<Space> {
+        self.node.view(group, zcluster_state::space)
+    }
+
+    /// A page of the bodies that a shard knows. Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn blobs(&self, group: GroupId, after: Option<BlobId>, most: usize) -> Result<Vec<KnownBlob>> {
+        self.node.view(group, |kv| zcluster_state::blobs(kv, after, most))
+    }
+
+    /// See [`zcluster_state::references`]. Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn references(
+        &self,
+        group: GroupId,
+        at: &[u8],
+        most: usize,
+    ) -> Result<(u64, Vec<MissingBlob>, Option<Vec<u8>>)> {
+        self.node.view(group, |kv| zcluster_state::references(kv, at, most))
+    }
+
+    /// Finds the messages that have one of these bodies, up to `few` of each. Reads every message's row. Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn namesakes(&self, group: GroupId, wanted: &mut Namesakes, few: usize) -> Result<()> {
+        self.node.view(group, |kv| {
+            let mut at = Vec::new();
+            while let Some(next) = zcluster_state::namesakes(kv, &at, NAMESAKES_PAGE, few, wanted)? {
+                at = next;
+            }
+            Ok(())
+        })
+    }
+
+    /// Where a body is in this replica now; `None` when it knows no such body.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn body_place(&self, group: GroupId, id: BlobId) -> Result<Option<BlobRef>> {
+        self.node.view(group, |kv| zcluster_state::body_place(kv, id))
     }
 
     /// The stored bytes of a body in the shard and their compression, verified against its name; `None` when it is not

@@ -261,7 +261,7 @@ pub(crate) fn drop_upload(kv: &mut dyn Kv, group: &mut Group, mailbox: MailboxId
 }
 
 /// Removes the upload's rows, not its chunks.
-fn end_upload(kv: &mut dyn Kv, group: &mut Group, id: RequestId, upload: &Upload) {
+pub(crate) fn end_upload(kv: &mut dyn Kv, group: &mut Group, id: RequestId, upload: &Upload) {
     kv.delete(Table::Upload, &id.0);
     kv.delete(Table::UploadOrder, &upload.origin.to_be_bytes());
     group.uploads = group.uploads.saturating_sub(1);

@@ -211,6 +211,25 @@ pub trait KvRead {
     fn scan(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>);
     /// Rows with `from <= key < to`, falling.
     fn scan_back(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>);
+    /// The same as [`scan`](Self::scan), of many rows that are looked at in passing: they are not to push out of a cache
+    /// what is needed again.
+    fn pass(&self, table: Table, from: &[u8], to: &[u8], visit: &mut Visit<'_>) {
+        self.scan(table, from, to, visit);
+    }
+    /// Rows of several ranges, one after the other, until `visit` has had enough: where a scan is dear to begin, one does
+    /// for all. The ranges rise and do not overlap.
+    fn scan_ranges(&self, table: Table, ranges: &[(Vec<u8>, Vec<u8>)], visit: &mut Visit<'_>) {
+        let mut go_on = true;
+        for (from, to) in ranges {
+            self.scan(table, from, to, &mut |key, value| {
+                go_on = visit(key, value);
+                go_on
+            });
+            if !go_on {
+                return;
+            }
+        }
+    }
 }
 
 /// Reading and writing. Reads see this writer's own earlier puts and deletes.

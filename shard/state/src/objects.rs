@@ -3,10 +3,13 @@
 //! An object that holds no body any more is never used again: content that comes anew is stored in the shard like any
 //! other. So nothing can begin to refer to an object in the trash, and its deletion races with nobody.
 
+mod audit;
+mod back;
 mod look;
 
-pub use look::{Backlog, DueObject, LooseBody, ObjectAt, PackedBody};
-pub use look::{backlog, due_objects, loose_bodies, objects, packed_bodies};
+pub use audit::{KnownBlob, MissingBlob, Namesakes, blobs, namesakes, references};
+pub use look::{Backlog, DueObject, LooseBody, ObjectAt, PackedBody, Space};
+pub use look::{backlog, due_objects, loose_bodies, objects, packed_bodies, space};
 
 use crate::bodies::{self, Blob};
 use crate::group::Group;
@@ -229,6 +232,7 @@ pub(crate) fn apply(kv: &mut dyn Kv, group: &mut Group, command: &BodiesCommand)
             }
             Ok(BodiesReceipt::Done)
         }
+        BodiesCommand::Return { object, pieces } => back::returned(kv, group, *object, pieces),
     }
 }
 

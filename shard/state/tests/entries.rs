@@ -310,7 +310,8 @@ fn filter() -> impl Strategy<Value = Filter> {
         3 => Filter::Present(attr.into()),
         _ => Filter::Substring { attr: attr.into(), initial: String::new(), any: vec![word], end: String::new() },
     });
-    let classes = prop::sample::select(vec!["zimbraAccount", "zimbraDistributionList", "zimbraDomain"]);
+    let classes =
+        prop::sample::select(vec!["zimbraAccount", "zimbraDistributionList", "zimbraDomain", "zimbraCalendarResource"]);
     let leaf = prop_oneof![4 => leaf, 1 => classes.prop_map(|c| Filter::equal("objectClass", c))];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -326,36 +327,48 @@ proptest! {
     /// With or without an index, in pages of any size, a search finds what the filter fits, each once.
     #[test]
     fn searches_find_what_fits(
-        entries in prop::collection::vec((word(), word(), any::<bool>(), any::<bool>()), 1..30),
+        entries in prop::collection::vec((word(), word(), 0..5u8, any::<bool>()), 1..30),
         changes in prop::collection::vec((0usize..30, word()), 0..10),
         filters in prop::collection::vec(filter(), 1..12),
         limit in 1u32..5,
         in_domain in any::<bool>(),
+        aliases in any::<bool>(),
     ) {
         let mut rig = Rig::new();
-        for (n, (cn, sn, list, other)) in entries.iter().enumerate() {
+        for (n, (cn, sn, what, other)) in entries.iter().enumerate() {
             let domain = if *other { "y.test" } else { "x.test" };
             let name = format!("{}{n}@{domain}", cn.to_lowercase().replace('ä', "ae"));
             let n = n as u8 + 1;
-            let attrs = vec![set("cn", &[&format!("{cn} {sn}"), cn]), set("sn", &[sn])];
-            rig.ok(if *list { entry(ObjectKind::DistributionList, n, &name, None, attrs) } else { account(n, &name, attrs) });
+            let mut attrs = vec![set("cn", &[&format!("{cn} {sn}"), cn]), set("sn", &[sn])];
+            rig.ok(match what {
+                0 | 1 => account(n, &name, attrs),
+                2 => {
+                    attrs.push(set("zimbraAccountCalendarUserType", &["RESOURCE"]));
+                    account(n, &name, attrs)
+                }
+                3 => entry(ObjectKind::DistributionList, n, &name, None, attrs),
+                _ => entry(ObjectKind::Server, n, &name, None, attrs),
+            });
+            if *what < 4 {
+                rig.ok(DirectoryCommand::AddAlias { id: id(n), alias: format!("alias{n}@{domain}") });
+            }
         }
         for (n, to) in &changes {
             let n = (n % entries.len()) as u8 + 1;
             let changes = vec![set("displayName", &[to]), set("sn", &[])];
-            let list = entries[usize::from(n) - 1].2;
-            rig.ok(if list {
+            rig.ok(if entries[usize::from(n) - 1].2 > 2 {
                 DirectoryCommand::ModifyEntry { id: id(n), changes }
             } else {
                 DirectoryCommand::ModifyAccount { id: id(n), changes }
             });
         }
-        let everything = rig.find(Kinds::ALL, None, &Filter::all(), 1_000);
+        let kinds = if aliases { Kinds::ALL.and(Kinds::of(&[ObjectKind::Alias])) } else { Kinds::ALL };
+        let everything = rig.find(kinds, None, &Filter::all(), 1_000);
         let domain = in_domain.then_some("x.test");
         for filter in &filters {
             let fits = |o: &&Object| filter.fits(o.kind, &o.attrs) && domain.is_none_or(|d| o.domain() == Some(d));
             let want: BTreeSet<(ObjectKind, String)> = everything.iter().filter(fits).map(|o| (o.kind, o.name.clone())).collect();
-            let found = rig.find(Kinds::ALL, domain, filter, limit);
+            let found = rig.find(kinds, domain, filter, limit);
             let got: BTreeSet<(ObjectKind, String)> = found.iter().map(|o| (o.kind, o.name.clone())).collect();
             prop_assert_eq!(found.len(), got.len(), "none twice");
             prop_assert_eq!(got, want, "{:?}", filter);

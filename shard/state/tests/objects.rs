@@ -6,10 +6,11 @@ use common::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use zcluster_api::mailbox::folders;
-use zcluster_api::pack::Placed;
+use zcluster_api::pack::{Placed, Returned};
 use zcluster_api::*;
 use zcluster_state::{
-    DueObject, Stage, Table, backlog, body_chunk, body_place, due_objects, loose_bodies, packed_bodies,
+    DueObject, Kv, PackedBody, Stage, Table, backlog, blobs, body_chunk, body_place, due_objects, loose_bodies,
+    packed_bodies, references, space,
 };
 
 const GRACE_MS: u64 = 10_000;
@@ -197,6 +198,92 @@ fn the_chunks_of_a_large_body_go_step_by_step() {
     assert_eq!((rig.count(Table::Garbage), rig.count(Table::Body)), (0, 1));
 }
 
+#[test]
+fn bodies_come_back_whole_or_not_at_all() {
+    let mut rig = Rig::new();
+    rig.bodies(BodiesCommand::Order { max: 10 }).unwrap();
+    let (upload, chunk) = (RequestId([9; 16]), Bytes::from(vec![b'x'; body::CHUNK_MAX]));
+    for seq in 0..2 {
+        rig.run(MailboxCommand::Chunk { upload, seq, bytes: chunk.clone() }).unwrap();
+    }
+    let (id, stored) = (BlobId([4; 32]), 2 * chunk.len() as u64);
+    let body = Body::Uploaded { id, size: stored, codec: Codec::Plain, upload, chunks: 2, stored };
+    rig.run(MailboxCommand::AddMessage(message(folders::INBOX, body))).unwrap();
+    rig.run(add(folders::INBOX, 1)).unwrap();
+    let object = announce(&mut rig, "a");
+    let large = Placed { id, offset: 100, len: stored, codec: Codec::Plain };
+    moved(&mut rig, object, stored + 200, vec![entry(1, 0), large], &[]).unwrap();
+    while backlog(&rig.kv).unwrap().garbage > 0 {
+        rig.bodies(BodiesCommand::Sweep { chunks: 100 }).unwrap();
+    }
+    assert_eq!(rig.count(Table::Body), 0);
+    let piece = |seq, last, bytes: &Bytes| Returned { id, seq, last, bytes: bytes.clone() };
+    let give = |rig: &mut Rig, pieces| match rig.bodies(BodiesCommand::Return { object, pieces }) {
+        Ok(BodiesReceipt::Moved { bodies }) => bodies,
+        other => panic!("{other:?}"),
+    };
+    let small = || Returned { id: blob_id(&content(1)), seq: 0, last: true, bytes: content(1).into() };
+    // Out of order, too short, too long, of another object: nothing comes back, and nothing stays but what is reaped.
+    assert_eq!(give(&mut rig, vec![piece(1, true, &chunk)]), 0);
+    assert_eq!(give(&mut rig, vec![piece(0, true, &chunk)]), 0);
+    assert_eq!(give(&mut rig, vec![piece(0, false, &chunk), piece(1, false, &chunk), piece(2, true, &chunk)]), 0);
+    assert_eq!(
+        rig.bodies(BodiesCommand::Return { object: 7, pieces: vec![small()] }).unwrap(),
+        BodiesReceipt::Moved { bodies: 0 }
+    );
+    let many = vec![piece(0, false, &chunk); 5];
+    assert!(matches!(rig.bodies(BodiesCommand::Return { object, pieces: many }), Err(Error::TooLarge(_))));
+    assert!(matches!(body_place(&rig.kv, id).unwrap().unwrap().place, Place::Object { .. }));
+    assert_eq!(space(&rig.kv).unwrap().dead_bytes, 0);
+    // Begun, and begun again by the next leader.
+    assert_eq!(give(&mut rig, vec![piece(0, false, &chunk)]), 0);
+    assert_eq!(give(&mut rig, vec![piece(0, false, &chunk), small()]), 1);
+    assert_eq!(give(&mut rig, vec![piece(1, true, &chunk), small()]), 1);
+    let place = body_place(&rig.kv, id).unwrap().unwrap().place;
+    assert_eq!(place, Place::Shard { codec: Codec::Plain, stored, chunks: 2 });
+    assert_eq!(
+        (body_chunk(&rig.kv, id, 1), body_chunk(&rig.kv, blob_id(&content(1)), 0)),
+        (Some(chunk.to_vec()), Some(content(1)))
+    );
+    assert_eq!(stages(&rig), [(object, Stage::Trash)].into());
+    assert_eq!((space(&rig.kv).unwrap().trash.bytes, rig.count(Table::Upload)), (stored + 200, 0));
+    let seen = backlog(&rig.kv).unwrap();
+    assert_eq!((seen.loose.number, seen.loose.bytes, seen.packed.number), (2, stored + content(1).len() as u64, 0));
+    rig.assert_replicas_agree();
+}
+
+#[test]
+fn an_auditor_reads_every_body_and_every_name_of_one() {
+    let mut rig = Rig::new();
+    for n in [1, 2, 2, 3] {
+        rig.run(add(folders::INBOX, n)).unwrap();
+    }
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let page = blobs(&rig.kv, after, 2).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        seen.extend(page.iter().map(|b| (b.id, b.refs)));
+    }
+    let mut want: Vec<_> = [(1, 1), (2, 2), (3, 1)].map(|(n, refs)| (blob_id(&content(n)), refs)).into();
+    want.sort();
+    assert_eq!(seen, want);
+    let (mut at, mut names, mut pages) = (Vec::new(), 0, 0);
+    loop {
+        let (some, missing, next) = references(&rig.kv, &at, 3).unwrap();
+        assert_eq!(missing, []);
+        (names, pages) = (names + some, pages + 1);
+        match next {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    assert_eq!((names, pages), (4, 2));
+    rig.kv.delete(Table::Blob, &blob_id(&content(2)).0);
+    let (_, missing, _) = references(&rig.kv, &[], 100).unwrap();
+    assert_eq!(missing.iter().map(|m| (m.id, m.item)).collect::<Vec<_>>().len(), 2);
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Add(u8),
@@ -211,6 +298,8 @@ enum Op {
     Step(usize),
     /// It dies.
     Die(usize),
+    /// The bodies of an object come back, from the one of so many.
+    Return(u64),
     /// The look after objects, cut short after so many steps.
     Tend(u8),
     Order(u32),
@@ -226,6 +315,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0usize..2, any::<bool>()).prop_map(|(which, compact)| Op::Begin { which, compact }),
         9 => (0usize..2).prop_map(Op::Step),
         1 => (0usize..2).prop_map(Op::Die),
+        2 => (0u64..12).prop_map(Op::Return),
         4 => (0u8..8).prop_map(Op::Tend),
         1 => (0u32..4).prop_map(Op::Order),
         1 => Just(Op::Retry),
@@ -320,6 +410,19 @@ impl World {
         };
     }
 
+    /// What lies in an object comes back into the shard.
+    fn give_back(&self, rig: &mut Rig, number: u64) {
+        let Some((_, name, bodies)) = packed_bodies(&rig.kv, number, 0, 100).unwrap() else { return };
+        let all = bodies.len() as u64;
+        let piece = |b: PackedBody| {
+            let bytes = Bytes::copy_from_slice(&self.store[&name][b.offset as usize..(b.offset + b.len) as usize]);
+            Returned { id: b.id, seq: 0, last: true, bytes }
+        };
+        let pieces: Vec<Returned> = bodies.into_iter().map(piece).collect();
+        let back = rig.bodies(BodiesCommand::Return { object: number, pieces });
+        assert_eq!(back, Ok(BodiesReceipt::Moved { bodies: all }));
+    }
+
     /// Takes at most `steps` steps; says whether there was nothing left to do.
     fn tend(&mut self, rig: &mut Rig, mut steps: u32) -> bool {
         let now = rig.wall_ms;
@@ -400,6 +503,7 @@ proptest! {
                 Op::Begin { which, compact } => world.begin(&mut rig, which, compact),
                 Op::Step(which) => world.step(&mut rig, which),
                 Op::Die(which) => world.packers[which] = None,
+                Op::Return(number) => world.give_back(&mut rig, number),
                 Op::Tend(steps) => drop(world.tend(&mut rig, steps.into())),
                 Op::Order(max) => drop(rig.bodies(BodiesCommand::Order { max })),
                 // As a retry after a lost answer: the same request again.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use zcluster_api::NodeId;
+use zcluster_replica::MemoryTexts;
 use zcluster_runtime::{Either, select};
 
 /// The service manager waits so long before it starts a failed process again.
@@ -29,6 +30,8 @@ pub(crate) struct Machine {
     pub number: u32,
     /// Its disk.
     pub disk: Arc<NodeDisk>,
+    /// Its text indexes: what was committed to them stays, whatever becomes of the rows they were made from.
+    pub texts: MemoryTexts,
     state: Mutex<State>,
 }
 
@@ -57,7 +60,8 @@ struct State {
 
 impl Machine {
     pub fn new(number: u32) -> Arc<Self> {
-        Arc::new(Machine { number, disk: NodeDisk::new(number), state: Mutex::default() })
+        let (disk, texts, state) = (NodeDisk::new(number), MemoryTexts::default(), Mutex::default());
+        Arc::new(Machine { number, disk, texts, state })
     }
     /// What serves.
     pub fn parts(&self) -> Option<Arc<Parts>> {

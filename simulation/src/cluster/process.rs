@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use zcluster_api::directory::NodeState;
 use zcluster_api::{DirectoryQuery, DirectoryReply, NodeId};
 use zcluster_raft::{Config, MultiRaft};
-use zcluster_replica::Replicas;
+use zcluster_replica::{Replicas, TextConfig};
 use zcluster_router::admission::{self, Topology};
 use zcluster_router::{PackingConfig, Router, RouterConfig};
 use zcluster_runtime::{Either, select, sleep, spawn, spawn_blocking, timeout};
@@ -82,6 +82,8 @@ impl fmt::Display for End {
 
 /// Mailboxes are looked through for old messages so often: seconds instead of an hour.
 const RETENTION_EVERY: Duration = Duration::from_secs(4);
+/// Text indexes lag so far behind.
+const TEXTS_EVERY: Duration = Duration::from_millis(700);
 /// Sending a snapshot may take so long.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -116,6 +118,9 @@ fn packing_config(shape: &VolumeShape) -> PackingConfig {
         announced: Duration::from_secs(15),
         put_max: Duration::from_secs(2),
         backoff: (Duration::from_millis(200), Duration::from_secs(2)),
+        sparse_percent: 50,
+        merge_count: 3,
+        merge_every: Duration::from_secs(2),
     }
 }
 
@@ -188,6 +193,7 @@ async fn start(
     let packing = volume.map_or(config.packing, packing_config);
     let config = RouterConfig { packing, retention_every: RETENTION_EVERY, ..config };
     let router = Router::start(config, raft.clone(), replicas.clone(), network.clone()).await.map_err(End::failed)?;
+    replicas.run_texts(TextConfig { every: TEXTS_EVERY, parallel: 2 });
     machine.set_attached(id);
     cluster.wires().attach(id.0, Services::new(&raft, &router, network.clone()));
     if let Some(bootstrap) = machine.bootstrap() {

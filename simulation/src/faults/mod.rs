@@ -8,6 +8,7 @@ mod clocks;
 mod disks;
 mod members;
 mod nodes;
+mod volumes;
 mod wires;
 
 #[cfg(test)]
@@ -63,6 +64,8 @@ fn strike(cluster: &Arc<Cluster>, fault: &Fault) -> bool {
         Fault::MoveReplica { shard } => members::move_replica(cluster, *shard),
         Fault::Transfer { group } => members::transfer(cluster, *group),
         Fault::CutLog { group } => members::cut_log(cluster, *group),
+        Fault::VerifyBodies { repair } => volumes::verify(cluster, *repair),
+        Fault::DrainVolume { for_ms } => volumes::drain(cluster, ms(*for_ms)),
     }
 }
 

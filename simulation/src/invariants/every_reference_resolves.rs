@@ -61,7 +61,18 @@ mod tests {
 
     fn object(name: &str, stage: Stage, bodies: u64) -> (u32, ObjectAt) {
         let live = zcluster_replica::Count { number: bodies, bytes: 10 * bodies };
-        (1, ObjectAt { number: 1, volume: "v".into(), object: name.into(), stage, bytes: 100, live })
+        (
+            1,
+            ObjectAt {
+                number: 1,
+                volume: "v".into(),
+                object: name.into(),
+                stage,
+                bytes: 100,
+                live,
+                filled: live.bytes,
+            },
+        )
     }
 
     #[test]

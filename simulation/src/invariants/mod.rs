@@ -39,6 +39,7 @@ pub mod replicas_are_equal;
 pub mod uidnext_is_above_all_uids;
 pub mod uids_rise_and_are_never_reused;
 pub mod unchanged_since_is_honoured;
+pub mod verify_finds_nothing;
 pub mod votes_are_never_taken_back;
 pub mod what_was_synced_stays;
 
@@ -77,9 +78,13 @@ pub(crate) fn broken<T>(promise: &'static str, text: impl Into<String>) -> Resul
 pub async fn check_all(cluster: &Arc<Cluster>, history: &History, catalogue: &Catalogue) {
     let records = history.records();
     let census = quiet_census(cluster, &records).await;
-    if let Err(broken) =
-        compare(&census, &records, catalogue, world::now()).and_then(|()| every_reference_resolves::check(cluster))
-    {
+    let compared =
+        compare(&census, &records, catalogue, world::now()).and_then(|()| every_reference_resolves::check(cluster));
+    let checked = match compared {
+        Ok(()) => verify_finds_nothing::check(cluster).await,
+        broken => broken,
+    };
+    if let Err(broken) = checked {
         world::violate(broken.promise, broken.text);
     }
 }

@@ -63,6 +63,7 @@ enum Part {
     Faults = 103,
     Clients = 104,
     Volume = 105,
+    VolumeWork = 106,
 }
 
 fn stream(seed: u64, part: Part) -> Random {
@@ -77,7 +78,11 @@ impl Plan {
         let mut shape = shape::draw(&mut chance);
         shape.volume = shape::draw_volume(&mut stream(seed, Part::Volume));
         let knobs = shape::draw_knobs(&mut stream(seed, Part::Knobs), shape.nodes);
-        let faults = faults::draw(&mut stream(seed, Part::Faults), &shape, faults_ms);
+        let mut faults = faults::draw(&mut stream(seed, Part::Faults), &shape, faults_ms);
+        if shape.volume.is_some() {
+            faults.extend(faults::draw_volume_work(&mut stream(seed, Part::VolumeWork), faults_ms));
+            faults.sort_by_key(|f| f.at_ms);
+        }
         let clients = clients::draw(&mut stream(seed, Part::Clients), &shape, scale.operations(), faults_ms);
         Plan { seed, shape, knobs, faults, clients, faults_ms, heal_ms: HEAL_MS }
     }
@@ -154,7 +159,7 @@ mod tests {
             let kinds: BTreeSet<String> = plan.faults.iter().map(|f| kind(&f.fault)).collect();
             kinds.into_iter().for_each(|k| *seeds_with.entry(k).or_default() += 1);
         }
-        assert_eq!(seeds_with.len(), 25, "{seeds_with:?}");
+        assert_eq!(seeds_with.len(), 27, "{seeds_with:?}");
         assert!(seeds_with.values().all(|n| (40..800).contains(n)), "{seeds_with:?}");
     }
 

@@ -189,6 +189,10 @@ pub enum Fault {
     Transfer { group: u32 },
     /// A group's log is cut as far as it can be on every node, so that followers that are behind need a snapshot.
     CutLog { group: u32 },
+    /// An administrator has all bodies verified, also what lies on the volume, and perhaps put right what is not.
+    VerifyBodies { repair: bool },
+    /// The volume is to be emptied into the shards for a while.
+    DrainVolume { for_ms: u64 },
 }
 
 /// One client.

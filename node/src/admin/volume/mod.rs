@@ -1,5 +1,6 @@
 //! Volumes: added when every node reaches the same place, shown as every node sees them, measured from every node.
 
+mod policy;
 mod work;
 
 pub use work::volume;
@@ -69,6 +70,22 @@ pub enum VolumeAction {
         /// Large objects.
         large: usize,
     },
+    /// Which bodies go there by age, size, flags and folder.
+    Policy {
+        /// The volume.
+        name: String,
+        /// In Zimbra's form, `types:query`; none: these go there no more.
+        policy: Option<String>,
+        /// Only for this COS; none: for all that have none of their own.
+        cos: Option<String>,
+    },
+    /// Have everything moved away from a volume.
+    Drain {
+        /// The volume.
+        name: String,
+        /// Not any more.
+        stop: bool,
+    },
 }
 
 /// A volume as shown.
@@ -86,6 +103,12 @@ pub struct VolumeShown {
     pub default: bool,
     /// How nodes see it.
     pub nodes: Vec<NodeSees>,
+    /// It is being emptied.
+    #[serde(default)]
+    pub drained: bool,
+    /// What goes there by policy; those of a COS with its name.
+    #[serde(default)]
+    pub policies: Vec<String>,
 }
 
 /// How a node sees a volume.
@@ -117,4 +140,7 @@ pub struct VolumeReply {
     pub nodes: Vec<NodeMeasured>,
     /// What else is to be known.
     pub notes: Vec<String>,
+    /// To [`VolumeAction::Drain`]: bodies that still lie there, and objects still to be deleted.
+    #[serde(default)]
+    pub left: Option<u64>,
 }

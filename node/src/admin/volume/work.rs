@@ -13,6 +13,7 @@ use futures::future::join_all;
 use std::sync::Arc;
 use zcluster_api::directory::{Attributes, Modification, ModifyKind, NodeState, Secret};
 use zcluster_api::{Actor, DirectoryCommand, DirectoryQuery, DirectoryReply, Error, Freshness, NodeId};
+use zcluster_router::DRAINED_ATTRIBUTE;
 use zcluster_volume::config::{ATTRIBUTE, DEFAULT_ATTRIBUTE, SECRET_PREFIX};
 use zcluster_volume::follow::{credentials, refresh, volumes_of};
 use zcluster_volume::trial::{Measured, Trial};
@@ -21,16 +22,16 @@ use zcluster_volume::{Credentials, State as Seen, Stores, VolumeConfig, words};
 /// Volumes of a cluster.
 const VOLUMES_MAX: usize = 64;
 
-fn bad(text: impl AsRef<str>) -> Refused {
+pub(super) fn bad(text: impl AsRef<str>) -> Refused {
     Refused::new(StatusCode::BAD_REQUEST, "service.INVALID_REQUEST", text.as_ref())
 }
 
-fn conflict(text: impl AsRef<str>) -> Refused {
+pub(super) fn conflict(text: impl AsRef<str>) -> Refused {
     Refused::new(StatusCode::CONFLICT, "service.CONFLICT", text.as_ref())
 }
 
 /// What stands in the way of a volume is said as it is; it is not a failure of this service.
-fn told(error: Error) -> Refused {
+pub(super) fn told(error: Error) -> Refused {
     match error {
         Error::Invalid(text) => bad(text),
         Error::Conflict(text) => conflict(text),
@@ -48,6 +49,7 @@ pub async fn volume(
     Json(action): Json<VolumeAction>,
 ) -> Result<Json<VolumeReply>, Refused> {
     let work = Work { actor, admin: &admin };
+    let mut left = None;
     let notes = match action {
         VolumeAction::List => Vec::new(),
         VolumeAction::Add { volume, credentials, default, force } => {
@@ -58,6 +60,12 @@ pub async fn volume(
         }
         VolumeAction::Default { name } => work.set_default(name.as_deref()).await?,
         VolumeAction::Remove { name, force } => work.remove(&name, force).await?,
+        VolumeAction::Policy { name, policy, cos } => work.set_policy(&name, policy.as_deref(), cos.as_deref()).await?,
+        VolumeAction::Drain { name, stop } => {
+            let (notes, still) = work.drain(&name, stop).await?;
+            left = still;
+            notes
+        }
         VolumeAction::Test { name, small, large } => {
             let nodes = work.test(&name, small, large).await?;
             return Ok(Json(VolumeReply { nodes, ..VolumeReply::default() }));
@@ -65,21 +73,22 @@ pub async fn volume(
     };
     let mut reply = work.list().await?;
     reply.notes.splice(0..0, notes);
+    reply.left = left;
     Ok(Json(reply))
 }
 
-struct Work<'a> {
-    actor: Actor,
-    admin: &'a Admin,
+pub(super) struct Work<'a> {
+    pub actor: Actor,
+    pub admin: &'a Admin,
 }
 
 impl Work<'_> {
-    fn stores(&self) -> &Stores {
+    pub(super) fn stores(&self) -> &Stores {
         &self.admin.volumes.stores
     }
 
     /// The cluster's id and global config.
-    async fn config(&self) -> Result<(String, Attributes), Refused> {
+    pub(super) async fn config(&self) -> Result<(String, Attributes), Refused> {
         match self.admin.directory().read(DirectoryQuery::Cluster, Freshness::Recent).await? {
             DirectoryReply::Cluster(cluster) => Ok((cluster.id, cluster.config)),
             other => Err(Error::Internal(format!("unexpected reply {other:?}")).into()),
@@ -97,7 +106,7 @@ impl Work<'_> {
         }
     }
 
-    async fn modify(&self, changes: Vec<Modification>) -> Result<(), Refused> {
+    pub(super) async fn modify(&self, changes: Vec<Modification>) -> Result<(), Refused> {
         self.admin.directory().write(self.actor, request_id(), DirectoryCommand::ModifyConfig(changes)).await?;
         Ok(())
     }
@@ -126,12 +135,15 @@ impl Work<'_> {
         nodes.sort_by_key(|(node, _)| *node);
         let default = config.get(DEFAULT_ATTRIBUTE);
         let mut reply = VolumeReply::default();
+        let mut policies = self.policies(&config).await?;
         for volume in volumes_of(&config) {
             let own = credentials(self.admin.directory().as_ref(), &volume.name, Freshness::Local).await?;
             reply.volumes.push(VolumeShown {
                 nodes: nodes.iter().map(|(node, states)| sees(*node, states, &volume.name)).collect(),
                 credentials: own.0.into_keys().collect(),
                 default: default == Some(volume.name.as_str()),
+                drained: config.all(DRAINED_ATTRIBUTE).contains(&volume.name),
+                policies: policies.remove(&volume.name).unwrap_or_default(),
                 name: volume.name,
                 url: volume.url,
                 options: volume.options,
@@ -280,9 +292,14 @@ impl Work<'_> {
         if config.get(DEFAULT_ATTRIBUTE) == Some(name) {
             return Err(conflict(format!("bodies go to {name}: choose another with `zcluster volume default`")));
         }
+        if let Some(policy) = self.policies(&config).await?.remove(name).and_then(|all| all.into_iter().next()) {
+            return Err(conflict(format!("bodies go to {name} by a policy ({policy}): remove that first")));
+        }
         let bodies = self.admin.volumes.usage.bodies(name).await.map_err(told)?;
         if bodies > 0 {
-            return Err(conflict(format!("{bodies} bodies lie on {name}: a volume is removed when none does")));
+            return Err(conflict(format!(
+                "{bodies} bodies lie on {name}: a volume is removed when none does (`zcluster volume drain {name}`)"
+            )));
         }
         let volume = VolumeConfig::parse(text).map_err(told)?;
         let own = credentials(self.admin.directory().as_ref(), name, Freshness::Linearizable).await?;
@@ -305,12 +322,16 @@ impl Work<'_> {
                 )));
             }
         }
-        self.modify(vec![Modification {
-            name: ATTRIBUTE.into(),
+        let gone = |name: &str, value: &str| Modification {
+            name: name.into(),
             kind: ModifyKind::Remove,
-            values: vec![text.clone()],
-        }])
-        .await?;
+            values: vec![value.to_string()],
+        };
+        let mut changes = vec![gone(ATTRIBUTE, text)];
+        if config.all(DRAINED_ATTRIBUTE).iter().any(|drained| drained == name) {
+            changes.push(gone(DRAINED_ATTRIBUTE, name));
+        }
+        self.modify(changes).await?;
         if let Ok(trial) = &trial
             && let Err(error) = trial.release().await
         {

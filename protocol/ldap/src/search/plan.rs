@@ -13,6 +13,7 @@ use crate::dn::Dn;
 use crate::domains::Names;
 use crate::entry::Entry;
 use crate::tree::{Container, Place, children_of};
+use std::sync::LazyLock;
 use zcluster_api::AccountId;
 use zcluster_api::directory::{Filter, Kinds, ObjectKind, Search};
 
@@ -46,6 +47,14 @@ const ALL_OWNED: [ObjectKind; 5] = [
     ObjectKind::AddressList,
     ObjectKind::HabGroup,
 ];
+
+/// The fixed entries below `cn=zimbra`, and that itself: every search of the whole tree looks at them.
+static CONTAINERS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    let containers = Container::ALL.into_iter().map(Entry::container);
+    containers.chain([Entry::ldap_admin()]).collect()
+});
+/// The fixed entries of some domain: `ou=people`, `cn=groups`, and a part of its name.
+static SAMPLES: LazyLock<[Entry; 3]> = LazyLock::new(|| [Entry::people("x"), Entry::groups("x"), Entry::dc("x")]);
 
 /// What a plan is made from.
 pub struct Planner<'a> {
@@ -135,10 +144,9 @@ impl Planner<'_> {
     async fn sub(&self, found: Option<Found>) -> Result<Steps, Failure> {
         let mut steps = Vec::new();
         let Some(found) = found else {
-            let mut fixed: Vec<Entry> = Container::ALL.into_iter().map(Entry::container).collect();
-            fixed.push(Entry::ldap_admin());
+            let mut fixed = Vec::new();
             self.tree(&mut fixed, None).await?;
-            self.fixed(&mut steps, fixed);
+            self.fixed_of(&mut steps, &CONTAINERS, fixed);
             // Who sees one domain only is not made to look through all.
             let kinds = Kinds(u32::MAX).0 & !Kinds::of(&ALL_OWNED).0;
             self.scan(&mut steps, Kinds(kinds), self.who.domain(), None);
@@ -148,9 +156,7 @@ impl Planner<'_> {
         let id = found.object.as_ref().map(|o| o.id);
         match &found.place {
             Place::Container(Container::Zimbra) => {
-                let mut fixed: Vec<Entry> = Container::ALL.into_iter().map(Entry::container).collect();
-                fixed.push(Entry::ldap_admin());
-                self.fixed(&mut steps, fixed);
+                self.fixed_of(&mut steps, &CONTAINERS, Vec::new());
                 let kinds = ObjectKind::ALL.into_iter().filter(|k| Container::ALL.iter().any(|c| c.kind() == Some(*k)));
                 let kinds: Vec<ObjectKind> = kinds.chain([ObjectKind::Config, ObjectKind::GlobalGrant]).collect();
                 self.scan(&mut steps, Kinds::of(&kinds), None, None);
@@ -202,8 +208,8 @@ impl Planner<'_> {
     /// The fixed entries of domains, below `above` or all, as far as the filter may fit them.
     async fn tree(&self, fixed: &mut Vec<Entry>, above: Option<&str>) -> Result<(), Failure> {
         let named = mentions_names(self.filter);
-        let may_fit = |sample: Entry| named || matching::fits(self.filter, &sample) == Some(true);
-        let (people, groups, dcs) = (may_fit(Entry::people("x")), may_fit(Entry::groups("x")), may_fit(Entry::dc("x")));
+        let may_fit = |sample: &Entry| named || matching::fits(self.filter, sample) == Some(true);
+        let [people, groups, dcs] = SAMPLES.each_ref().map(may_fit);
         if !people && !groups && !dcs {
             return Ok(());
         }
@@ -221,10 +227,14 @@ impl Planner<'_> {
 
     /// Fixed entries that fit.
     fn fixed(&self, steps: &mut Steps, entries: Vec<Entry>) {
-        let fitting: Vec<Entry> = entries
-            .into_iter()
-            .filter(|e| in_scope(&e.dn, self.base, self.scope) && matching::fits(self.filter, e) == Some(true))
-            .collect();
+        self.fixed_of(steps, &[], entries);
+    }
+
+    /// The same, of some that are there always and others.
+    fn fixed_of(&self, steps: &mut Steps, always: &[Entry], entries: Vec<Entry>) {
+        let fits = |e: &Entry| in_scope(&e.dn, self.base, self.scope) && matching::fits(self.filter, e) == Some(true);
+        let mut fitting: Vec<Entry> = always.iter().filter(|e| fits(e)).cloned().collect();
+        fitting.extend(entries.into_iter().filter(|e| fits(e)));
         if !fitting.is_empty() {
             steps.push(Step::Fixed(fitting));
         }

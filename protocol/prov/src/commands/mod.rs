@@ -153,7 +153,7 @@ impl Prov {
     ) -> Result<Prepared, Failure> {
         let counts = changes.iter().any(|m| m.name.eq_ignore_ascii_case("zimbraCOSId"));
         let alone = counts && self.is_bounded(&object.name).await?;
-        let command = self.directory.modification_with(self.actor, object, changes, with).await?;
+        let command = self.directory.change_of(self.actor, object, changes, with).await?;
         Ok(Prepared { alone, ..prepared_for(object, command, Reply::default()) })
     }
 }

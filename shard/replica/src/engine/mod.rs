@@ -113,6 +113,30 @@ pub trait Reader: Send + Sync {
         }
         Ok(())
     }
+    /// The same as [`each`](Self::each), rising, without keeping in a cache what was read.
+    ///
+    /// # Errors
+    /// The disk.
+    fn pass(&self, column: Column, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
+        self.each(column, from, to, false, visit)
+    }
+    /// Shows the rows of several ranges, which rise and do not overlap, until `visit` returns `false`.
+    ///
+    /// # Errors
+    /// The disk.
+    fn each_of(&self, column: Column, ranges: &[(Vec<u8>, Vec<u8>)], visit: &mut Visit<'_>) -> io::Result<()> {
+        let mut go_on = true;
+        for (from, to) in ranges {
+            self.each(column, from, to, false, &mut |key, value| {
+                go_on = visit(key, value);
+                go_on
+            })?;
+            if !go_on {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A storage engine for the state of all groups of a node.

@@ -35,6 +35,12 @@ impl Reader for StrictEngine {
     fn each(&self, column: Column, from: &[u8], to: &[u8], reverse: bool, visit: &mut Visit<'_>) -> io::Result<()> {
         self.engine.each(column, from, to, reverse, visit)
     }
+    fn pass(&self, column: Column, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
+        self.engine.pass(column, from, to, visit)
+    }
+    fn each_of(&self, column: Column, ranges: &[(Vec<u8>, Vec<u8>)], visit: &mut Visit<'_>) -> io::Result<()> {
+        self.engine.each_of(column, ranges, visit)
+    }
 }
 
 impl StateEngine for StrictEngine {

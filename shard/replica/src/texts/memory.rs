@@ -96,11 +96,22 @@ impl TextView for Committed {
         &self.mark
     }
     fn find(&self, mailbox: MailboxId, leaf: &SearchExpr) -> Result<Option<Marked>> {
+        let of_mailbox = || self.docs.iter().filter(|((of, _), _)| *of == mailbox);
+        if let SearchExpr::Header { name, text } = leaf
+            && name.eq_ignore_ascii_case("message-id")
+        {
+            let has = |doc: &TextDoc| {
+                let ids = doc.texts.iter().filter(|(field, _)| *field == TextField::MessageId);
+                doc.header_cut || ids.into_iter().any(|(_, id)| id.to_lowercase().contains(&inner(text)))
+            };
+            let may = of_mailbox().filter(|(_, doc)| has(doc)).map(|((_, item), _)| item.0).collect();
+            return Ok(Some(Marked { sure: ItemSet::default(), may }));
+        }
         if !matches!(leaf, SearchExpr::Words(_) | SearchExpr::Attachment(_)) {
             return Ok(None);
         }
         let mut sure = ItemSet::default();
-        for ((_, item), doc) in self.docs.iter().filter(|((of, _), _)| *of == mailbox) {
+        for ((_, item), doc) in of_mailbox() {
             if matches(leaf, doc)? {
                 sure.insert(item.0);
             }
@@ -121,6 +132,11 @@ impl TextView for Committed {
     fn size(&self) -> TextSize {
         TextSize { items: self.docs.len() as u64, bytes: 0 }
     }
+}
+
+/// What of a text that stands in a `Message-ID` must stand within the brackets.
+fn inner(text: &str) -> String {
+    text.trim_matches(|c: char| c == '<' || c == '>' || c.is_whitespace()).to_lowercase()
 }
 
 fn words(text: &str) -> Vec<String> {

@@ -22,6 +22,24 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// The ranges that these keys cut, every other one of them.
+fn ranges(mut cuts: Vec<Vec<u8>>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    cuts.sort();
+    cuts.dedup();
+    cuts.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+}
+
+fn of_ranges(reader: &dyn Reader, ranges: &[(Vec<u8>, Vec<u8>)], most: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut rows = Vec::new();
+    reader
+        .each_of(Column::State, ranges, &mut |k, v| {
+            rows.push((k.to_vec(), v.to_vec()));
+            rows.len() < most
+        })
+        .unwrap();
+    rows
+}
+
 fn everything(reader: &dyn Reader) -> Vec<(Column, Vec<u8>, Vec<u8>)> {
     let mut all = Vec::new();
     for column in Column::ALL {
@@ -32,7 +50,15 @@ fn everything(reader: &dyn Reader) -> Vec<(Column, Vec<u8>, Vec<u8>)> {
                 all.push((column, k, v));
             }
         }
-        all.extend(reader.scan(column, &[1], &[0xFF], false).map(|r| r.unwrap()).map(|(k, v)| (column, k, v)));
+        let some: Vec<_> = reader.scan(column, &[1], &[0xFF], false).map(|r| r.unwrap()).collect();
+        let mut passed = Vec::new();
+        let mut note = |k: &[u8], v: &[u8]| {
+            passed.push((k.to_vec(), v.to_vec()));
+            true
+        };
+        reader.pass(column, &[1], &[0xFF], &mut note).unwrap();
+        assert_eq!(passed, some);
+        all.extend(some.into_iter().map(|(k, v)| (column, k, v)));
     }
     all
 }
@@ -40,7 +66,12 @@ fn everything(reader: &dyn Reader) -> Vec<(Column, Vec<u8>, Vec<u8>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn rocks_and_memory_agree(batches in prop::collection::vec((prop::collection::vec(op(), 0..12), any::<bool>()), 1..12)) {
+    fn rocks_and_memory_agree(
+        batches in prop::collection::vec((prop::collection::vec(op(), 0..12), any::<bool>()), 1..12),
+        cuts in prop::collection::vec(key(), 0..9),
+        most in 1usize..9,
+    ) {
+        let ranges = ranges(cuts);
         let dir = tempfile::tempdir().unwrap();
         let rocks: Arc<dyn StateEngine> = RocksEngine::open(dir.path(), &RocksConfig::default()).unwrap();
         let memory: Arc<dyn StateEngine> = MemoryEngine::new();
@@ -54,6 +85,13 @@ proptest! {
                 memory.flush().unwrap();
             }
             prop_assert_eq!(everything(rocks.as_ref()), everything(memory.as_ref()));
+            let all = memory.scan(Column::State, &[0], &[0xFF; 9], false).map(|r| r.unwrap());
+            let mut want: Vec<_> = all.filter(|(k, _)| ranges.iter().any(|(from, to)| from <= k && k < to)).collect();
+            want.truncate(most);
+            for engine in [&rocks, &memory] {
+                prop_assert_eq!(&of_ranges(engine.as_ref(), &ranges, most), &want);
+                prop_assert_eq!(&of_ranges(engine.view().as_ref(), &ranges, most), &want);
+            }
         }
         for (a, b, then) in views {
             prop_assert_eq!(everything(a.as_ref()), then.clone());

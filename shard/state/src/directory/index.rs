@@ -91,25 +91,48 @@ pub(super) fn update(kv: &mut dyn Kv, kind: ObjectKind, id: AccountId, before: &
     now.difference(&before).for_each(|k| kv.put(Table::Index, k, vec![kind as u8]));
 }
 
-/// Entries whose attribute has this value, or one that begins so; none at all when there are more than `most` rows.
-pub(super) fn lookup(kv: &dyn KvRead, code: u8, value: &str, whole: bool, most: usize) -> Option<BTreeSet<AccountId>> {
-    // A value that was cut has no end that could be compared.
-    let whole = whole && value.to_lowercase().len() <= VALUE_BYTES;
-    let prefix = prefix(code, value, whole);
+/// What is looked for in the index.
+pub(super) struct Term<'a> {
+    code: u8,
+    value: &'a str,
+    /// The value is that; else it begins so.
+    whole: bool,
+}
+
+impl<'a> Term<'a> {
+    /// Entries whose attribute has this value, or one that begins so; nothing if there is no such index.
+    pub fn of(attr: &str, value: &'a str, whole: bool) -> Option<Self> {
+        code(attr).map(|code| Term { code, value, whole })
+    }
+    /// Entries with a word in their names that begins so.
+    pub fn word(beginning: &'a str) -> Self {
+        Term { code: WORD, value: beginning, whole: false }
+    }
+    fn range(&self) -> (Vec<u8>, Vec<u8>) {
+        // A value that was cut has no end that could be compared.
+        let whole = self.whole && self.value.to_lowercase().len() <= VALUE_BYTES;
+        let prefix = prefix(self.code, self.value, whole);
+        let end = behind(&prefix);
+        (prefix, end)
+    }
+}
+
+/// Entries that one of the terms finds; none at all when there are more than `most` rows.
+pub(super) fn lookup(kv: &dyn KvRead, terms: &[Term<'_>], most: usize) -> Option<BTreeSet<AccountId>> {
+    let mut ranges: Vec<(Vec<u8>, Vec<u8>)> = terms.iter().map(Term::range).collect();
+    ranges.retain(|(from, to)| from < to);
+    ranges.sort_unstable();
+    // What begins like another one lies within its range.
+    ranges.dedup_by(|later, earlier| later.1 <= earlier.1);
     let mut found = BTreeSet::new();
     let mut rows = 0;
-    kv.scan(Table::Index, &prefix, &behind(&prefix), &mut |key, _| {
+    kv.scan_ranges(Table::Index, &ranges, &mut |key, _| {
         rows += 1;
         let id = key.len().checked_sub(16).and_then(|at| key[at..].try_into().ok());
         found.extend(id.map(AccountId));
         rows <= most
     });
     (rows <= most).then_some(found)
-}
-
-/// The same for words of names.
-pub(super) fn lookup_words(kv: &dyn KvRead, beginning: &str, most: usize) -> Option<BTreeSet<AccountId>> {
-    lookup(kv, WORD, beginning, false, most)
 }
 
 /// See [`zcluster_api::DirectoryCommand::BuildIndex`]. Accounts are taken by rising id; entries of other kinds are younger

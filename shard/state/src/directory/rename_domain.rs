@@ -5,7 +5,7 @@ use super::rows::{self, Address, Owner};
 use super::{Work, accounts, containers, entries, index};
 use crate::kv::{Table, behind, each, save};
 use zcluster_api::directory::{Attributes, Domain};
-use zcluster_api::{AccountId, DirectoryReply, Error, Result};
+use zcluster_api::{DirectoryReply, Error, Result};
 
 /// Lists that name one address as a member, at most; further ones keep the old name.
 const LISTS_MAX: usize = 10_000;
@@ -101,10 +101,8 @@ fn move_address(work: &mut Work<'_>, address: &Address, owner: &Owner, to: &str)
 /// Lists go on to reach a member whose address has changed.
 fn rename_member(work: &mut Work<'_>, from: &str, to: &str) -> Result<()> {
     const MEMBER: &str = "zimbraMailForwardingAddress";
-    let Some(code) = index::code(MEMBER) else { return Ok(()) };
-    let ids: Vec<AccountId> =
-        index::lookup(work.kv, code, from, true, LISTS_MAX).unwrap_or_default().into_iter().collect();
-    for id in ids {
+    let Some(member) = index::Term::of(MEMBER, from, true) else { return Ok(()) };
+    for id in index::lookup(work.kv, &[member], LISTS_MAX).unwrap_or_default() {
         let Some(before) = rows::entry(work.kv, id)? else { continue };
         let mut list = before.clone();
         let rename = |v: &String| if v.eq_ignore_ascii_case(from) { to.to_string() } else { v.clone() };

@@ -2,18 +2,19 @@
 //!
 //! A search goes one of two ways. If the filter demands a value of an indexed attribute, and not too many entries have
 //! it, those are looked at, by rising id. Otherwise all entries of the wanted kinds are: first what has an address, then
-//! what has none, domains, COS, config, each in the order of their names; of what belongs to one entry, only that. Accounts
-//! of one domain, or without a filter, come by name, too; those of all domains that a filter is to find come later and by id:
-//! so they lie in the store, and are read in one go instead of one by one. Either way the cursor of a page says where the next one begins, so that a search of any size runs
-//! in bounded steps and memory.
+//! what has none, domains, COS, config, each in the order of their names; of what belongs to one entry, only that. But
+//! accounts, lists and what has no address come later and by id if a filter is to find them in all domains: so they lie
+//! in the store, and are read in one go instead of one by one, accounts without being decoded. Either way the cursor of a
+//! page says where the next one begins, so that a search of any size runs in bounded steps and memory.
 
+use super::index::Term;
 use super::rows::{self, Address, Owner};
 use super::{entries, index, read};
 use crate::kv::{KvRead, Table, behind, load};
 use std::collections::BTreeSet;
 use zcluster_api::directory::{
     ANR, Account, AccountBy, Attributes, Cos, Domain, FILTER_DEPTH_MAX, Filter, Kinds, Object, ObjectBy, ObjectKind,
-    Page, SEARCH_EXAMINE_MAX, SEARCH_PAGE_MAX, Search,
+    Page, SEARCH_EXAMINE_MAX, SEARCH_PAGE_MAX, Search, may_fit,
 };
 use zcluster_api::{AccountId, Error, Result, codec};
 
@@ -24,8 +25,8 @@ const CANDIDATES_MAX: usize = 20_000;
 /// First byte of a cursor: entries of the index by id.
 const BY_ID: u8 = 0xFF;
 /// The sections of a search without an index, in order.
-const SECTIONS: [Table; 6] =
-    [Table::Address, Table::EntryName, Table::Domain, Table::Cos, Table::Account, Table::Cluster];
+const SECTIONS: [Table; 7] =
+    [Table::Address, Table::EntryName, Table::Domain, Table::Cos, Table::Account, Table::Entry, Table::Cluster];
 
 /// One entry.
 pub(super) fn object(kv: &dyn KvRead, by: &ObjectBy) -> Result<Object> {
@@ -145,17 +146,6 @@ fn candidates(kv: &dyn KvRead, filter: &Filter, most: usize) -> Option<BTreeSet<
         {
             Some(value.parse().ok().into_iter().collect())
         }
-        Filter::Equal(attr, value) if attr.eq_ignore_ascii_case(ANR) => {
-            // The longest word is the rarest.
-            let word = value.split_whitespace().max_by_key(|w| w.len()).unwrap_or_default();
-            index::lookup_words(kv, word, most)
-        }
-        Filter::Equal(attr, value) => index::lookup(kv, index::code(attr)?, value, true, most),
-        Filter::Substring { attr, initial, .. } if !initial.is_empty() => {
-            index::lookup(kv, index::code(attr)?, initial, false, most)
-        }
-        // A value that is there at all may be rare.
-        Filter::Present(attr) => index::lookup(kv, index::code(attr)?, "", false, most),
         // Equality first: it promises least.
         Filter::And(all) => {
             let equal = |f: &&Filter| matches!(f, Filter::Equal(..));
@@ -163,15 +153,31 @@ fn candidates(kv: &dyn KvRead, filter: &Filter, most: usize) -> Option<BTreeSet<
             order.filter_map(|f| candidates(kv, f, most)).min_by_key(BTreeSet::len)
         }
         Filter::Or(all) if !all.is_empty() => {
-            let mut union = BTreeSet::new();
+            let (mut union, mut terms) = (BTreeSet::new(), Vec::new());
             for one in all {
-                union.extend(candidates(kv, one, most)?);
-                if union.len() > most {
-                    return None;
+                match term(one) {
+                    Some(term) => terms.push(term),
+                    None => union.extend(candidates(kv, one, most)?),
                 }
             }
-            Some(union)
+            union.extend(index::lookup(kv, &terms, most)?);
+            (union.len() <= most).then_some(union)
         }
+        other => index::lookup(kv, &[term(other)?], most),
+    }
+}
+
+/// A comparison that the index answers by itself.
+fn term(filter: &Filter) -> Option<Term<'_>> {
+    match filter {
+        Filter::Equal(attr, value) if attr.eq_ignore_ascii_case(ANR) => {
+            // The longest word is the rarest.
+            Some(Term::word(value.split_whitespace().max_by_key(|w| w.len()).unwrap_or_default()))
+        }
+        Filter::Equal(attr, value) => Term::of(attr, value, true),
+        Filter::Substring { attr, initial, .. } if !initial.is_empty() => Term::of(attr, initial, false),
+        // A value that is there at all may be rare.
+        Filter::Present(attr) => Term::of(attr, "", false),
         _ => None,
     }
 }
@@ -254,21 +260,25 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Whether accounts are looked at in the order of their ids. A list of all of them is read by people.
+    /// Whether accounts, lists and other entries are looked at in the order of their ids. A list of all of them is read by
+    /// people.
     fn is_as_stored(&self) -> bool {
-        self.domain.is_none() && self.search.filter != Filter::all()
+        self.domain.is_none() && self.search.parent.is_none() && self.search.filter != Filter::all()
     }
 
     fn is_wanted(&self, table: Table) -> bool {
         let Search { kinds, parent, .. } = self.search;
         let wants = |k: Kinds| kinds.0 & k.0 != 0;
-        let no_accounts = Kinds::GROUPS.and(Kinds::of(&[ObjectKind::Alias]));
-        let addresses = Kinds::ACCOUNTS.and(no_accounts);
+        let addresses = Kinds::ACCOUNTS.and(Kinds::GROUPS).and(Kinds::of(&[ObjectKind::Alias]));
         let own = Kinds::of(&[ObjectKind::Domain, ObjectKind::Cos, ObjectKind::Config]);
         match table {
-            Table::Address if self.is_as_stored() => parent.is_none() && wants(no_accounts),
+            Table::Address if self.is_as_stored() => kinds.has(ObjectKind::Alias),
             Table::Address => parent.is_none() && wants(addresses),
-            Table::Account => parent.is_none() && self.is_as_stored() && wants(Kinds::ACCOUNTS),
+            Table::Account => self.is_as_stored() && wants(Kinds::ACCOUNTS),
+            Table::Entry => {
+                self.is_as_stored() && kinds.0 & !Kinds::ACCOUNTS.0 & !own.0 & !Kinds::of(&[ObjectKind::Alias]).0 != 0
+            }
+            Table::EntryName if self.is_as_stored() => false,
             Table::EntryName => self.domain.is_none() && kinds.0 & !addresses.0 & !own.0 != 0,
             Table::Domain => parent.is_none() && kinds.has(ObjectKind::Domain),
             Table::Cos => parent.is_none() && self.domain.is_none() && kinds.has(ObjectKind::Cos),
@@ -309,6 +319,9 @@ impl Work<'_> {
         if from.as_slice() >= to {
             return Ok(false);
         }
+        if table == Table::Account {
+            return self.accounts(number, &from, to);
+        }
         loop {
             // Rows first, then what they lead to: a store does not like to be read while it is scanned.
             let mut rows: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
@@ -331,13 +344,36 @@ impl Work<'_> {
         }
     }
 
+    /// Looks at accounts as they lie in the store: most do not fit, which shows without decoding them.
+    fn accounts(&mut self, number: u8, from: &[u8], to: &[u8]) -> Result<bool> {
+        let (kv, search) = (self.kv, self.search);
+        let mut over = Ok(false);
+        kv.pass(Table::Account, from, to, &mut |key, row| {
+            if may_fit(&search.filter, row) {
+                match codec::decode::<Account>(row) {
+                    Ok(account) => self.look(account.into()),
+                    Err(e) => {
+                        over = Err(e);
+                        return false;
+                    }
+                }
+            }
+            if self.is_full(|| [&[number][..], key].concat()) {
+                over = Ok(true);
+                return false;
+            }
+            true
+        });
+        over
+    }
+
     fn of_row(&self, table: Table, key: &[u8], value: &[u8]) -> Result<Option<Object>> {
         match table {
             Table::Address => {
                 let owner: Owner = codec::decode(value)?;
                 if owner.primary {
-                    if owner.kind.is_none() && self.is_as_stored() {
-                        // An account: its turn comes.
+                    if self.is_as_stored() {
+                        // Its turn comes.
                         return Ok(None);
                     }
                     let kinds = owner.kind.map_or(Kinds::ACCOUNTS, |k| Kinds::of(&[k]));
@@ -353,7 +389,7 @@ impl Work<'_> {
                 Ok(id) => rows::entry(self.kv, id),
                 Err(_) => Ok(None),
             },
-            Table::Account => codec::decode::<Account>(value).map(|a| Some(a.into())),
+            Table::Entry => codec::decode(value).map(Some),
             Table::Domain => codec::decode(value).map(|d| Some(of_domain(d))),
             _ => codec::decode(value).map(|c| Some(of_cos(c))),
         }

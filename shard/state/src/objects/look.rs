@@ -91,6 +91,8 @@ pub struct DueObject {
     pub number: u64,
     /// Since when, Unix milliseconds.
     pub since_ms: u64,
+    /// Its bytes.
+    pub bytes: u64,
 }
 
 /// The objects longest in a stage (other than `Live`), at most `most`, that have been since `before_ms` or longer.
@@ -104,7 +106,7 @@ pub fn due_objects(kv: &dyn KvRead, stage: Stage, before_ms: u64, most: usize) -
         key_u64(key, 9),
     ) {
         (Ok(since_ms), Ok(number)) if since_ms <= before_ms && out.len() < most => {
-            out.push(DueObject { number, since_ms });
+            out.push(DueObject { number, since_ms, bytes: 0 });
             true
         }
         (Err(e), _) | (_, Err(e)) => {
@@ -113,7 +115,11 @@ pub fn due_objects(kv: &dyn KvRead, stage: Stage, before_ms: u64, most: usize) -
         }
         _ => false,
     });
-    outcome.map(|()| out)
+    outcome?;
+    for due in &mut out {
+        due.bytes = object(kv, due.number)?.map_or(0, |row| row.bytes);
+    }
+    Ok(out)
 }
 
 /// An object as its row tells of it.
@@ -131,6 +137,8 @@ pub struct ObjectAt {
     pub bytes: u64,
     /// Bodies that lie in it.
     pub live: Count,
+    /// Bytes of all bodies that it was told to hold.
+    pub filled: u64,
 }
 
 /// All objects of a group.
@@ -140,8 +148,34 @@ pub struct ObjectAt {
 pub fn objects(kv: &dyn KvRead) -> Result<Vec<ObjectAt>> {
     let mut out = Vec::new();
     each(kv, Table::Object, &[], &[u8::MAX; 9], |key, row: Object| {
-        let Object { volume, object, stage, bytes, live, .. } = row;
-        out.push(ObjectAt { number: key_u64(key, 0)?, volume, object, stage, bytes, live });
+        let Object { volume, object, stage, bytes, live, filled, .. } = row;
+        out.push(ObjectAt { number: key_u64(key, 0)?, volume, object, stage, bytes, live, filled });
+        Ok(true)
+    })?;
+    Ok(out)
+}
+
+/// What lies on volumes and is needed by nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Objects that hold no body, and wait to be deleted; their bytes.
+    pub trash: Count,
+    /// Bodies that are gone, in objects that hold others: their bytes come back when those are packed again.
+    pub dead_bytes: u64,
+}
+
+/// See [`Space`]. Reads the rows of all objects.
+///
+/// # Errors
+/// Damaged rows.
+pub fn space(kv: &dyn KvRead) -> Result<Space> {
+    let mut out = Space::default();
+    each(kv, Table::Object, &[], &[u8::MAX; 9], |_, row: Object| {
+        match row.stage {
+            Stage::Trash | Stage::Doomed => out.trash.add(row.bytes),
+            Stage::Sparse | Stage::Live => out.dead_bytes += row.filled.saturating_sub(row.live.bytes),
+            Stage::Open => {}
+        }
         Ok(true)
     })?;
     Ok(out)
