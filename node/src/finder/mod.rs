@@ -210,6 +210,7 @@ impl Finder {
             offset: 0,
             limit: if ask.limit == 0 { 10 } else { ask.limit.min(FIND_LIMIT_MAX) },
             deleted: true,
+            dumpster: None,
         };
         Ok((query, find))
     }
