@@ -145,6 +145,7 @@ async fn list(args: List) -> Result<()> {
     pages(&client, &args.account, &args.span, async |page| {
         let all = match &mut whole {
             Some(all) => {
+                all.next = page.next;
                 all.items.extend(page.items);
                 all
             }
