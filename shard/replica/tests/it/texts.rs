@@ -201,7 +201,7 @@ async fn a_node_without_indexes_says_so_and_one_that_gets_them_indexes_all() {
     let replicas = Replicas::with_engine(engine.clone(), Fatal::new()).unwrap();
     let mut machine: Box<dyn StateMachine> = replicas.machine(GROUP).unwrap();
     apply(&mut machine, &log(50));
-    assert!(matches!(ask(&replicas, find(words("x", false))).await, Err(Error::Invalid(_))));
+    assert!(matches!(ask(&replicas, find(words("x", false), None)).await, Err(Error::Invalid(_))));
     assert!(replicas.index_texts(GROUP).await.is_err() && replicas.text_state(GROUP).unwrap().is_none());
     replicas.flush().unwrap();
     drop((machine, replicas));
