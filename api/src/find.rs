@@ -32,6 +32,10 @@ pub struct Find {
     /// Also messages that carry `\\Deleted`.
     #[n(6)]
     pub deleted: bool,
+    /// Zimbra's `inDumpster`: instead of what is in folders, what was deleted at this time (Unix milliseconds; 0: ever) or
+    /// later and can be brought back. Conditions about folders are about those that the messages were in.
+    #[n(7)]
+    pub dumpster: Option<u64>,
 }
 
 /// What hits are in order of; equal ones by item id, in the same direction.

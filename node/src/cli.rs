@@ -281,6 +281,9 @@ pub enum MailboxCommand {
     Reindex(crate::commands::search::Reindex),
     /// Show how far the text indexes are
     Texts(crate::commands::search::Texts),
+    /// List, bring back and remove for good what was deleted
+    #[command(subcommand)]
+    Dumpster(crate::commands::dumpster::DumpsterCommand),
 }
 
 /// `zcluster mailbox locate`.

@@ -28,6 +28,8 @@ pub struct RouterConfig {
     pub moves_max: usize,
     /// A new replica may lack so many entries when it is given its vote.
     pub promote_lag: u64,
+    /// How often mailboxes are looked through for messages that are kept no longer.
+    pub retention_every: Duration,
     /// When bodies go to volumes, and what becomes of objects there.
     pub packing: PackingConfig,
 }
@@ -46,6 +48,7 @@ impl RouterConfig {
             reconcile_every: Duration::from_secs(1),
             moves_max: 4,
             promote_lag: 1000,
+            retention_every: Duration::from_secs(3_600),
             packing: PackingConfig::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! Directory calls: reads from this node's replica, writes at the directory's leader.
 
 use crate::carry::{BARRIER_MAX, Done, Errand, Work, other_leader};
+use crate::deleted;
 use crate::inner::Inner;
 use std::time::Duration;
 use zcluster_api::directory::{Account, AccountBy};
@@ -90,6 +91,18 @@ impl Inner {
 
     /// See [`zcluster_api::DirectoryApi::write`].
     pub async fn directory_write(
+        &self,
+        actor: Actor,
+        request: RequestId,
+        command: DirectoryCommand,
+    ) -> Result<DirectoryReply> {
+        let holds = deleted::holds(&command);
+        let outcome = self.directory_write_untold(actor, request, command).await;
+        deleted::tell_holds(actor, holds, &outcome);
+        outcome
+    }
+
+    async fn directory_write_untold(
         &self,
         actor: Actor,
         request: RequestId,

@@ -1,6 +1,7 @@
 //! Mailbox calls: locate the home, carry the work there, set right what the shard finds wrong.
 
 use crate::carry::{Done, Errand, Work};
+use crate::deleted;
 use crate::inner::Inner;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use tracing::Instrument;
 use zcluster_api::body::CHUNK_MAX;
 use zcluster_api::directory::{Account, AccountBy, Home, HomeState};
+use zcluster_api::mailbox::Traits;
 use zcluster_api::queue::queue_of;
 use zcluster_api::{
     AccountId, Actor, Body, Call, Epoch, Error, MailboxCommand, MailboxQuery, MailboxReply, PreparedBody, Receipt,
@@ -53,11 +55,12 @@ fn read_work(actor: Option<AccountId>, home: &Home, quota: u64, query: MailboxQu
 
 impl Inner {
     /// See [`zcluster_api::MailboxApi::read`].
-    pub async fn mailbox_read(&self, call: Call<MailboxQuery>) -> Result<MailboxReply> {
+    pub async fn mailbox_read(&self, mut call: Call<MailboxQuery>) -> Result<MailboxReply> {
+        self.limit_read(&mut call).await?;
         let span = tracing::info_span!("read", account = %call.account, request = %call.request, shard = tracing::field::Empty);
         let at = (call.account, call.request, call.timeout);
         let acting = acting(call.actor, call.account);
-        let work = |home: &Home, quota: u64| read_work(acting, home, quota, call.body.clone());
+        let work = |home: &Home, account: &Account| read_work(acting, home, account.quota(), call.body.clone());
         let done = self.at_home(at, work).instrument(span).await?;
         match done {
             Answer::Reply(reply) => Ok(reply),
@@ -66,11 +69,29 @@ impl Inner {
     }
 
     /// See [`zcluster_api::MailboxApi::write`].
-    pub async fn mailbox_write(&self, call: Call<MailboxCommand>) -> Result<Receipt> {
+    pub async fn mailbox_write(&self, mut call: Call<MailboxCommand>) -> Result<Receipt> {
+        if !deleted::is_about_deleted(&call.body) {
+            return self.mailbox_write_untold(call).await;
+        }
+        let (actor, account) = (call.actor, call.account);
+        let outcome = match self.limit_write(&mut call).await {
+            Ok(()) => self.mailbox_write_untold(call).await,
+            Err(e) => Err(e),
+        };
+        deleted::tell(actor, account, &outcome);
+        outcome
+    }
+
+    /// The same, for the cluster's own purposes.
+    pub async fn mailbox_write_untold(&self, call: Call<MailboxCommand>) -> Result<Receipt> {
         let span = tracing::info_span!("write", account = %call.account, request = %call.request, shard = tracing::field::Empty);
         let Call { actor, account, request, timeout, body: command } = call;
         let acting = acting(actor, account);
-        let work = |home: &Home, quota: u64| write_work(acting, home, quota, request, &command);
+        let work = |home: &Home, account: &Account| {
+            // What is no account has no traits.
+            let traits = queue_of(account.id).is_none().then(|| account.traits());
+            write_work(acting, traits, home, account.quota(), request, &command)
+        };
         match self.at_home((account, request, timeout), work).instrument(span).await? {
             Answer::Receipt(receipt) => Ok(receipt),
             Answer::Reply(_) => Err(Error::Internal("a read's answer to a write".into())),
@@ -81,7 +102,7 @@ impl Inner {
     async fn at_home(
         &self,
         (account, request, timeout): (AccountId, RequestId, Duration),
-        work: impl Fn(&Home, u64) -> Work,
+        work: impl Fn(&Home, &Account) -> Work,
     ) -> Result<Answer> {
         let deadline = Instant::now() + timeout;
         let mut found = self.account(account, deadline).await?;
@@ -92,7 +113,7 @@ impl Inner {
             }
             tracing::Span::current().record("shard", home.group.0);
             let errand = Errand { group: home.group, request, account: Some(account), deadline };
-            let answer = match self.carry(errand, &work(&home, found.quota())).await {
+            let answer = match self.carry(errand, &work(&home, &found)).await {
                 Ok(Done::Written(_, reply, _)) => proposal::mailbox_reply(&reply).map(Answer::Receipt),
                 Ok(Done::Read(reply)) => Ok(Answer::Reply(reply)),
                 Err(e) => Err(e),
@@ -133,7 +154,7 @@ impl Inner {
         deadline: Instant,
     ) -> Result<Receipt> {
         let errand = Errand { group: home.group, request, account, deadline };
-        match self.carry(errand, &write_work(None, home, 0, request, &command)).await? {
+        match self.carry(errand, &write_work(None, None, home, 0, request, &command)).await? {
             Done::Written(_, reply, _) => proposal::mailbox_reply(&reply),
             Done::Read(_) => Err(Error::Internal("a read's answer to a write".into())),
         }
@@ -185,9 +206,16 @@ impl Inner {
     }
 }
 
-fn write_work(actor: Option<AccountId>, home: &Home, quota: u64, request: RequestId, command: &MailboxCommand) -> Work {
+fn write_work(
+    actor: Option<AccountId>,
+    traits: Option<Traits>,
+    home: &Home,
+    quota: u64,
+    request: RequestId,
+    command: &MailboxCommand,
+) -> Work {
     let at = (home.mailbox, home.epoch, quota);
-    Work::Write(proposal::mailbox_as(actor, request, wall_ms(), at, command.clone()))
+    Work::Write(proposal::mailbox_as(actor, traits, request, wall_ms(), at, command.clone()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::inner::Inner;
 use crate::service::RouterService;
 use crate::{ClusterStatus, Discovered, HsmAsk, HsmStatus, NodeTexts, RouterConfig, Sought, VerifyAsk, VerifyNews};
-use crate::{courier, groups, hsm, hub, outbox, packer, reconcile};
+use crate::{courier, groups, hsm, hub, outbox, packer, reconcile, retention};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::io;
@@ -51,12 +51,13 @@ impl Router {
     }
 
     /// Spawns what keeps the cluster in shape, until the router is stopped: starting and removing groups named in the
-    /// shard map, membership, placement, leader balance, emptying deleted mailboxes.
+    /// shard map, membership, placement, leader balance, emptying deleted mailboxes, removing what accounts keep for a time only.
     pub fn run_background(&self) {
         zcluster_runtime::spawn(groups::run(self.0.clone()));
         zcluster_runtime::spawn(groups::sweep(self.0.clone()));
         zcluster_runtime::spawn(reconcile::run(self.0.clone()));
         zcluster_runtime::spawn(courier::run(self.0.clone()));
+        zcluster_runtime::spawn(retention::run(self.0.clone()));
     }
 
     /// Spawns the sending of what the outboxes of the shards led here hold, until the router is stopped.

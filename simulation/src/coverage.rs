@@ -99,6 +99,8 @@ pub const EXPECTED: &[Sometimes] = &[
     sometimes("router.watch.moved", "a watched mailbox was followed to another node"),
     sometimes("reconciler.promoted", "a learner got its vote"),
     sometimes("courier.emptied", "a deleted account's mailbox was emptied"),
+    sometimes("retention.purged", "messages went because they were too old"),
+    sometimes("check.deleted_message", "a deleted message was kept in the end"),
     // What clients and operators met.
     sometimes("node.joined", "a joining node was admitted"),
     sometimes("node.left", "a node that left is gone"),

@@ -2,8 +2,13 @@
 
 use super::Attributes;
 use crate::ids::*;
+use crate::mailbox::Traits;
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The attribute of accounts and domains that names legal holds: with any, nothing is removed for good.
+pub const LEGAL_HOLD: &str = "zclusterLegalHold";
 
 /// Whether the shard may serve the mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -106,6 +111,25 @@ impl Account {
             (own, 0) => own,
             (own, domain) => own.min(domain),
         }
+    }
+    /// What its mailbox must know of it.
+    pub fn traits(&self) -> Traits {
+        Traits {
+            account: self.id,
+            dumpster: self.effective("zimbraDumpsterEnabled") == Some("TRUE"),
+            hold: self.holds().next().is_some(),
+            no_files: self.effective("zimbraAttachmentsIndexingEnabled") == Some("FALSE"),
+        }
+    }
+    /// The names of the legal holds that it is under: its own ([`LEGAL_HOLD`]) and its domain's, which add up.
+    pub fn holds(&self) -> impl Iterator<Item = &str> {
+        let of_domain = self.domain.as_ref().map_or(&[][..], |d| d.all(LEGAL_HOLD));
+        self.attrs.all(LEGAL_HOLD).iter().chain(of_domain).map(String::as_str)
+    }
+    /// An inherited span of time; `default` when none is set, `None` for 0: no end.
+    pub fn span(&self, name: &str, default: Duration) -> Option<Duration> {
+        let span = self.effective(name).and_then(super::duration).unwrap_or(default);
+        Some(span).filter(|span| !span.is_zero())
     }
     /// `zimbraIsAdminAccount`.
     pub fn is_admin(&self) -> bool {

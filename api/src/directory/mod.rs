@@ -13,7 +13,7 @@ mod query;
 mod secret;
 mod values;
 
-pub use account::{Account, Home, HomeState, inheritable};
+pub use account::{Account, Home, HomeState, LEGAL_HOLD, inheritable};
 pub use attributes::{Attribute, Attributes, Modification, ModifyKind, Values};
 pub use cluster::{Cluster, Node, NodeState, Shard};
 pub use command::DirectoryCommand;

@@ -312,4 +312,55 @@ pub enum MailboxCommand {
         #[n(1)]
         subscribed: bool,
     },
+    /// Brings deleted messages back, with their item ids and under new UIDs, in the order they had; those that are not
+    /// there (any more) are left out. A folder that is gone is made anew. `NotFound` (folder), `QuotaExceeded`, `TooLarge`.
+    /// -> `Recovered`
+    #[n(80)]
+    Recover {
+        /// Which; at most [`UIDS_PER_COMMAND_MAX`].
+        #[n(0)]
+        items: Vec<ItemId>,
+        /// Where to; none: the folder that each was in.
+        #[n(1)]
+        folder: Option<FolderId>,
+        /// Only those deleted at this time or later, Unix milliseconds.
+        #[n(2)]
+        since_ms: Option<u64>,
+    },
+    /// Removes for good what was deleted before a time, oldest first, in steps; repeat while the receipt says `more`.
+    /// `Denied` under a legal hold. -> `Purged`
+    #[n(81)]
+    PurgeDumpster {
+        /// Unix milliseconds.
+        #[n(0)]
+        before_ms: u64,
+        /// At most so many (and never more than [`PURGED_PER_COMMAND_MAX`](super::PURGED_PER_COMMAND_MAX)).
+        #[n(1)]
+        most: u32,
+    },
+    /// Removes deleted messages for good; those that are not there are left out. `Denied` under a legal hold, `TooLarge`.
+    /// -> `Purged`
+    #[n(82)]
+    DropFromDumpster {
+        /// Which; at most [`PURGED_PER_COMMAND_MAX`](super::PURGED_PER_COMMAND_MAX).
+        #[n(0)]
+        items: Vec<ItemId>,
+        /// Only those deleted at this time or later, Unix milliseconds.
+        #[n(1)]
+        since_ms: Option<u64>,
+    },
+    /// Deletes the messages that came into a folder before a time, oldest first, in steps; repeat while the receipt says
+    /// `more`. `NotFound`. -> `Purged`
+    #[n(83)]
+    PurgeFolder {
+        /// The folder.
+        #[n(0)]
+        folder: FolderId,
+        /// Unix milliseconds.
+        #[n(1)]
+        before_ms: u64,
+        /// At most so many (and never more than [`PURGED_PER_COMMAND_MAX`](super::PURGED_PER_COMMAND_MAX)).
+        #[n(2)]
+        most: u32,
+    },
 }

@@ -184,6 +184,9 @@ pub enum MailboxQuery {
     /// Which messages of all folders match, in order; the owner's question. -> `Hits`
     #[n(70)]
     Find(#[n(0)] Find),
+    /// Deleted messages that can be brought back; the owner's question. -> `Dumpster`
+    #[n(80)]
+    Dumpster(#[n(0)] super::DumpsterQuery),
 }
 
 impl MailboxQuery {

@@ -153,4 +153,27 @@ pub enum Receipt {
         #[n(1)]
         modseq: ModSeq,
     },
+    /// `Recover`.
+    #[n(80)]
+    Recovered {
+        /// What came back.
+        #[n(0)]
+        messages: Vec<super::Recovered>,
+        /// The mailbox's mod-sequence after.
+        #[n(1)]
+        modseq: ModSeq,
+    },
+    /// `PurgeDumpster`, `DropFromDumpster`, `PurgeFolder`.
+    #[n(81)]
+    Purged {
+        /// Messages that went.
+        #[n(0)]
+        items: u64,
+        /// Their sizes together, bytes.
+        #[n(1)]
+        bytes: u64,
+        /// Not finished: send the command again with a new request id.
+        #[n(2)]
+        more: bool,
+    },
 }

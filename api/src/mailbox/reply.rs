@@ -219,4 +219,7 @@ pub enum MailboxReply {
         #[n(2)]
         total: u64,
     },
+    /// `Dumpster`.
+    #[n(80)]
+    Dumpster(#[n(0)] super::DumpsterPage),
 }

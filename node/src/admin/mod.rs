@@ -5,6 +5,7 @@ pub mod blob;
 pub mod client;
 pub mod directory;
 pub mod dkim;
+pub mod dumpster;
 mod handlers;
 pub mod queue;
 pub mod report;
@@ -100,6 +101,9 @@ pub fn routes(admin: Arc<Admin>) -> Router {
         .route("/v1/volume", post(volume::volume))
         .route("/v1/mailbox/search", post(search::search))
         .route("/v1/mailbox/texts", post(search::texts))
+        .route("/v1/mailbox/dumpster/list", post(dumpster::list))
+        .route("/v1/mailbox/dumpster/recover", post(dumpster::recover))
+        .route("/v1/mailbox/dumpster/purge", post(dumpster::purge))
         .route("/v1/discover", post(search::discover))
         .route("/v1/blob/verify", post(blob::verify))
         .route("/v1/hsm", post(blob::hsm))

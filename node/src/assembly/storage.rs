@@ -98,7 +98,7 @@ fn keep_texts(dir: &DataDir, config: &Config, replicas: &Replicas) -> Result<Opt
     let settings = zcluster_search::Settings { writer_bytes, ..zcluster_search::Settings::default() };
     let texts: Arc<dyn TextIndexes> = Arc::new(zcluster_search::Indexes::new(dir.texts(), settings));
     let files = Files::new(config).map(|files| files as Arc<dyn FileReader>);
-    let kept = replicas.set_texts(texts.clone(), files, Arc::new(|_| true));
+    let kept = replicas.set_texts(texts.clone(), files);
     kept.context("the indexes of texts")?;
     Ok(Some(texts))
 }

@@ -14,6 +14,7 @@ pub async fn run(args: Mailbox) -> Result<()> {
         MailboxCommand::Locate(locate) => locate,
         MailboxCommand::Search(args) => return super::search::search(args).await,
         MailboxCommand::Reindex(args) => return super::search::reindex(args).await,
+        MailboxCommand::Dumpster(command) => return super::dumpster::run(command).await,
         MailboxCommand::Texts(args) => return super::search::texts(args).await,
     };
     let located: LocateReply =

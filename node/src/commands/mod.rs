@@ -4,6 +4,7 @@ pub mod blob;
 mod carry_in;
 pub mod discover;
 mod dkim;
+pub mod dumpster;
 mod fault;
 pub mod hsm;
 pub mod import_zimbra;

@@ -174,6 +174,7 @@ impl Finder {
             offset: ask.offset,
             limit,
             deleted: ask.include_tag_deleted,
+            dumpster: None,
         };
         let (hits, more, total) = match self.ask(actor, account, MailboxQuery::Find(find)).await? {
             MailboxReply::Hits { hits, more, total } => (hits, more, total),
@@ -209,6 +210,7 @@ impl Finder {
             offset: 0,
             limit: if ask.limit == 0 { 10 } else { ask.limit.min(FIND_LIMIT_MAX) },
             deleted: true,
+            dumpster: None,
         };
         Ok((query, find))
     }

@@ -18,6 +18,7 @@ mod catch_up;
 mod clients;
 mod compressed_tls;
 mod curl;
+mod deleted;
 mod demo;
 mod fetchers;
 mod filters;

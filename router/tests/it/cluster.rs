@@ -111,7 +111,7 @@ impl Cluster {
             ..PackingConfig::default()
         };
         let settings = RouterConfig { reconcile_every: Duration::from_millis(100), ..RouterConfig::new(NodeId(id(n))) };
-        let settings = RouterConfig { packing, ..settings };
+        let settings = RouterConfig { packing, retention_every: Duration::from_millis(200), ..settings };
         self.hub.attach(id(n), raft.service());
         let router = Router::start(settings, raft.clone(), replicas.clone(), network).await.unwrap();
         self.hub.attach(id(n), Arc::new(Both(raft.service(), router.service())));

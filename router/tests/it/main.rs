@@ -7,4 +7,5 @@ mod failover;
 mod growth;
 mod net;
 mod packing;
+mod retention;
 mod volumes;

@@ -33,8 +33,8 @@ pub use engine::{MemoryEngine, RocksConfig, RocksEngine, StateEngine};
 pub use feed::{Feed, Subscription};
 pub use node::ClaimedOutgoing;
 pub use replicas::{MailboxRead, ReplicaStatus, Replicas};
-pub use texts::{MemoryTexts, ReadsFiles, TextConfig, TextState};
+pub use texts::{MemoryTexts, TextConfig, TextState};
 pub use zcluster_state::{
     Backlog, Bare, Count, DueObject, DueOutgoing, DuePage, KnownBlob, Look, LooseBody, MissingBlob, Namesakes,
-    ObjectAt, PackedBody, Space, Stage,
+    ObjectAt, PackedBody, Retained, RetainedPage, Space, Stage,
 };

@@ -1,6 +1,7 @@
 //! Proposals and their replies as bytes, so that the floors above need not know the state machines.
 
 use bytes::Bytes;
+use zcluster_api::mailbox::Traits;
 use zcluster_api::{
     AccountId, BodiesCommand, BodiesReceipt, DirectoryCommand, DirectoryReply, Epoch, Error, GroupId, MailboxCommand,
     MailboxId, Receipt, RequestId, Result, codec,
@@ -21,18 +22,19 @@ pub fn mailbox(
     quota: u64,
     command: MailboxCommand,
 ) -> Bytes {
-    mailbox_as(None, request, wall_ms, (mailbox, epoch, quota), command)
+    mailbox_as(None, None, request, wall_ms, (mailbox, epoch, quota), command)
 }
 
-/// The same, asked for by `actor`, an account that is not the owner.
+/// The same, asked for by `actor`, an account that is not the owner, and with what the account is like.
 pub fn mailbox_as(
     actor: Option<AccountId>,
+    traits: Option<Traits>,
     request: RequestId,
     wall_ms: u64,
     (mailbox, epoch, quota): (MailboxId, Epoch, u64),
     command: MailboxCommand,
 ) -> Bytes {
-    let what = Change::Mailbox { mailbox, epoch, quota, command, actor };
+    let what = Change::Mailbox { mailbox, epoch, quota, command, actor, traits };
     codec::encode(&Proposal { request, wall_ms, what }).into()
 }
 

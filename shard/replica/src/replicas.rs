@@ -9,7 +9,7 @@ use crate::indexes::FolderIndexes;
 use crate::machine::Machine;
 use crate::node::{ClaimedOutgoing, NodeState, Positions};
 use crate::snapshot::sink::removal;
-use crate::texts::{self, ReadsFiles, TextConfig, TextLook, TextState, Texts};
+use crate::texts::{self, TextConfig, TextLook, TextState, Texts};
 use crate::verdicts::{NOTED_MAX, Verdicts};
 use crate::{doubt, keys, meta};
 use bytes::Bytes;
@@ -29,7 +29,8 @@ use zcluster_api::{
 use zcluster_raft::{Fatal, StateMachine};
 use zcluster_runtime::watch;
 use zcluster_state::{
-    Backlog, DueObject, DuePage, KnownBlob, Look, LooseBody, MissingBlob, Namesakes, ObjectAt, PackedBody, Space, Stage,
+    Backlog, DueObject, DuePage, KnownBlob, Look, LooseBody, MissingBlob, Namesakes, ObjectAt, PackedBody, RetainedPage,
+    Space, Stage,
 };
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.
@@ -115,13 +116,8 @@ impl Replicas {
     ///
     /// # Errors
     /// The disk.
-    pub fn set_texts(
-        &self,
-        all: Arc<dyn TextIndexes>,
-        files: Option<Arc<dyn FileReader>>,
-        reads_files: ReadsFiles,
-    ) -> Result<()> {
-        let texts = Texts::new(all, files, reads_files);
+    pub fn set_texts(&self, all: Arc<dyn TextIndexes>, files: Option<Arc<dyn FileReader>>) -> Result<()> {
+        let texts = Texts::new(all, files);
         let here = self.on_disk().map_err(|e| Error::Unavailable(e.to_string()))?;
         texts::sweep(&texts, &here.into_iter().collect())?;
         *self.node.texts.write() = Some(Arc::new(texts));
@@ -396,6 +392,14 @@ impl Replicas {
     /// The disk.
     pub fn due_outgoing(&self, group: GroupId, look: Look, wanted: &mut dyn FnMut(u64) -> bool) -> Result<DuePage> {
         self.node.view(group, |kv| zcluster_state::due_outgoing(kv, look, wanted))
+    }
+
+    /// See [`zcluster_state::retained`].
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn retained(&self, group: GroupId, after: Option<MailboxId>, most: usize) -> Result<RetainedPage> {
+        self.node.view(group, |kv| zcluster_state::retained(kv, after, most))
     }
 
     /// How much of a group's bodies is where.

@@ -76,20 +76,22 @@ fn carry_out(kv: &mut dyn Kv, group: &mut Group, id: GroupId, index: u64, what: 
             Reply::Directory(domain_error(reply)?)
         }
         Change::Bodies(command) => Reply::Bodies(domain_error(objects::apply(kv, group, command))?),
-        Change::Mailbox { mailbox, epoch, quota, command, actor } => {
-            let at = mailbox::Place { group: id, mailbox: *mailbox, epoch: *epoch, quota: *quota, actor: *actor };
+        Change::Mailbox { mailbox, epoch, quota, command, actor, traits } => {
+            let (mailbox, epoch, quota, actor, traits) = (*mailbox, *epoch, *quota, *actor, *traits);
+            let at = mailbox::Place { group: id, mailbox, epoch, quota, actor, traits };
             let waiting = group.outgoing;
             let outcome = mailbox::apply(kv, group, stamp, at, command);
             let grown = group.outgoing != waiting;
             effects.extend(mailbox::outbox_due(command, stamp.wall_ms, grown).map(Effect::OutboxDue));
             if grown {
                 let claimed = mailbox::claimed_at_once(command, waiting.unwrap_or(1), stamp.wall_ms).into_iter();
-                effects.extend(claimed.map(|(number, due_ms)| {
-                    Effect::OutboxClaimed(DueOutgoing { mailbox: *mailbox, epoch: *epoch, number, due_ms })
-                }));
+                effects.extend(
+                    claimed
+                        .map(|(number, due_ms)| Effect::OutboxClaimed(DueOutgoing { mailbox, epoch, number, due_ms })),
+                );
             }
             Reply::Mailbox(domain_error(outcome)?.map(|(receipt, modseq)| {
-                changed.extend(modseq.map(|m| (*mailbox, m)));
+                changed.extend(modseq.map(|m| (mailbox, m)));
                 receipt
             }))
         }

@@ -83,6 +83,10 @@ pub enum Table {
     Annotation = 40,
     /// (mailbox, name) -> nothing: another account's folder that the owner is subscribed to.
     SubscribedName = 41,
+    /// (mailbox, item) -> a deleted message that can be brought back, with the place it had.
+    Dumpster = 42,
+    /// (mailbox, time, item) -> nothing: the same by when they were deleted.
+    DumpsterOrder = 43,
     /// One row: the cluster's facts and the directory's counters.
     Cluster = 48,
     /// Node id -> node.
@@ -125,7 +129,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, by rising code: what a snapshot holds.
-    pub const ALL: [Table; 55] = [
+    pub const ALL: [Table; 57] = [
         Table::Group,
         Table::Reply,
         Table::ReplyOrder,
@@ -162,6 +166,8 @@ impl Table {
         Table::Acl,
         Table::Annotation,
         Table::SubscribedName,
+        Table::Dumpster,
+        Table::DumpsterOrder,
         Table::Cluster,
         Table::Node,
         Table::Token,

@@ -28,6 +28,7 @@ pub use mailbox::{
 };
 pub use mailbox::{ColdMessage, cold_message};
 pub use mailbox::{FolderIndex, Indexes, NoIndexes};
+pub use mailbox::{Retained, RetainedPage, retained, traits};
 pub use objects::{Backlog, Count, DueObject, LooseBody, ObjectAt, PackedBody, Space, Stage};
 pub use objects::{KnownBlob, MissingBlob, Namesakes, blobs, namesakes, references};
 pub use objects::{backlog, due_objects, loose_bodies, objects, packed_bodies, space};

@@ -3,6 +3,7 @@
 use crate::mailbox::DueOutgoing;
 use minicbor::{Decode, Encode};
 use zcluster_api::directory::Home;
+use zcluster_api::mailbox::Traits;
 use zcluster_api::{
     AccountId, BodiesCommand, BodiesReceipt, DirectoryCommand, DirectoryReply, Epoch, Error, MailboxCommand, MailboxId,
     ModSeq, Receipt, RequestId,
@@ -55,6 +56,9 @@ pub enum Change {
         /// The account that asks for it, when it is not the owner: its rights decide.
         #[n(4)]
         actor: Option<AccountId>,
+        /// What its account was like when it was proposed; nothing from whoever does not know.
+        #[n(5)]
+        traits: Option<Traits>,
     },
     /// To where bodies are (groups other than 0).
     #[n(2)]

@@ -478,3 +478,48 @@ fn secrets_are_compared_set_and_never_printed() {
     };
     assert!(matches!(rig.run(large), Err(Error::TooLarge(_))));
 }
+
+#[test]
+fn what_is_under_legal_hold_stays() {
+    let mut rig = Rig::new();
+    let hold = |value: &str| match value {
+        "" => Modification { name: LEGAL_HOLD.into(), kind: ModifyKind::Replace, values: vec![] },
+        value => Modification::set(LEGAL_HOLD, value),
+    };
+    let account = |value: &str| DirectoryCommand::ModifyAccount { id: id(1), changes: vec![hold(value)] };
+    let domain = |name: &str, value: &str| DirectoryCommand::ModifyDomain { name: name.into(), changes: vec![hold(value)] };
+    let rename = |name: &str| DirectoryCommand::RenameAccount { id: id(1), name: name.into() };
+    let is_denied = |got: Result<DirectoryReply>, hold: &str| match got {
+        Err(Error::Denied(why)) => assert!(why.contains("under legal hold") && why.contains(hold), "{why}"),
+        other => panic!("{other:?}"),
+    };
+    for name in ["held.org", "other.org"] {
+        rig.run(create_domain(name)).unwrap();
+    }
+    rig.run(create(1, "a@held.org", vec![])).unwrap();
+
+    rig.run(account("case 7")).unwrap();
+    is_denied(rig.run(DirectoryCommand::DeleteAccount(id(1))), "case 7");
+    let batch = DirectoryCommand::Batch(vec![DirectoryCommand::DeleteAccount(id(1))]);
+    match rig.run(batch) {
+        Ok(DirectoryReply::Outcomes(each)) => assert!(matches!(each[..], [Some(Error::Denied(_))]), "{each:?}"),
+        other => panic!("{other:?}"),
+    }
+    rig.run(rename("b@other.org")).unwrap();
+    rig.run(rename("a@held.org")).unwrap();
+
+    // The domain's is not left behind with the domain.
+    rig.run(account("")).unwrap();
+    rig.run(domain("held.org", "inquiry")).unwrap();
+    is_denied(rig.run(DirectoryCommand::DeleteAccount(id(1))), "inquiry");
+    is_denied(rig.run(rename("a@other.org")), "inquiry");
+    rig.run(rename("b@held.org")).unwrap();
+    rig.run(domain("other.org", "inquiry")).unwrap();
+    rig.run(rename("b@other.org")).unwrap();
+    is_denied(rig.run(DirectoryCommand::DeleteDomain("held.org".into())), "inquiry");
+
+    rig.run(domain("other.org", "")).unwrap();
+    rig.run(domain("held.org", "")).unwrap();
+    rig.run(DirectoryCommand::DeleteAccount(id(1))).unwrap();
+    rig.run(DirectoryCommand::DeleteDomain("held.org".into())).unwrap();
+}

@@ -135,6 +135,7 @@ fn question() -> impl Strategy<Value = Find> {
             offset: 0,
             limit,
             deleted,
+            dumpster: None,
         },
     )
 }
@@ -343,6 +344,7 @@ fn hits_say_what_they_are() {
         offset: 0,
         limit: 10,
         deleted: false,
+        dumpster: None,
     };
     let kept = Kept::new(0);
     let (hits, more, total) = ask(&world, &kept, &PlainText, find.clone());

@@ -26,14 +26,22 @@ fn store() -> MailboxCommand {
 #[test]
 fn proposals_and_replies() {
     let proposal = |what| hex(&codec::encode(&Proposal { request: RequestId([0xAB; 16]), wall_ms: 1_000, what }));
-    let mailbox = What::Mailbox { mailbox: MailboxId(7), epoch: Epoch(1), quota: 512, command: store(), actor: None };
+    let mailbox = What::Mailbox {
+        mailbox: MailboxId(7),
+        epoch: Epoch(1),
+        quota: 512,
+        command: store(),
+        actor: None,
+        traits: None,
+    };
     let head = format!("018350{}1903e8", "ab".repeat(16));
     assert_eq!(
         proposal(mailbox),
         format!("{head}82018407011902008203860281818201{}", "19012c182019020082008181616b09")
     );
     let actor = Some(AccountId([0xCC; 16]));
-    let mailbox = What::Mailbox { mailbox: MailboxId(7), epoch: Epoch(1), quota: 512, command: store(), actor };
+    let mailbox =
+        What::Mailbox { mailbox: MailboxId(7), epoch: Epoch(1), quota: 512, command: store(), actor, traits: None };
     let got = proposal(mailbox);
     assert!(got.starts_with(&format!("{head}8201850701190200")) && got.ends_with(&"cc".repeat(16)), "{got}");
     let directory = What::Directory(DirectoryCommand::TakeNodeNumber);
@@ -192,9 +200,78 @@ fn commands_of_the_queue() {
 }
 
 #[test]
+fn deleted_messages_and_traits() {
+    use zcluster_api::mailbox::{DumpsterPage, DumpsterPlace, DumpsterQuery, Recovered, Traits};
+    let shown = |command: &MailboxCommand| hex(&codec::encode(command));
+    let recover = MailboxCommand::Recover { items: vec![ItemId(300)], folder: Some(folders::INBOX), since_ms: Some(9) };
+    assert_eq!(shown(&recover), "018218508381 19012c0209".replace(' ', ""));
+    let purge = MailboxCommand::PurgeDumpster { before_ms: 1_000, most: 500 };
+    assert_eq!(shown(&purge), "01821851821903e81901f4");
+    let drop = MailboxCommand::DropFromDumpster { items: vec![ItemId(300)], since_ms: None };
+    assert_eq!(shown(&drop), "018218528181 19012c".replace(' ', ""));
+    let purge = MailboxCommand::PurgeFolder { folder: folders::TRASH, before_ms: 1_000, most: 5 };
+    assert_eq!(shown(&purge), "0182185383031903e805");
+    let query = DumpsterQuery {
+        after: Some(DumpsterPlace { deleted_ms: 7, item: ItemId(3) }),
+        limit: 2,
+        ..DumpsterQuery::default()
+    };
+    assert_eq!(hex(&codec::encode(&MailboxQuery::Dumpster(query))), "0182185081858207 0302f6f682f4f4".replace(' ', ""));
+    let page = DumpsterPage { items: 4, bytes: 5, ..DumpsterPage::default() };
+    assert_eq!(hex(&codec::encode(&MailboxReply::Dumpster(page))), "018218508184 80f60405".replace(' ', ""));
+    let back = Recovered { item: ItemId(3), folder: folders::INBOX, uid: Uid(9) };
+    let receipt = Receipt::Recovered { messages: vec![back], modseq: ModSeq(6) };
+    assert_eq!(hex(&codec::encode(&receipt)), "0182185082818303020906");
+    let receipt = Receipt::Purged { items: 1, bytes: 2, more: true };
+    assert_eq!(hex(&codec::encode(&receipt)), "01821851830102f5");
+
+    // An older node's proposal has no traits, and is read so.
+    let traits = Traits { account: AccountId([0xAC; 16]), dumpster: true, hold: false, no_files: true };
+    let what = |traits| {
+        let what = What::Mailbox {
+            mailbox: MailboxId(7),
+            epoch: Epoch(1),
+            quota: 512,
+            command: purge.clone(),
+            actor: None,
+            traits,
+        };
+        Proposal { request: RequestId([0xAB; 16]), wall_ms: 1_000, what }
+    };
+    let (old, new) = (hex(&codec::encode(&what(None))), hex(&codec::encode(&what(Some(traits)))));
+    assert!(old.ends_with("82018407011902008218538303 1903e805".replace(' ', "").as_str()), "{old}");
+    assert!(new.ends_with(&format!("8450{}f5f4f5", "ac".repeat(16))), "{new}");
+    for traits in [None, Some(traits)] {
+        assert_eq!(codec::decode::<Proposal>(&codec::encode(&what(traits))), Ok(what(traits)));
+    }
+}
+
+#[test]
+fn rows_of_deleted_messages() {
+    let mut rig = Rig::new();
+    rig.traits = Some(mailbox::Traits { account: AccountId([0xAC; 16]), dumpster: true, hold: false, no_files: false });
+    rig.run(MailboxCommand::AddMessage(message(folders::INBOX, inline(b"raw")))).unwrap();
+    rig.run(MailboxCommand::Expunge { folder: folders::INBOX, uids: UidSet::range(1, 1), only_deleted: false })
+        .unwrap();
+    let last = |table: Table| {
+        let (_, key, value) = rig.kv.rows().filter(|(t, _, _)| *t == table).last().unwrap();
+        format!("{table:?} {} {}", hex(key), hex(value)).trim_end().to_string()
+    };
+    let got: Vec<String> = [Table::Mailbox, Table::Dumpster, Table::DumpsterOrder].into_iter().map(last).collect();
+    let want: Vec<&str> = DELETED_ROWS.trim().lines().collect();
+    assert_eq!(got, want, "\n{}", got.join("\n"));
+}
+
+const DELETED_ROWS: &str = "
+Mailbox 0000000000000007 019701000319010100001a6774858a0c0000000000f6f6f6f6f6f6f6f68450acacacacacacacacacacacacacacacacf5f4f4820103
+Dumpster 000000000000000700000100 0185871901000219020080031903e81b000001941f297c01020165496e626f781b000001941f297c02
+DumpsterOrder 0000000000000007000001941f297c0200000100
+";
+
+#[test]
 fn table_codes_are_unique_and_stable() {
     let codes: Vec<u8> = Table::ALL.iter().map(|t| t.code()).collect();
-    let want: Vec<u8> = (0..=11).chain(16..=32).chain([34]).chain(36..=41).chain(48..=65).chain([72]).collect();
+    let want: Vec<u8> = (0..=11).chain(16..=32).chain([34]).chain(36..=43).chain(48..=65).chain([72]).collect();
     assert_eq!(codes, want);
     assert!(Table::ALL.iter().all(|t| Table::from_code(t.code()) == Some(*t)));
     assert_eq!(Table::from_code(200), None);

@@ -238,7 +238,7 @@ fn an_upload_becomes_a_body() {
     assert!(matches!(rig.run(MailboxCommand::AddMessage(short)), Err(Error::Invalid(_))));
     // The message carries the upload's id as its own request id, as a front-end may.
     let (mailbox, epoch, command) = (BOX, EPOCH, MailboxCommand::AddMessage(new.clone()));
-    let what = Change::Mailbox { mailbox, epoch, quota: 0, command, actor: None };
+    let what = Change::Mailbox { mailbox, epoch, quota: 0, command, actor: None, traits: None };
     let proposal = Proposal { request: upload, wall_ms: rig.wall_ms, what };
     assert!(matches!(rig.propose(&proposal).reply, Reply::Mailbox(Ok(Receipt::Added { .. }))));
     assert_eq!(stored(&rig, blob_id(&raw)), raw);

@@ -17,6 +17,8 @@ use zcluster_runtime::random_bytes;
 const REPLICATION: u32 = 3;
 /// How long founding may take, true time.
 const FOUNDED_WITHIN: Duration = Duration::from_secs(120);
+/// How long accounts that keep what they delete keep it: most of a history, not all of it.
+const DUMPSTER_LIFETIME: &str = "20s";
 /// How often it is looked whether a node serves.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -71,10 +73,16 @@ impl Cluster {
         let mut commands = vec![];
         for n in 0..self.shape().accounts {
             let hash = hash_password_with(HashParams::cheap(), &format!("pw-{n}"));
+            let mut attrs = vec![Modification::set("userPassword", hash)];
+            if n % 2 == 1 {
+                // What these delete stays for a while.
+                attrs.push(Modification::set("zimbraDumpsterEnabled", "TRUE"));
+                attrs.push(Modification::set("zimbraMailDumpsterLifetime", DUMPSTER_LIFETIME));
+            }
             commands.push(DirectoryCommand::CreateAccount {
                 id: self.account(n),
                 name: format!("u{n}@{DOMAIN}"),
-                attrs: vec![Modification::set("userPassword", hash)],
+                attrs,
                 // The router chooses a shard.
                 group: GroupId::DIRECTORY,
             });

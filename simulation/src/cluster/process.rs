@@ -80,6 +80,8 @@ impl fmt::Display for End {
     }
 }
 
+/// Mailboxes are looked through for old messages so often: seconds instead of an hour.
+const RETENTION_EVERY: Duration = Duration::from_secs(4);
 /// Text indexes lag so far behind.
 const TEXTS_EVERY: Duration = Duration::from_millis(700);
 /// Sending a snapshot may take so long.
@@ -188,7 +190,8 @@ async fn start(
     let id = NodeId::new(file.number, file.incarnation);
     let volume = cluster.shape().volume.as_ref();
     let config = RouterConfig::new(id);
-    let config = RouterConfig { packing: volume.map_or(config.packing, packing_config), ..config };
+    let packing = volume.map_or(config.packing, packing_config);
+    let config = RouterConfig { packing, retention_every: RETENTION_EVERY, ..config };
     let router = Router::start(config, raft.clone(), replicas.clone(), network.clone()).await.map_err(End::failed)?;
     replicas.run_texts(TextConfig { every: TEXTS_EVERY, parallel: 2 });
     machine.set_attached(id);

@@ -41,7 +41,7 @@ pub(super) async fn open(cluster: &Cluster, machine: &Machine) -> Result<Storage
     let replicas = Replicas::with_engine(opened.engine, fatal.clone()).map_err(End::failed)?;
     replicas.doubt_indexes();
     let texts = Arc::new(machine.texts.clone());
-    replicas.set_texts(texts, None, Arc::new(|_| true)).map_err(End::failed)?;
+    replicas.set_texts(texts, None).map_err(End::failed)?;
     Ok(Storage { file, log: opened.log, replicas, fatal })
 }
 

@@ -9,8 +9,10 @@ use futures::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use zcluster_api::directory::{Account, AccountBy, Home};
-use zcluster_api::mailbox::{Folder, Message, Want, folders};
-use zcluster_api::{BlobId, DirectoryQuery, Epoch, Error, FolderId, GroupId, MailboxQuery, MailboxReply, Uid, UidSet};
+use zcluster_api::mailbox::{DumpsterPage, DumpsterPlace, DumpsterQuery, Folder, Message, Want, folders};
+use zcluster_api::{
+    BlobId, BlobRef, DirectoryQuery, Epoch, Error, FolderId, GroupId, ItemId, MailboxQuery, MailboxReply, Uid, UidSet,
+};
 use zcluster_replica::{MailboxRead, Replicas};
 
 /// Messages per page.
@@ -40,6 +42,8 @@ pub struct Mailbox {
     pub modseq: u64,
     /// All folders, by path.
     pub folders: Vec<Contents>,
+    /// Deleted messages that are kept and whose bodies cannot be read, and why.
+    pub unreadable: Vec<String>,
 }
 
 /// A folder on one replica.
@@ -209,7 +213,38 @@ async fn mailbox(replicas: &Arc<Replicas>, home: Home) -> Result<Mailbox, String
     for folder in all {
         folders.push(contents(home, folder.id, &mut bodies).await?);
     }
-    Ok(Mailbox { used, messages, modseq: modseq.0, folders })
+    let unreadable = unreadable(home, &mut bodies).await?;
+    Ok(Mailbox { used, messages, modseq: modseq.0, folders, unreadable })
+}
+
+/// A page of deleted messages. They go on being purged while all is looked at, and so differ between replicas.
+async fn deleted(home: Home, replicas: &Arc<Replicas>, after: Option<DumpsterPlace>) -> Result<DumpsterPage, String> {
+    let want = Want { summary: false, blob: true };
+    let query = DumpsterQuery { after, limit: PAGE, want, ..DumpsterQuery::default() };
+    match ask(replicas, home, MailboxQuery::Dumpster(query)).await? {
+        MailboxReply::Dumpster(page) => Ok(page),
+        _ => other("Dumpster"),
+    }
+}
+
+async fn unreadable(home: Home, bodies: &mut Bodies<'_>) -> Result<Vec<String>, String> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = deleted(home, bodies.replicas, after).await?;
+        for one in &page.deleted {
+            world::count("check.deleted_message");
+            let Err(why) = bodies.body(one.blob.as_ref()).await else { continue };
+            let before = DumpsterPlace { item: ItemId(one.item.0.saturating_sub(1)), ..one.place() };
+            let again = deleted(home, bodies.replicas, Some(before)).await?;
+            if again.deleted.first().is_some_and(|there| there.item == one.item) {
+                found.push(format!("deleted item {}: {why}", one.item));
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 async fn contents(home: Home, id: FolderId, bodies: &mut Bodies<'_>) -> Result<Contents, String> {
@@ -244,13 +279,13 @@ struct Bodies<'a> {
 
 impl Bodies<'_> {
     async fn kept(&mut self, row: Message) -> Kept {
-        let body = self.body(&row).await;
+        let body = self.body(row.blob.as_ref()).await;
         let header = body.as_ref().ok().map(|b| header_of(b));
         Kept { id: header.and_then(id_in_header), row, body }
     }
 
-    async fn body(&mut self, row: &Message) -> Result<Bytes, String> {
-        let Some(blob) = &row.blob else { return Err("the message names no body".into()) };
+    async fn body(&mut self, blob: Option<&BlobRef>) -> Result<Bytes, String> {
+        let Some(blob) = blob else { return Err("the message names no body".into()) };
         if let Some(known) = self.known.get(&blob.id) {
             return known.clone();
         }

@@ -16,6 +16,9 @@ pub fn check(census: &Census) -> Check {
             Ok(mailbox) => mailbox,
             Err(e) => return broken(PROMISE, format!("node {node} cannot read the mailbox of u{account}: {e}")),
         };
+        if let Some(fault) = mailbox.unreadable.first() {
+            return broken(PROMISE, format!("node {node}, u{account}: {fault}"));
+        }
         for (_, contents, kept) in mailbox.all() {
             if let Some(fault) = fault_in(kept) {
                 let (path, uid) = (&contents.folder.path, kept.row.uid);
@@ -50,6 +53,11 @@ mod tests {
         assert!(with(Kept { body: Err("gone".into()), ..kept(1, 5) }).is_err());
         assert!(with(Kept { body: kept(1, 6).body, ..kept(1, 5) }).is_err());
         assert!(with(Kept { body: Ok("short".into()), ..kept(1, 5) }).is_err());
+        let mut deleted = census(vec![contents(0, vec![kept(1, 5)])]);
+        if let Some(Ok(mailbox)) = deleted.mailboxes.values_mut().next() {
+            mailbox.unreadable.push("deleted item 300: gone".into());
+        }
+        assert!(check(&deleted).is_err());
         let mut unreadable = census(vec![]);
         unreadable.mailboxes.insert((0, 1), Err("no".into()));
         assert!(check(&unreadable).is_err());

@@ -100,6 +100,7 @@ pub fn mailbox(folders: Vec<Contents>) -> Mailbox {
         messages: folders.iter().map(|f| u64::from(f.folder.messages)).sum(),
         modseq: folders.iter().map(|f| f.folder.highest_modseq.0).max().unwrap_or(1),
         folders,
+        unreadable: Vec::new(),
     }
 }
 

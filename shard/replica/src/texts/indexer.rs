@@ -423,12 +423,21 @@ impl Pass {
             return Ok(());
         }
         let (index, texts) = (self.open.index.clone(), self.texts.clone());
+        let (node, group) = (self.node.clone(), self.group);
         let with_files = blocking(move || {
             let (plain, docs) = (Docs::new(None), Docs::new(texts.files.clone()));
             let mut with_files = Vec::new();
+            // Whether texts of attached files are to be found (`zimbraAttachmentsIndexingEnabled`).
+            let mut reads_files: BTreeMap<MailboxId, bool> = BTreeMap::new();
             for (Added { mailbox, item, message }, raw) in part {
                 let doc = plain.base(&message.summary, &raw).unwrap_or_default();
-                let reads = (texts.reads_files)(mailbox);
+                let reads = match reads_files.get(&mailbox) {
+                    Some(reads) => *reads,
+                    None => {
+                        let traits = node.view(group, |kv| zcluster_state::traits(kv, mailbox))?;
+                        *reads_files.entry(mailbox).or_insert(traits.is_none_or(|traits| !traits.no_files))
+                    }
+                };
                 let files = if reads { docs.files(&message.summary, &raw).unwrap_or_default() } else { Vec::new() };
                 if files.is_empty() {
                     index.add(mailbox, item, &doc)?;

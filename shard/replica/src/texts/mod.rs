@@ -32,14 +32,10 @@ use zcluster_api::{GroupId, MailboxId, Result, SearchExpr, codec};
 /// Changes behind an index that a search looks through; behind more, it does without the index.
 const TAIL_MAX: usize = 100_000;
 
-/// Says whether texts of attachments of a mailbox are to be found (COS `zimbraAttachmentsIndexingEnabled`).
-pub type ReadsFiles = Arc<dyn Fn(MailboxId) -> bool + Send + Sync>;
-
 /// All that a node has for texts.
 pub(crate) struct Texts {
     pub all: Arc<dyn TextIndexes>,
     pub files: Option<Arc<dyn FileReader>>,
-    pub reads_files: ReadsFiles,
     groups: Mutex<BTreeMap<GroupId, Arc<GroupText>>>,
 }
 
@@ -89,8 +85,8 @@ impl Mark {
 }
 
 impl Texts {
-    pub fn new(all: Arc<dyn TextIndexes>, files: Option<Arc<dyn FileReader>>, reads_files: ReadsFiles) -> Self {
-        Texts { all, files, reads_files, groups: Mutex::default() }
+    pub fn new(all: Arc<dyn TextIndexes>, files: Option<Arc<dyn FileReader>>) -> Self {
+        Texts { all, files, groups: Mutex::default() }
     }
 
     /// A group's index, if it is open.

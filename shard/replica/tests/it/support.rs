@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
-use zcluster_api::mailbox::{NewMessage, folders};
+use zcluster_api::mailbox::{NewMessage, Traits, folders};
 use zcluster_api::*;
 use zcluster_raft::{Entry, EntryKind, Fatal, LogId, StateMachine};
 use zcluster_replica::{MailboxRead, Replicas, RocksConfig, proposal};
@@ -39,7 +39,10 @@ pub fn request(n: u64) -> RequestId {
 }
 
 pub fn command(index: u64, command: MailboxCommand) -> Entry {
-    let payload = proposal::mailbox(request(index), 1_700_000_000_000 + index, BOX, EPOCH, 0, command);
+    // What is deleted stays, so that its rows are there wherever rows are compared.
+    let traits = Traits { account: AccountId([1; 16]), dumpster: true, hold: false, no_files: false };
+    let at = (BOX, EPOCH, 0);
+    let payload = proposal::mailbox_as(None, Some(traits), request(index), 1_700_000_000_000 + index, at, command);
     Entry { id: LogId { term: 1, index }, kind: EntryKind::Normal(payload) }
 }
 
@@ -80,6 +83,9 @@ pub fn log(len: u64) -> Vec<Entry> {
                     only_deleted: false,
                 },
             ),
+            n if n % 50 == 48 => {
+                command(n, MailboxCommand::PurgeDumpster { before_ms: 1_700_000_000_000 + n - 20, most: 3 })
+            }
             n => delivery(n, &mail(n)),
         })
         .collect()

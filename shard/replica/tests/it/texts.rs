@@ -13,13 +13,26 @@ fn words(text: &str, prefix: bool) -> SearchExpr {
     SearchExpr::Words(Words { fields: vec![TextField::Content], text: text.into(), prefix, suffix: false })
 }
 
-fn find(expr: SearchExpr) -> MailboxQuery {
+fn find(expr: SearchExpr, dumpster: Option<u64>) -> MailboxQuery {
     let order = FindOrder { descending: false, ..FindOrder::default() };
-    MailboxQuery::Find(Find { expr, order, conversations: false, after: None, offset: 0, limit: 1_000, deleted: false })
+    MailboxQuery::Find(Find {
+        expr,
+        order,
+        conversations: false,
+        after: None,
+        offset: 0,
+        limit: 1_000,
+        deleted: false,
+        dumpster,
+    })
 }
 
 async fn items(replicas: &Arc<Replicas>, expr: SearchExpr) -> Vec<u32> {
-    match ask(replicas, find(expr)).await {
+    found(replicas, expr, None).await
+}
+
+async fn found(replicas: &Arc<Replicas>, expr: SearchExpr, dumpster: Option<u64>) -> Vec<u32> {
+    match ask(replicas, find(expr, dumpster)).await {
         Ok(MailboxReply::Hits { hits, .. }) => hits.into_iter().map(|hit| hit.item.0).collect(),
         other => panic!("{other:?}"),
     }
@@ -28,7 +41,7 @@ async fn items(replicas: &Arc<Replicas>, expr: SearchExpr) -> Vec<u32> {
 /// Opened as a node opens them; every search is made twice, with the index and without.
 fn open(engine: &Arc<MemoryEngine>, texts: &MemoryTexts) -> Arc<Replicas> {
     let replicas = Replicas::with_engine(engine.clone(), Fatal::new()).unwrap();
-    replicas.set_texts(Arc::new(texts.clone()), None, Arc::new(|_| true)).unwrap();
+    replicas.set_texts(Arc::new(texts.clone()), None).unwrap();
     replicas.doubt_indexes();
     replicas
 }
@@ -45,6 +58,10 @@ async fn check(replicas: &Arc<Replicas>, upto: usize) {
         let some = items(replicas, words(&format!("day {n}"), false)).await;
         assert!(some.len() <= 1 && some.iter().all(|item| all.contains(item)));
     }
+    // What was deleted is found where it is now, and nowhere else.
+    let deleted = found(replicas, SearchExpr::All, Some(0)).await;
+    assert_eq!(found(replicas, words("DULL boy", false), Some(0)).await, deleted);
+    assert!(deleted.iter().all(|item| !all.contains(item)));
     let prefix = items(replicas, words("day 1", true)).await;
     let either = SearchExpr::Or(vec![words("day 1", true), SearchExpr::Not(Box::new(words("dull", false)))]);
     assert_eq!(items(replicas, either).await, prefix);
@@ -184,7 +201,7 @@ async fn a_node_without_indexes_says_so_and_one_that_gets_them_indexes_all() {
     let replicas = Replicas::with_engine(engine.clone(), Fatal::new()).unwrap();
     let mut machine: Box<dyn StateMachine> = replicas.machine(GROUP).unwrap();
     apply(&mut machine, &log(50));
-    assert!(matches!(ask(&replicas, find(words("x", false))).await, Err(Error::Invalid(_))));
+    assert!(matches!(ask(&replicas, find(words("x", false), None)).await, Err(Error::Invalid(_))));
     assert!(replicas.index_texts(GROUP).await.is_err() && replicas.text_state(GROUP).unwrap().is_none());
     replicas.flush().unwrap();
     drop((machine, replicas));

@@ -1,7 +1,7 @@
 //! Accounts: create, modify, delete.
 
 use super::rows::{self, Address, Owner};
-use super::{Work, attributes, catch_all, containers, entries, index, shares};
+use super::{Work, attributes, catch_all, containers, entries, holds, index, shares};
 use crate::kv::{KvRead, Table, load, save};
 use crate::proposal::Effect;
 use zcluster_api::directory::{Account, Attributes, Home, HomeState, Modification, ObjectKind};
@@ -154,6 +154,7 @@ fn count(work: &mut Work<'_>, before: Option<&Account>, now: Option<&Account>) -
 
 pub(super) fn delete(work: &mut Work<'_>, id: AccountId) -> Result<DirectoryReply> {
     let account = rows::account(work.kv, id)?;
+    holds::check(&account.name, &[&account.attrs, &domain_attrs(work.kv, &account.name)?])?;
     for address in std::iter::once(&account.name).chain(account.attrs.all("zimbraMailAlias")) {
         work.kv.delete(Table::Address, &Address::parse(address)?.key());
     }
@@ -166,6 +167,12 @@ pub(super) fn delete(work: &mut Work<'_>, id: AccountId) -> Result<DirectoryRepl
     save(work.kv, Table::DeletingHome, &home.mailbox.0.to_be_bytes(), &home);
     work.effects.push(Effect::EmptyMailbox(home));
     Ok(DirectoryReply::Done)
+}
+
+/// The attributes of the domain of an address.
+pub(super) fn domain_attrs(kv: &dyn KvRead, address: &str) -> Result<Attributes> {
+    let domain = rows::domain(kv, &Address::parse(address)?.domain)?;
+    Ok(domain.map_or_else(Attributes::new, |domain| domain.attrs))
 }
 
 pub(super) fn mailbox_deleted(work: &mut Work<'_>, mailbox: MailboxId) -> Result<DirectoryReply> {

@@ -1,7 +1,7 @@
 //! Addresses: names and aliases. Each address has one owner, over all accounts, lists and groups.
 
 use super::rows::{self, Address, Owner};
-use super::{Work, accounts, entries};
+use super::{Work, accounts, entries, holds};
 use crate::kv::{Table, save};
 use zcluster_api::directory::Attributes;
 use zcluster_api::{AccountId, DirectoryReply, Error, Result};
@@ -16,6 +16,9 @@ pub(super) fn rename(work: &mut Work<'_>, id: AccountId, name: &str) -> Result<D
         return accounts::finish(work, Some(&before), account);
     }
     let address = accounts::free_address(work, name)?;
+    let domains = [&account.name, &address.text()].map(|name| accounts::domain_attrs(work.kv, name));
+    let [old, new] = domains;
+    holds::check_move(&account.name, &old?, &new?)?;
     work.kv.delete(Table::Address, &Address::parse(&account.name)?.key());
     save(work.kv, Table::Address, &address.key(), &Owner::account(id, true));
     accounts::set_name(&mut account.attrs, &address, Some(&account.name));

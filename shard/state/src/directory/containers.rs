@@ -1,7 +1,7 @@
 //! Domains and classes of service.
 
 use super::rows::{self, DEFAULT_COS, cos_key};
-use super::{Work, attributes, entries, index};
+use super::{Work, attributes, entries, holds, index};
 use crate::kv::{Kv, KvRead, Table, load, save};
 use crate::proposal::Stamp;
 use zcluster_api::directory::{Attributes, Cos, Domain, Modification, ObjectKind};
@@ -73,6 +73,7 @@ pub(super) fn delete_domain(work: &mut Work<'_>, name: &str) -> Result<Directory
     if rows::has_addresses(work.kv, &domain.name) {
         return Err(Error::Conflict(format!("domain {} has accounts or aliases", domain.name)));
     }
+    holds::check(&domain.name, &[&domain.attrs])?;
     entries::delete_children(work, domain.id)?;
     index::update(work.kv, ObjectKind::Domain, domain.id, &domain.attrs, &Attributes::new());
     work.kv.delete(Table::Domain, domain.name.as_bytes());

@@ -7,6 +7,7 @@ mod catch_all;
 mod cluster;
 mod containers;
 mod entries;
+mod holds;
 mod index;
 mod read;
 mod rename_domain;

@@ -3,7 +3,7 @@
 use super::rows::{self, ColdRow, DeliveryRow, HotRow};
 use super::tags::NewTags;
 use super::work::Work;
-use super::{deliveries, thread_ids};
+use super::{deliveries, dumpster, thread_ids};
 use crate::bodies;
 use crate::kv::{Table, save};
 use std::collections::BTreeSet;
@@ -44,11 +44,11 @@ pub(super) fn replace(work: &mut Work<'_>, folder: FolderId, uid: Uid, message: 
     work.folder(folder)?;
     let old = rows::hot(work.view(), work.mailbox, folder, uid.0)?;
     let old = old.ok_or_else(|| Error::NotFound(format!("message {uid} of folder {folder}")))?;
+    let fate = dumpster::fate_of_replaced(work, folder, &old)?;
     let growth = message.body.size().saturating_sub(old.size);
     let (DeliveryRow { uid: new, uid_validity, modseq, .. }, _) =
         insert_all(work, std::slice::from_ref(message), growth)?;
-    work.remove(folder, uid, &old)?;
-    work.forget_content(old.item)?;
+    dumpster::remove(work, folder, uid, &old, &fate)?;
     Ok(Receipt::Replaced { uid: new, uid_validity, modseq })
 }
 

@@ -67,6 +67,8 @@ fn new_header(epoch: Epoch) -> Header {
         annotation_bytes: None,
         subscribed_names: None,
         filters: None,
+        traits: None,
+        kept: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rows::{self, HotRow, Life};
 use super::work::Work;
-use super::{Place, create, folders, metadata, names, outgoing, sharing, subscriptions};
+use super::{Place, create, dumpster, folders, metadata, names, outgoing, sharing, subscriptions};
 use crate::bodies;
 use crate::group::Group;
 use crate::kv::{Kv, Table, behind, each, save};
@@ -51,9 +51,9 @@ pub(super) fn delete_folder(work: &mut Work<'_>, id: FolderId, was: Option<&str>
         batch.push((uid, row));
         Ok(batch.len() < MESSAGES_PER_STEP)
     })?;
+    let fate = dumpster::fate(work, id)?;
     for (uid, row) in &batch {
-        work.remove(id, *uid, row)?;
-        work.forget_content(row.item)?;
+        dumpster::remove(work, id, *uid, row, &fate)?;
     }
     if messages > batch.len() {
         return Ok(Receipt::Deleted { more: true });
@@ -113,6 +113,9 @@ fn empty(kv: &mut dyn Kv, group: &mut Group, mailbox: MailboxId) -> Result<bool>
         bodies::release(kv, group, cold.blob)?;
     }
     if messages.len() == MESSAGES_PER_STEP {
+        return Ok(false);
+    }
+    if dumpster::empty(kv, group, mailbox, MESSAGES_PER_STEP)? == MESSAGES_PER_STEP {
         return Ok(false);
     }
     if outgoing::empty(kv, group, mailbox, MESSAGES_PER_STEP)? == MESSAGES_PER_STEP {

@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod deliver;
 mod deliveries;
+mod dumpster;
 mod expunge;
 mod folder_tree;
 mod folders;
@@ -21,6 +22,7 @@ mod pages;
 mod permit;
 mod queue;
 mod read;
+mod retained;
 pub(crate) mod rows;
 mod scripts;
 mod search;
@@ -43,6 +45,7 @@ pub use index::{FolderIndex, Indexes, NoIndexes};
 pub(crate) use outgoing::outbox_due;
 pub use outgoing::{DueOutgoing, DuePage, Look, due_outgoing, outgoing};
 pub use read::{Asking, read_mailbox, read_mailbox_as, read_mailbox_with};
+pub use retained::{Retained, RetainedPage, retained, traits};
 pub(crate) use uploads::forget_upload;
 
 use crate::group::Group;
@@ -51,7 +54,7 @@ use crate::proposal::Stamp;
 use rows::{Header, HotRow, Life};
 use std::borrow::Cow;
 use work::Work;
-use zcluster_api::mailbox::UIDS_PER_COMMAND_MAX;
+use zcluster_api::mailbox::{Traits, UIDS_PER_COMMAND_MAX};
 use zcluster_api::{
     AccountId, Epoch, Error, FolderId, GroupId, MailboxCommand, MailboxId, ModSeq, Receipt, Result, Uid, UidSet,
 };
@@ -66,6 +69,8 @@ pub(crate) struct Place {
     pub quota: u64,
     /// Who acts, when it is not the owner.
     pub actor: Option<AccountId>,
+    /// What the mailbox is told of its account.
+    pub traits: Option<Traits>,
 }
 
 /// Carries out a command. Returns the mailbox's new mod-sequence if it rose.
@@ -99,11 +104,14 @@ pub(crate) fn apply(
                 MailboxCommand::ManageOutgoing { place, .. } => queue::target(kv, at, *place)?,
                 _ => (at, header),
             };
+            // Of the account that was named, not of the one that an operator's command is about in the end.
+            let traits = at.traits.filter(|_| !matches!(command, MailboxCommand::ManageOutgoing { .. }));
             let command = match at.actor {
                 None => Cow::Borrowed(command),
                 Some(actor) => permit::command(kv, at.mailbox, actor, command)?,
             };
             let mut work = Work::new(kv, group, stamp, at, header);
+            work.header.traits = traits.or(work.header.traits);
             let receipt = carry_out(&mut work, &command)?;
             Ok((receipt, work.finish()))
         }
@@ -147,6 +155,10 @@ fn carry_out(work: &mut Work<'_>, command: &MailboxCommand) -> Result<Receipt> {
         C::SetAcl { folder, grantee, negative, change } => sharing::set(work, *folder, *grantee, *negative, *change),
         C::SetMetadata { folder, entries } => metadata::set(work, *folder, entries),
         C::SubscribeName { name, subscribed } => metadata::subscribe_name(work, name, *subscribed),
+        C::Recover { items, folder, since_ms } => dumpster::recover(work, items, *folder, *since_ms),
+        C::PurgeDumpster { before_ms, most } => dumpster::purge(work, *before_ms, *most),
+        C::DropFromDumpster { items, since_ms } => dumpster::drop_named(work, items, *since_ms),
+        C::PurgeFolder { folder, before_ms, most } => dumpster::purge_folder(work, *folder, *before_ms, *most),
     }
 }
 

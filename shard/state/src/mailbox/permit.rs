@@ -23,6 +23,7 @@
 //! | `Subscribe`, `SubscribeName`, `SubscribedNames`, `ForgetSubscription`, `LostSubscriptions` | the owner's |
 //! | `TakeRecent`, `FolderNews`, `MetadataNews`, `CreateMailbox`, `DeleteMailbox` | the owner's |
 //! | `SetUrlAuthKey`, `DropUrlAuthKeys`, `UrlAuthKey` | the owner's |
+//! | `Dumpster`, `Recover`, `PurgeDumpster`, `DropFromDumpster`, `PurgeFolder` | the owner's |
 //! | `Deliver`, scripts, the outbox, `Filters`, `Find` | the owner's, and the cluster's own parts' |
 
 use super::names;
@@ -109,6 +110,10 @@ pub(super) fn command<'c>(
         | C::SettleOutgoings(_)
         | C::Enqueue(_)
         | C::ManageOutgoing { .. }
+        | C::Recover { .. }
+        | C::PurgeDumpster { .. }
+        | C::DropFromDumpster { .. }
+        | C::PurgeFolder { .. }
         | C::CreateFolder { special_use: Some(_), .. } => return owners_own(),
         C::AddMessage(message) => return asked.add(message).map(|m| Cow::Owned(C::AddMessage(m))),
         C::AddMessages(messages) => {
@@ -228,6 +233,7 @@ pub(super) fn query(kv: &dyn KvRead, mailbox: MailboxId, actor: AccountId, query
         | Q::Outgoing(_)
         | Q::Queue(_)
         | Q::QueueSummary(_)
+        | Q::Dumpster(_)
         | Q::Find(_) => owners_own(),
     }
 }

@@ -3,12 +3,12 @@
 use super::index::{Indexes, NoIndexes};
 use super::names;
 use super::queue;
-use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow};
+use super::rows::{self, ChangeRow, FolderChange, FolderRow, Header, HotRow, Kept};
 use super::tags::{self, Names};
 use super::work::{CHANGES_KEPT, no_folder};
 use super::{
-    Place, at_home, each_message, metadata, missed, outgoing, pages, permit, scripts, search, seen, sharing, sort,
-    subscriptions, thread, url_auth,
+    Place, at_home, dumpster, each_message, metadata, missed, outgoing, pages, permit, scripts, search, seen, sharing,
+    sort, subscriptions, thread, url_auth,
 };
 use crate::bodies;
 use crate::content::Content;
@@ -89,7 +89,7 @@ pub fn read_mailbox_with(
     indexes: &dyn Indexes,
 ) -> Result<MailboxReply> {
     let Asking { group, mailbox, epoch, quota, actor } = at;
-    let header = at_home(kv, Place { group, mailbox, epoch, quota, actor })?;
+    let header = at_home(kv, Place { group, mailbox, epoch, quota, actor, traits: None })?;
     if let Some(actor) = actor {
         permit::query(kv, mailbox, actor, query)?;
     }
@@ -132,6 +132,7 @@ pub fn read_mailbox_with(
         }
         MailboxQuery::MetadataNews(since) => metadata::news(&view, *since),
         MailboxQuery::Find(find) => search::find(&view, find, content),
+        MailboxQuery::Dumpster(query) => dumpster::list(&view, query),
         MailboxQuery::SubscribedNames => Ok(metadata::subscribed_names(kv, mailbox)),
     }
 }
@@ -206,6 +207,11 @@ impl View<'_> {
     /// The mailbox's mod-sequence.
     pub fn position(&self) -> ModSeq {
         self.header.modseq
+    }
+
+    /// How much of what was deleted is kept.
+    pub fn kept(&self) -> Kept {
+        self.header.kept.unwrap_or_default()
     }
 
     /// All item ids given so far are below.

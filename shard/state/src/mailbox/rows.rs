@@ -3,7 +3,7 @@
 use crate::kv::{KvRead, Table, load};
 use minicbor::{Decode, Encode};
 use zcluster_api::delivery::OutgoingKind;
-use zcluster_api::mailbox::{FolderView, SpecialUse};
+use zcluster_api::mailbox::{FolderView, SpecialUse, Traits};
 use zcluster_api::queue::Terms;
 use zcluster_api::{AccountId, BlobId, Bytes, Epoch, Flags, FolderId, ItemId, MailboxId, ModSeq, Result, Uid, UidSet};
 
@@ -73,6 +73,22 @@ pub(crate) struct Header {
     /// Scripts, outbox and what filters remember; absent in a mailbox that never had any.
     #[n(20)]
     pub filters: Option<Filters>,
+    /// What the last command told of the account.
+    #[n(21)]
+    pub traits: Option<Traits>,
+    /// Deleted messages that are kept, if there are any.
+    #[n(22)]
+    pub kept: Option<Kept>,
+}
+
+/// The part of a [`Header`] that is about deleted messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Kept {
+    #[n(0)]
+    pub items: u64,
+    /// Of their bodies.
+    #[n(1)]
+    pub bytes: u64,
 }
 
 /// The part of a [`Header`] that is about filtering deliveries.
@@ -189,6 +205,24 @@ pub(crate) struct HotRow {
     /// The item it was first copied from, if it is a copy.
     #[n(8)]
     pub copy_of: Option<ItemId>,
+}
+
+/// A row of [`Table::Dumpster`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct DumpsterRow {
+    /// As it was, but for `\\Deleted`.
+    #[n(0)]
+    pub hot: HotRow,
+    #[n(1)]
+    pub folder: FolderId,
+    #[n(2)]
+    pub uid: Uid,
+    /// The folder's, when the message was deleted.
+    #[n(3)]
+    pub path: String,
+    /// Also in the key of its row of [`Table::DumpsterOrder`].
+    #[n(4)]
+    pub deleted_ms: u64,
 }
 
 /// A row of [`Table::Cold`]: written once per item.

@@ -113,6 +113,14 @@ impl Search<'_> {
         Ok((FolderIndex::of(columns), all))
     }
 
+    /// The same of messages that are at hand.
+    fn among(&self, index: FolderIndex) -> Result<(FolderIndex, Bits)> {
+        let open = self.known(&index, None);
+        let hits = self.decide(&index, open)?;
+        few(hits.count())?;
+        Ok((index, hits))
+    }
+
     /// The messages of a kept index that match.
     fn kept(&self, index: &mut FolderIndex, within: Option<&UidSet>) -> Result<Bits> {
         let among = within.map(|uids| index.columns.among(uids));

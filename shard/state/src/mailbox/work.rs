@@ -155,6 +155,14 @@ impl<'a> Work<'a> {
         if u64::from(next) + count >= u64::from(u32::MAX) {
             return Err(Error::TooLarge("UIDs of this folder are used up".into()));
         }
+        self.room_in_quota(bytes)
+    }
+
+    /// Whether so many more bytes fit into the quota.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`.
+    pub fn room_in_quota(&self, bytes: u64) -> Result<()> {
         if bytes > 0 && self.quota > 0 && self.header.used.saturating_add(bytes) > self.quota {
             return Err(Error::QuotaExceeded);
         }

@@ -201,7 +201,8 @@ impl Memory {
     fn change_once(&self, who: &Who, request: RequestId, command: MailboxCommand) -> Result<Receipt> {
         let (account, actor) = (&who.account, who.actor);
         let (mailbox, epoch) = (account.home.mailbox, account.home.epoch);
-        match self.apply(request, Change::Mailbox { mailbox, epoch, quota: account.quota(), command, actor }) {
+        let (quota, traits) = (account.quota(), Some(account.traits()));
+        match self.apply(request, Change::Mailbox { mailbox, epoch, quota, command, actor, traits }) {
             Reply::Mailbox(reply) => reply,
             other => Err(Error::Internal(format!("request id re-used: {other:?}"))),
         }

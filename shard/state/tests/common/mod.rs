@@ -28,6 +28,8 @@ pub struct Rig {
     pub epoch: Epoch,
     /// Who acts; `None`: the owner.
     pub actor: Option<AccountId>,
+    /// What the mailbox is told of its account.
+    pub traits: Option<mailbox::Traits>,
     pub last: Option<Proposal>,
 }
 
@@ -50,6 +52,7 @@ impl Rig {
             mailbox: BOX,
             epoch: EPOCH,
             actor: None,
+            traits: None,
             last: None,
         };
         assert_eq!(rig.run(MailboxCommand::CreateMailbox), Ok(Receipt::Done));
@@ -73,7 +76,7 @@ impl Rig {
     }
     pub fn applied(&mut self, command: MailboxCommand) -> Applied {
         let (mailbox, epoch, quota, actor) = (self.mailbox, self.epoch, self.quota, self.actor);
-        let what = Change::Mailbox { mailbox, epoch, quota, command, actor };
+        let what = Change::Mailbox { mailbox, epoch, quota, command, actor, traits: self.traits };
         let proposal = Proposal { request: self.request(), wall_ms: self.wall_ms, what };
         self.wall_ms += 1;
         self.last = Some(proposal.clone());

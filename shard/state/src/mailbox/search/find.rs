@@ -1,7 +1,7 @@
 //! `Find`: the messages of all folders that match, in order. Each folder is searched by itself and puts its hits in order;
 //! then the folders' orders are merged as far as the page goes.
 
-use super::expr::{Node, Plan};
+use super::expr::Plan;
 use super::{Search, index};
 use crate::content::Content;
 use crate::kv::Table;
@@ -9,7 +9,7 @@ use crate::mailbox::index::{Bits, Columns, FolderIndex, Need};
 use crate::mailbox::read::View;
 use crate::mailbox::rows::ColdRef;
 use crate::mailbox::tags::Names;
-use crate::mailbox::{conversations, items, names};
+use crate::mailbox::{conversations, dumpster, items, names};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use zcluster_api::find::{FIND_LIMIT_MAX, Find, FindBy, FindCursor, FindKey, FindOrder, Hit};
@@ -46,9 +46,24 @@ pub(in crate::mailbox) fn find(view: &View<'_>, find: &Find, content: &dyn Conte
         threads: ItemSet::default(),
         passed: ItemSet::default(),
     };
-    for (folder, row) in names::all(view.kv, view.mailbox)? {
-        if row.messages > 0 && plan.in_folder(&node, folder) != Some(false) {
-            finding.search(folder, &plan, &node)?;
+    match find.dumpster {
+        Some(since_ms) => {
+            for (folder, columns) in dumpster::columns(view, since_ms)? {
+                if plan.in_folder(&node, folder) != Some(false) {
+                    let search = Search { view, folder, content, plan: &plan, node: &node };
+                    let (index, hits) = search.among(FolderIndex::of(columns))?;
+                    finding.add(folder, index, hits)?;
+                }
+            }
+        }
+        None => {
+            for (folder, row) in names::all(view.kv, view.mailbox)? {
+                if row.messages > 0 && plan.in_folder(&node, folder) != Some(false) {
+                    let search = Search { view, folder, content, plan: &plan, node: &node };
+                    let (index, hits) = search.hits(None)?;
+                    finding.add(folder, index, hits)?;
+                }
+            }
         }
     }
     let total = if find.conversations { finding.threads.len() } else { finding.total } as u64;
@@ -106,9 +121,9 @@ struct Place {
 }
 
 impl Finding<'_> {
-    fn search(&mut self, folder: FolderId, plan: &Plan, node: &Node<'_>) -> Result<()> {
-        let Finding { view, content, find, .. } = *self;
-        let (index, hits) = Search { view, folder, content, plan, node }.hits(None)?;
+    /// Adds the hits of a folder.
+    fn add(&mut self, folder: FolderId, index: FolderIndex, hits: Bits) -> Result<()> {
+        let find = self.find;
         if hits.count() == 0 {
             return Ok(());
         }
@@ -251,7 +266,9 @@ impl Finding<'_> {
     }
 
     fn show(&self, places: Vec<Place>) -> Result<Vec<Hit>> {
-        let sizes = match self.find.conversations && !places.is_empty() {
+        // Of what was deleted nothing is counted.
+        let counts = self.find.conversations && self.find.dumpster.is_none();
+        let sizes = match counts && !places.is_empty() {
             true => Some(conversations::sizes(self.view, self.content)?),
             false => None,
         };
