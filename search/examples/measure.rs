@@ -314,7 +314,7 @@ fn leaf(field: TextField, text: &str, prefix: bool) -> SearchExpr {
 }
 
 /// A kind of query: field, text, and whether it may go on.
-type Kind = dyn Fn(&mut Dice) -> (TextField, String, bool);
+type Kind<'a> = dyn Fn(&mut Dice) -> (TextField, String, bool) + 'a;
 
 /// Asks both the same.
 fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: Option<&Plain>, mailboxes: u32, all: u32) {
@@ -348,7 +348,7 @@ fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: Option<&Plain>, mailboxes: 
         })
         .collect();
     let pick = |list: &[String], dice: &mut Dice| list[dice.below(list.len())].clone();
-    let kinds: [(&str, &Kind); 7] = [
+    let kinds: [(&str, &Kind<'_>); 7] = [
         ("rare word", &|d| (TextField::Content, pick(&rare, d), false)),
         ("common word", &|d| (TextField::Content, pick(&common, d), false)),
         ("phrase", &|d| (TextField::Content, pick(&phrases, d), false)),
