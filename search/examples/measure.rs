@@ -313,6 +313,9 @@ fn leaf(field: TextField, text: &str, prefix: bool) -> SearchExpr {
     SearchExpr::Words(Words { fields: vec![field], text: text.into(), prefix, suffix: false })
 }
 
+/// A kind of query: field, text, and whether it may go on.
+type Kind<'a> = dyn Fn(&mut Dice) -> (TextField, String, bool) + 'a;
+
 /// Asks both the same.
 fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: Option<&Plain>, mailboxes: u32, all: u32) {
     let mut dice = Dice(7);
@@ -345,7 +348,7 @@ fn ask(corpus: &Corpus, ours: &dyn TextIndex, plain: Option<&Plain>, mailboxes: 
         })
         .collect();
     let pick = |list: &[String], dice: &mut Dice| list[dice.below(list.len())].clone();
-    let kinds: [(&str, &dyn Fn(&mut Dice) -> (TextField, String, bool)); 7] = [
+    let kinds: [(&str, &Kind<'_>); 7] = [
         ("rare word", &|d| (TextField::Content, pick(&rare, d), false)),
         ("common word", &|d| (TextField::Content, pick(&common, d), false)),
         ("phrase", &|d| (TextField::Content, pick(&phrases, d), false)),

@@ -55,10 +55,10 @@ proptest! {
             let needle = Needle::new(&text);
             let check = |leaf: &SearchExpr, matches: &dyn Fn(usize) -> bool| {
                 let Some(found) = view.find(MailboxId(1), leaf).unwrap() else { return };
-                for i in 0..mails.len() {
+                for (i, mail) in mails.iter().enumerate() {
                     let known = found.may.contains(i as u32) || found.sure.contains(i as u32);
-                    assert!(known || !matches(i), "{leaf:?} in {:?}", mails[i]);
-                    assert!(!found.sure.contains(i as u32) || matches(i), "{leaf:?} in {:?}", mails[i]);
+                    assert!(known || !matches(i), "{leaf:?} in {mail:?}");
+                    assert!(!found.sure.contains(i as u32) || matches(i), "{leaf:?} in {mail:?}");
                 }
             };
             check(&SearchExpr::Body(text.clone()), &|i| matches_body(&summaries[i], mails[i].as_bytes(), &needle));

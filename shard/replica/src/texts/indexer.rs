@@ -133,7 +133,13 @@ pub(crate) async fn pass(node: &Arc<NodeState>, texts: &Arc<Texts>, group: Group
         }
     }
     let done = work.run().await;
-    opened.index.rest();
+    // Waits for what is being merged.
+    let index = opened.index.clone();
+    blocking(move || {
+        index.rest();
+        Ok(())
+    })
+    .await?;
     if let Err(Error::Internal(e)) = &done {
         tracing::error!(shard = group.0, error = e, "a text index is damaged and will be made anew");
         let index = opened.index.clone();
