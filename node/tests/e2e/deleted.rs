@@ -57,7 +57,9 @@ fn deleted_mail_comes_back_until_it_is_removed_for_good() {
     cluster.prov(&["modifyAccount", ALICE, "zimbraDumpsterEnabled", "TRUE"]);
     let mut imap = cluster.imap(1, ALICE);
     imap.must("CREATE Projects").unwrap();
-    for (folder, text) in [("INBOX", delicate("one")), ("INBOX", message("two", 40_000)), ("Projects", message("three", 2_000))] {
+    for (folder, text) in
+        [("INBOX", delicate("one")), ("INBOX", message("two", 40_000)), ("Projects", message("three", 2_000))]
+    {
         assert!(imap.append(folder, &text).unwrap().ok());
     }
     let (inbox, projects) = (by_id(&mut imap, "INBOX"), by_id(&mut imap, "Projects"));

@@ -29,8 +29,8 @@ use zcluster_api::{
 use zcluster_raft::{Fatal, StateMachine};
 use zcluster_runtime::watch;
 use zcluster_state::{
-    Backlog, DueObject, DuePage, KnownBlob, Look, LooseBody, MissingBlob, Namesakes, ObjectAt, PackedBody, RetainedPage,
-    Space, Stage,
+    Backlog, DueObject, DuePage, KnownBlob, Look, LooseBody, MissingBlob, Namesakes, ObjectAt, PackedBody,
+    RetainedPage, Space, Stage,
 };
 
 /// Searches that run at a time on one node; more wait. Each may hold one parsed body.

@@ -487,7 +487,8 @@ fn what_is_under_legal_hold_stays() {
         value => Modification::set(LEGAL_HOLD, value),
     };
     let account = |value: &str| DirectoryCommand::ModifyAccount { id: id(1), changes: vec![hold(value)] };
-    let domain = |name: &str, value: &str| DirectoryCommand::ModifyDomain { name: name.into(), changes: vec![hold(value)] };
+    let domain =
+        |name: &str, value: &str| DirectoryCommand::ModifyDomain { name: name.into(), changes: vec![hold(value)] };
     let rename = |name: &str| DirectoryCommand::RenameAccount { id: id(1), name: name.into() };
     let is_denied = |got: Result<DirectoryReply>, hold: &str| match got {
         Err(Error::Denied(why)) => assert!(why.contains("under legal hold") && why.contains(hold), "{why}"),
