@@ -194,10 +194,6 @@ async fn over_ldap(options: &DirectoryOptions, data: &Path, node: &Node, m: &mut
     let account =
         ["prov", "--data", text(data), "createAccount", "asker@d0.example", PASSWORD, "zimbraIsAdminAccount", "TRUE"];
     run(&options.zcluster, &account)?;
-    ask_node(options, node, m).await
-}
-
-async fn ask_node(options: &DirectoryOptions, node: &Node, m: &mut Measured) -> Result<Column> {
     let server = ldap::Server { url: format!("ldap://127.0.0.1:{}", options.base_port + LDAP), pid: node.child.id() };
     let reports = ldap::run(options, &server).await?;
     m.unindexed_search_seconds = ldap::unindexed(options, &server).await?;
@@ -214,11 +210,6 @@ async fn beside(options: &DirectoryOptions, m: &mut Measured) -> Result<Column> 
     let port = options.base_port + SLAPD;
     let slapd = slapd::Slapd::start(&folder, &file, port)?;
     (m.slapd_load_seconds, m.slapd_disk_bytes) = (slapd.load_seconds, slapd.disk_bytes);
-    ask_slapd(options, &slapd, m).await
-}
-
-async fn ask_slapd(options: &DirectoryOptions, slapd: &slapd::Slapd, m: &mut Measured) -> Result<Column> {
-    let port = options.base_port + SLAPD;
     let server = ldap::Server { url: format!("ldap://127.0.0.1:{port}"), pid: slapd.pid() };
     let reports = ldap::run(options, &server).await?;
     m.slapd_unindexed_search_seconds = ldap::unindexed(options, &server).await?;
