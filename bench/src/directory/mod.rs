@@ -66,9 +66,6 @@ pub struct DirectoryOptions {
     /// Leave slapd out.
     #[arg(long)]
     pub alone: bool,
-    /// The folder is of an earlier run: nothing is loaded, and only LDAP is asked, with the same options as then.
-    #[arg(long)]
-    pub ask_again: bool,
     /// Folder for all data; it must not exist, and is left behind.
     #[arg(long)]
     pub folder: PathBuf,
@@ -114,9 +111,6 @@ struct Measured {
 /// # Errors
 /// Whatever went wrong.
 pub async fn measure(options: &DirectoryOptions, json: bool) -> Result<()> {
-    if options.ask_again {
-        return ask_again(options).await;
-    }
     ensure!(!options.folder.exists(), "{} exists already", options.folder.display());
     fs::create_dir_all(&options.folder)?;
     let options = &DirectoryOptions { folder: fs::canonicalize(&options.folder)?, ..options.clone() };
@@ -195,34 +189,11 @@ pub async fn measure(options: &DirectoryOptions, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Asks what an earlier run has left: for a look at one load, or at another version with the same data.
-async fn ask_again(options: &DirectoryOptions) -> Result<()> {
-    let options = &DirectoryOptions { folder: fs::canonicalize(&options.folder)?, ..options.clone() };
-    let (mut m, mut columns) = (Measured::default(), Vec::new());
-    if !options.alone {
-        let slapd = slapd::Slapd::open(&options.folder.join("slapd"), options.base_port + SLAPD)?;
-        columns.push(ask_slapd(options, &slapd, &mut m).await?);
-    }
-    let data = options.folder.join("node1");
-    let node = Node::serve(&options.zcluster, &data)?;
-    ready(options, &data).await?;
-    columns.insert(0, ask_node(options, &node, &mut m).await?);
-    table::print(&columns);
-    let (ours, theirs) = (m.unindexed_search_seconds, m.slapd_unindexed_search_seconds);
-    println!("unindexed search seconds     {ours} (slapd: {theirs})");
-    println!("memory kib after ldap        {} (slapd: {})", m.memory_kib_after_ldap, m.slapd_memory_kib);
-    Ok(())
-}
-
 /// The accounts over LDAP, from the node's own copy of the directory.
 async fn over_ldap(options: &DirectoryOptions, data: &Path, node: &Node, m: &mut Measured) -> Result<Column> {
     let account =
         ["prov", "--data", text(data), "createAccount", "asker@d0.example", PASSWORD, "zimbraIsAdminAccount", "TRUE"];
     run(&options.zcluster, &account)?;
-    ask_node(options, node, m).await
-}
-
-async fn ask_node(options: &DirectoryOptions, node: &Node, m: &mut Measured) -> Result<Column> {
     let server = ldap::Server { url: format!("ldap://127.0.0.1:{}", options.base_port + LDAP), pid: node.child.id() };
     let reports = ldap::run(options, &server).await?;
     m.unindexed_search_seconds = ldap::unindexed(options, &server).await?;
@@ -239,11 +210,6 @@ async fn beside(options: &DirectoryOptions, m: &mut Measured) -> Result<Column> 
     let port = options.base_port + SLAPD;
     let slapd = slapd::Slapd::start(&folder, &file, port)?;
     (m.slapd_load_seconds, m.slapd_disk_bytes) = (slapd.load_seconds, slapd.disk_bytes);
-    ask_slapd(options, &slapd, m).await
-}
-
-async fn ask_slapd(options: &DirectoryOptions, slapd: &slapd::Slapd, m: &mut Measured) -> Result<Column> {
-    let port = options.base_port + SLAPD;
     let server = ldap::Server { url: format!("ldap://127.0.0.1:{port}"), pid: slapd.pid() };
     let reports = ldap::run(options, &server).await?;
     m.slapd_unindexed_search_seconds = ldap::unindexed(options, &server).await?;

@@ -78,24 +78,13 @@ impl Slapd {
         let loaded = loaded.context("slapd is not installed (deploy/prerequisites bench)")?;
         ensure!(loaded.status.success(), "slapadd: {}", String::from_utf8_lossy(&loaded.stderr));
         let load_seconds = began.elapsed().as_secs_f64();
-        let mut slapd = Self::open(folder, port)?;
-        (slapd.load_seconds, slapd.disk_bytes) = (load_seconds, disk(&database));
-        Ok(slapd)
-    }
-
-    /// Starts it on `port` with what an earlier start has left in the folder.
-    ///
-    /// # Errors
-    /// slapd does not come up.
-    pub fn open(folder: &Path, port: u16) -> Result<Slapd> {
-        let config = folder.join("slapd.conf");
         let process = Command::new("/usr/sbin/slapd")
             .args(["-d", "0", "-f", text(&config), "-h", &format!("ldap://127.0.0.1:{port}")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let slapd = Slapd { process, load_seconds: 0.0, disk_bytes: 0 };
+        let slapd = Slapd { process, load_seconds, disk_bytes: disk(&database) };
         for _ in 0..600 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Ok(slapd);
