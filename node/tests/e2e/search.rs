@@ -20,7 +20,7 @@ const MAILS: [(&str, &str, &str); 8] = [
         "Content-Type: text/html; charset=utf-8\r\n",
         "<style>hidden{}</style><p>The <b>quarter</b>ly report&nbsp;is here</p>",
     ),
-    ("=?utf-8?b?5Lya6K2w?=", "", "明天下午三点在东京都会议室开会。"),
+    ("=?utf-8?b?5Lya6K2w?=", "", "明天下午三点在东京都会議室开会。"),
     (
         "Lunch",
         "X-Priority: 1\r\n",
@@ -75,8 +75,8 @@ const ASKED: [(&str, &[&str]); 21] = [
     ("subject:grüsse", &["Grüße aus Köln"]),
     ("quarterly", &["Report"]),
     ("hidden", &[]),
-    ("东京", &["会议"]),
-    ("subject:会议", &["会议"]),
+    ("东京", &["会議"]),
+    ("subject:会議", &["会議"]),
     ("sail*", &["Invoice 4711", "Ahoy"]),
     ("\"the boat\"", &["Ahoy"]),
     ("boat -friday", &["Ahoy"]),
@@ -87,7 +87,7 @@ const ASKED: [(&str, &[&str]); 21] = [
     ("priority:high", &["Lunch"]),
     ("has:attachment", &["With a file"]),
     ("attachment:pdf filename:contract*", &["With a file"]),
-    ("msgid:<search.3@ledger>", &["会议"]),
+    ("msgid:<search.3@ledger>", &["会議"]),
     ("in:inbox (subject:ahoy or subject:report) not in:trash", &["Report", "Ahoy"]),
     ("conv-count:>1", &["Lunch", "Re: Lunch"]),
 ];

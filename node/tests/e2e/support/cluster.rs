@@ -225,9 +225,11 @@ impl Cluster {
         self.restart_after(number, |_| {});
     }
 
-    /// SIGTERM, something done to the data folder, and the process anew.
+    /// SIGTERM if it runs, something done to the data folder, and the process anew.
     pub fn restart_after(&mut self, number: usize, meanwhile: impl FnOnce(&Path)) {
-        self.node(number).signal(libc::SIGTERM);
+        if self.node(number).child.is_some() {
+            self.node(number).signal(libc::SIGTERM);
+        }
         if let Some(mut child) = self.nodes[number - 1].child.take() {
             child.wait().unwrap();
         }
