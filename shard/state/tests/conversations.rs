@@ -177,7 +177,9 @@ fn plainly(mode: Conversations, mails: &[Mail]) -> Vec<usize> {
         let certain = own.iter().filter_map(|mark| marks.get(mark)).min().copied();
         let last = subjects.get(&mail.subject).filter(|_| by_subject && mail.subject != 0).copied();
         let first = certain.or(last).unwrap_or(at);
-        own.into_iter().for_each(|mark| drop(marks.entry(mark).or_insert(first)));
+        for mark in own {
+            marks.entry(mark).or_insert(first);
+        }
         subjects.insert(mail.subject, first);
         out.push(first);
     }
