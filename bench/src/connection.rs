@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::tls;
@@ -78,6 +78,17 @@ impl Connection {
             count -= used;
         }
         Ok(())
+    }
+
+    /// Reads exactly so many bytes.
+    pub async fn take(&mut self, count: usize) -> Result<Vec<u8>> {
+        if count > LONGEST_LINE {
+            bail!("the server sent {count} bytes at once");
+        }
+        let mut bytes = vec![0; count];
+        let read = self.stream.read_exact(&mut bytes);
+        tokio::time::timeout(PATIENCE, read).await.context("the server did not answer in time")??;
+        Ok(bytes)
     }
 
     /// A whole SMTP reply (RFC 5321 §4.2.1): its code and its last line.

@@ -181,14 +181,14 @@ fn clock(seconds: i64) -> String {
 }
 
 /// RFC 5322 §3.3.
-fn date_822(seconds: i64) -> String {
+pub fn date_822(seconds: i64) -> String {
     let days = seconds.div_euclid(86_400);
     let (year, month, day) = civil(days);
     format!("{}, {day} {} {year} {}", DAYS[days.rem_euclid(7) as usize], MONTHS[month], clock(seconds))
 }
 
 /// RFC 3501's date-time.
-fn date_time(seconds: i64) -> String {
+pub fn date_time(seconds: i64) -> String {
     format!("{:>2}-{} {}", day_of(seconds), month_year(seconds), clock(seconds))
 }
 
@@ -203,7 +203,11 @@ fn month_year(seconds: i64) -> String {
 
 /// RFC 3501's date of the arrival of message `number`, for SEARCH.
 pub fn date_of(number: u64) -> String {
-    let seconds = FIRST + number as i64 * APART;
+    date(FIRST + number as i64 * APART)
+}
+
+/// RFC 3501's date.
+pub fn date(seconds: i64) -> String {
     format!("{}-{}", day_of(seconds), month_year(seconds))
 }
 

@@ -18,6 +18,7 @@ mod message;
 mod mta;
 mod options;
 mod process;
+mod search;
 mod stats;
 mod tls;
 
@@ -57,6 +58,8 @@ enum Load {
     Imap(ImapLoad),
     /// Fill the directory of one node with accounts; load rate, sizes, look-ups, restart, and a second node's catch-up.
     Directory(directory::DirectoryOptions),
+    /// Full-text search beside Dovecot with its FTS: how fast mail is indexed, how large the indexes are, what searches take.
+    Search(search::SearchOptions),
     /// Run every load against zcluster (one node, three nodes), Dovecot and Postfix on this machine; print the ratios.
     Compare(compare::CompareOptions),
 }
@@ -112,6 +115,7 @@ fn real_main() -> Result<()> {
     runtime.block_on(async move {
         let reports = match cli.load {
             Load::Directory(options) => return directory::measure(&options, json).await,
+            Load::Search(options) => return search::measure(&options, json).await,
             Load::Compare(options) => return compare::run(options, json).await,
             Load::Lmtp(options) => vec![deliver::run(&options, Dialect::Lmtp).await?],
             Load::Smtp(options) => vec![deliver::run(&options, Dialect::Smtp).await?],

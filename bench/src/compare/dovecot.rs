@@ -19,9 +19,12 @@ const PIGEONHOLE: [&str; 2] = ["/usr/lib/dovecot/modules/lib90_sieve_plugin.so",
 /// Unprivileged user that the mail belongs to when the comparison runs as root: Debian's `nobody`.
 const MAIL_UID: u32 = 65_534;
 
-struct Guard {
+/// A running Dovecot; it is stopped when this is dropped.
+pub struct Guard {
     dovecot: Child,
     folder: PathBuf,
+    /// Leave its folder behind.
+    keep: bool,
     _watches: Option<Watches>,
 }
 
@@ -70,6 +73,9 @@ impl Drop for Guard {
             }
         }
         let _ = self.dovecot.start_kill();
+        if self.keep {
+            return;
+        }
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
             eprintln!("cannot remove {}: {error}", self.folder.display());
         }
@@ -78,7 +84,7 @@ impl Drop for Guard {
 
 /// Starts it, or returns none when it is not installed.
 pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
-    let Some(binary) = BINARIES.iter().map(Path::new).find(|path| path.exists()) else { return Ok(None) };
+    let Some(binary) = installed() else { return Ok(None) };
     let folder = options.data.join(format!("dovecot-bench-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("mail"))?;
     let accounts = account_names(options.accounts);
@@ -92,20 +98,7 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
         eprintln!("Dovecot is without Sieve: `deploy/prerequisites bench` installs it.");
     }
     std::fs::write(&config, text)?;
-    let log = std::fs::File::create(folder.join("stderr"))?;
-    let watches = Watches::raise();
-    let dovecot = Command::new(binary)
-        .arg("-F")
-        .arg("-c")
-        .arg(&config)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .kill_on_drop(true)
-        .spawn()
-        .context("cannot start dovecot")?;
-    let pid = dovecot.id().context("dovecot ended at once")?;
-    let guard = Guard { dovecot, folder: folder.clone(), _watches: watches };
+    let (guard, pid) = spawn(binary, &folder, &config, false)?;
     let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
     wait_for(address(imap), &folder).await?;
     wait_for(address(lmtp), &folder).await?;
@@ -126,12 +119,37 @@ pub async fn start(options: &CompareOptions) -> Result<Option<Running>> {
     }))
 }
 
-async fn version(binary: &Path) -> Result<String> {
+/// The binary, where it is installed.
+pub fn installed() -> Option<&'static Path> {
+    BINARIES.iter().map(Path::new).find(|path| path.exists())
+}
+
+/// Starts it with a configuration; its process id.
+pub fn spawn(binary: &Path, folder: &Path, config: &Path, keep: bool) -> Result<(Guard, u32)> {
+    let log = std::fs::File::create(folder.join("stderr"))?;
+    let watches = Watches::raise();
+    let dovecot = Command::new(binary)
+        .arg("-F")
+        .arg("-c")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot start dovecot")?;
+    let pid = dovecot.id().context("dovecot ended at once")?;
+    Ok((Guard { dovecot, folder: folder.to_owned(), keep, _watches: watches }, pid))
+}
+
+/// What it calls itself.
+pub async fn version(binary: &Path) -> Result<String> {
     let output = Command::new(binary).arg("--version").output().await?;
     Ok(String::from_utf8_lossy(&output.stdout).split_whitespace().next().unwrap_or("?").to_owned())
 }
 
-async fn wait_for(address: SocketAddr, folder: &Path) -> Result<()> {
+/// Waits until it listens there.
+pub async fn wait_for(address: SocketAddr, folder: &Path) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(15);
     while TcpStream::connect(address).await.is_err() {
         if Instant::now() > deadline {
@@ -144,14 +162,29 @@ async fn wait_for(address: SocketAddr, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Everything a site of this kind would set: fsync on every delivery (as zcluster does), login processes that serve
-/// many connections, no limit that the loads would run into.
-fn configuration(folder: &Path, imap: u16, lmtp: u16) -> Result<String> {
-    let folder = folder.display();
+/// Whom the mail belongs to: user and group.
+pub fn owner() -> (u32, u32) {
     // SAFETY: these read the process's own ids.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-    let mail_uid = if uid == 0 { MAIL_UID } else { uid };
-    let mail_gid = if uid == 0 { MAIL_UID } else { gid };
+    if uid == 0 { (MAIL_UID, MAIL_UID) } else { (uid, gid) }
+}
+
+/// With accounts of any name, all with one password.
+fn configuration(folder: &Path, imap: u16, lmtp: u16) -> Result<String> {
+    let mut text = without_accounts(folder, imap, lmtp)?;
+    let ((uid, gid), folder) = (owner(), folder.display());
+    write!(
+        text,
+        "passdb {{\n  driver = static\n  args = password={{SHA512-CRYPT}}{CRYPTED}\n}}\n\
+         userdb {{\n  driver = static\n  args = uid={uid} gid={gid} home={folder}/mail/%u allow_all_users=yes\n}}\n"
+    )?;
+    Ok(text)
+}
+
+/// Everything a site of this kind would set: fsync on every delivery (as zcluster does), login processes that serve
+/// many connections, no limit that the loads would run into.
+pub fn without_accounts(folder: &Path, imap: u16, lmtp: u16) -> Result<String> {
+    let folder = folder.display();
     let mut text = format!(
         "base_dir = {folder}/run\n\
          state_dir = {folder}/run\n\
@@ -170,15 +203,14 @@ fn configuration(folder: &Path, imap: u16, lmtp: u16) -> Result<String> {
          default_process_limit = 20000\n\
          default_vsz_limit = 0\n\
          postmaster_address = postmaster@example.com\n\
-         passdb {{\n  driver = static\n  args = password={{SHA512-CRYPT}}{CRYPTED}\n}}\n\
-         userdb {{\n  driver = static\n  args = uid={mail_uid} gid={mail_gid} home={folder}/mail/%u allow_all_users=yes\n}}\n\
          service imap-login {{\n  service_count = 0\n  process_min_avail = 2\n  client_limit = 20000\n  process_limit = 2\n\
          \x20 inet_listener imap {{\n    address = 127.0.0.1\n    port = {imap}\n  }}\n  inet_listener imaps {{\n    port = 0\n  }}\n}}\n\
          service imap {{\n  process_limit = 20000\n}}\n\
          service lmtp {{\n  inet_listener lmtp {{\n    address = 127.0.0.1\n    port = {lmtp}\n  }}\n}}\n"
     );
     std::fs::create_dir_all(format!("{folder}/mail"))?;
-    if uid == 0 {
+    // SAFETY: this reads the process's own id.
+    if unsafe { libc::geteuid() } == 0 {
         std::os::unix::fs::chown(format!("{folder}/mail"), Some(MAIL_UID), Some(MAIL_UID))?;
     } else {
         unprivileged(&mut text)?;

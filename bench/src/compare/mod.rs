@@ -1,11 +1,11 @@
 //! `zcluster-bench compare`: the same loads on the same machine in the same run against zcluster with one node, with
 //! three nodes, Dovecot, and Postfix in front of Dovecot.
 
-mod dovecot;
+pub mod dovecot;
 mod large;
 mod loads;
 mod postfix;
-mod queue;
+pub mod queue;
 pub mod table;
 mod zcluster;
 

@@ -91,7 +91,7 @@ async fn restart(running: &mut Running) -> Result<Report> {
 }
 
 /// CPU seconds of programs that this one has started and seen the end of.
-fn children_cpu() -> f64 {
+pub fn children_cpu() -> f64 {
     // SAFETY: getrusage fills the struct it is given; all zeroes is a valid value of it.
     let usage = unsafe {
         let mut usage = std::mem::zeroed::<libc::rusage>();

@@ -4,7 +4,7 @@
 
 mod data;
 mod ldap;
-mod node;
+pub mod node;
 mod slapd;
 
 use std::fs;

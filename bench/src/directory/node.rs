@@ -26,9 +26,13 @@ impl Drop for Node {
 impl Node {
     /// Starts it.
     pub fn serve(zcluster: &Path, data: &Path) -> Result<Node> {
-        let log = File::create(data.with_extension("log"))?;
+        Self::serve_with(zcluster, data, &[])
+    }
+    /// Starts it with more arguments.
+    pub fn serve_with(zcluster: &Path, data: &Path, more: &[&str]) -> Result<Node> {
+        let log = File::options().create(true).append(true).open(data.with_extension("log"))?;
         let mut serve = Command::new(zcluster);
-        serve.args(["serve", "--data"]).arg(data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        serve.args(["serve", "--data"]).arg(data).args(more).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Node { child: serve.spawn()?, data: data.to_owned() })
     }
     /// Its CPU time and memory.

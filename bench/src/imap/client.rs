@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 
 use anyhow::{Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::connection::Connection;
 use crate::corpus;
@@ -70,6 +72,12 @@ impl Client {
     /// LOGIN, which must succeed.
     pub async fn login(&mut self, user: &str, password: &str) -> Result<()> {
         self.must(&format!("LOGIN \"{user}\" \"{password}\"")).await.map(drop)
+    }
+
+    /// AUTHENTICATE PLAIN (RFC 4616) of an administrator who acts as `user`; must succeed.
+    pub async fn login_as(&mut self, user: &str, admin: &str, password: &str) -> Result<()> {
+        let response = STANDARD.encode(format!("{user}\0{admin}\0{password}"));
+        self.must(&format!("AUTHENTICATE PLAIN {response}")).await.map(drop)
     }
 
     /// SELECT, which must succeed; returns how many messages there are.
