@@ -200,18 +200,20 @@ pub async fn reindex(args: Reindex) -> Result<()> {
     }
     println!("{} is indexed anew on {} nodes", args.account, reply.indexes.len());
     request.reindex = false;
-    while !args.no_wait {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+    if args.no_wait {
+        return Ok(());
+    }
+    loop {
+        zcluster_runtime::sleep(Duration::from_millis(500)).await;
         reply = client.post("/v1/mailbox/texts", &request).await?;
         if let Some(trouble) = reply.indexes.iter().find_map(|i| Some((i.node, i.trouble.as_ref()?))) {
             bail!("node {}: {}", trouble.0, trouble.1);
         }
         if reply.indexes.iter().all(|index| index.anew == 0 && index.building.is_none()) {
             println!("done");
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 /// Shows how far the indexes are.

@@ -331,8 +331,8 @@ impl Run<'_> {
         let rows = self.packer.look(move |r| r.objects(group)).await.map_err(|t| t.error())?;
         let numbers: BTreeMap<(String, String), u64> =
             rows.into_iter().map(|row| ((row.volume, row.object), row.number)).collect();
-        let (mut loose, mut packed): (Vec<(BlobId, u64)>, BTreeMap<(String, String), Vec<PackedBody>>) =
-            Default::default();
+        let mut loose: Vec<(BlobId, u64)> = Vec::new();
+        let mut packed: BTreeMap<(String, String), Vec<PackedBody>> = BTreeMap::new();
         for Moving { id, size, place } in bodies {
             match place {
                 Place::Shard { .. } => loose.push((id, size)),

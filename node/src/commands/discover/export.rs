@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use zcluster_runtime::wall_ms;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -87,7 +88,7 @@ impl Export {
         let manifest = Manifest {
             query: query.to_string(),
             explained: String::new(),
-            made: Utc::now().to_rfc3339(),
+            made: time(wall_ms().cast_signed()).map(|at| at.to_rfc3339()).unwrap_or_default(),
             mailboxes: 0,
             messages: Vec::new(),
         };

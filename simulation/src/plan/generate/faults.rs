@@ -104,17 +104,17 @@ pub(super) fn draw(chance: &mut Random, shape: &Shape, faults_ms: u64) -> Vec<Ti
 pub(super) fn draw_volume_work(chance: &mut Random, faults_ms: u64) -> Vec<TimedFault> {
     let (verifies, drains) = (chance.chance(500_000), chance.chance(300_000));
     let mut out = Vec::new();
-    let mut at_ms = QUIET_MS;
-    while verifies || drains {
-        at_ms += 1 + chance.below(8_000);
-        if at_ms >= faults_ms {
-            break;
-        }
+    if !verifies && !drains {
+        return out;
+    }
+    let mut at_ms = QUIET_MS + 1 + chance.below(8_000);
+    while at_ms < faults_ms {
         let fault = match drains && (!verifies || chance.chance(300_000)) {
             true => Fault::DrainVolume { for_ms: weighted(chance, &[(1_000, 1), (4_000, 2), (12_000, 1)]) },
             false => Fault::VerifyBodies { repair: chance.chance(500_000) },
         };
         out.push(TimedFault { at_ms, fault });
+        at_ms += 1 + chance.below(8_000);
     }
     out
 }
