@@ -134,27 +134,34 @@ impl Inner {
                 let mut tell = |what| told.blocking_send(what).is_ok();
                 this.discover(id, &mailboxes, &sought, &mut tell)
             });
-            while let Some(told) = found.recv().await {
-                let frame = match told {
-                    Told::Found(found) => frame(found),
-                    Told::Elsewhere(mailbox, epoch) => {
-                        let query = MailboxQuery::Find(find.clone());
-                        let read = MailboxRead { group: id, mailbox, epoch, quota: 0, actor: None, query };
-                        let reply = zcluster_runtime::timeout(deadline.remaining(), replicas.read_mailbox(read)).await;
-                        match reply.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".into()))) {
-                            Ok(zcluster_api::MailboxReply::Hits { hits, total, .. }) if total > 0 => {
-                                frame(Discovered { mailbox, hits, total, position: None })
+            let pass_on = async {
+                while let Some(told) = found.recv().await {
+                    let frame = match told {
+                        Told::Found(found) => frame(found),
+                        Told::Elsewhere(mailbox, epoch) => {
+                            let query = MailboxQuery::Find(find.clone());
+                            let read = MailboxRead { group: id, mailbox, epoch, quota: 0, actor: None, query };
+                            let reply =
+                                zcluster_runtime::timeout(deadline.remaining(), replicas.read_mailbox(read)).await;
+                            match reply.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".into()))) {
+                                Ok(zcluster_api::MailboxReply::Hits { hits, total, .. }) if total > 0 => {
+                                    frame(Discovered { mailbox, hits, total, position: None })
+                                }
+                                Ok(_) | Err(Error::WrongHome { .. } | Error::NotFound(_)) => continue,
+                                Err(e) => failed(e),
                             }
-                            Ok(_) | Err(Error::WrongHome { .. } | Error::NotFound(_)) => continue,
-                            Err(e) => failed(e),
                         }
+                    };
+                    if sender.send(frame).await.is_err() {
+                        // The search ends when it finds that nobody takes what it tells.
+                        found.close();
+                        return;
                     }
-                };
-                if sender.send(frame).await.is_err() {
-                    return;
                 }
-            }
-            let end = match work.await.unwrap_or_else(|e| Err(Error::Internal(format!("discover: {e}")))) {
+            };
+            // Blocking work begins when it is first asked for: together, or neither comes to an end.
+            let (done, ()) = futures::future::join(work, pass_on).await;
+            let end = match done.unwrap_or_else(|e| Err(Error::Internal(format!("discover: {e}")))) {
                 Ok(()) => DiscoverFrame { mailbox: None, hits: Vec::new(), total: 0, position: None, error: None },
                 Err(e) => failed(e),
             };
