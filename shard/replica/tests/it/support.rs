@@ -15,21 +15,36 @@ pub fn rocks(dir: &Path) -> Arc<Replicas> {
     Replicas::open(dir, &small, Fatal::new()).unwrap()
 }
 
-/// What a power cut would leave: the files as they are now, without what was never flushed.
+/// What a power cut would leave: the files as they are now, without what was never flushed. Taken again when RocksDB
+/// has changed its files meanwhile.
 pub fn power_cut(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for file in std::fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        if file.file_name() != "LOCK" && file.file_type().unwrap().is_file() {
-            match std::fs::copy(file.path(), to.join(file.file_name())) {
-                // RocksDB removes what it no longer needs whenever it likes.
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+    loop {
+        let before = files(from);
+        let _ = std::fs::remove_dir_all(to);
+        std::fs::create_dir_all(to).unwrap();
+        let mut whole = true;
+        for (name, _) in before.iter().filter(|(name, _)| name != "LOCK") {
+            match std::fs::copy(from.join(name), to.join(name)) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => whole = false,
                 copied => {
                     copied.unwrap();
                 }
             }
         }
+        if whole && files(from) == before {
+            return;
+        }
     }
+}
+
+/// Names and sizes, but for the log that RocksDB writes for people.
+fn files(dir: &Path) -> std::collections::BTreeMap<String, u64> {
+    let all = std::fs::read_dir(dir).unwrap().filter_map(|file| {
+        let file = file.unwrap();
+        let meta = file.metadata().ok().filter(|meta| meta.is_file())?;
+        Some((file.file_name().into_string().unwrap(), meta.len()))
+    });
+    all.filter(|(name, _)| name != "LOG").collect()
 }
 
 pub fn request(n: u64) -> RequestId {
