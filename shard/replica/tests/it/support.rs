@@ -23,7 +23,7 @@ pub fn power_cut(from: &Path, to: &Path) {
         let _ = std::fs::remove_dir_all(to);
         std::fs::create_dir_all(to).unwrap();
         let mut whole = true;
-        for (name, _) in before.iter().filter(|(name, _)| name != "LOCK") {
+        for (name, _) in before.iter().filter(|(name, _)| *name != "LOCK") {
             match std::fs::copy(from.join(name), to.join(name)) {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => whole = false,
                 copied => {
